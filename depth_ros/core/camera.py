@@ -1,0 +1,149 @@
+"""Cameras from camera_info numbers; what is not calibrated is refused, never guessed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .errors import CalibrationError
+
+_LENGTHS = {"K": 9, "R": 9, "P": 12}
+_SAME_FOCAL_LENGTH = 1e-3  # relative; rectified pairs agree to rounding
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Hold the numbers of one camera_info message, hashable, so that maps can be cached by it.
+
+    width, height: pixels of the image that the camera sends. model: distortion model by its ROS name.
+    D: distortion coefficients, any length. K (9), R (9), P (12): row-major, pixels; P[3] = -fx * baseline (px m).
+    Only lengths are checked here: a zero K is a fact about a camera, and is refused where it would be used.
+    Raises CalibrationError for a wrong number of entries.
+
+    >>> Calibration(4, 3, "plumb_bob", (), (2, 0, 1, 0, 2, 1, 0, 0, 1), (1, 0, 0, 0, 1, 0, 0, 0, 1), (0,) * 12).K[0]
+    2.0
+    """
+
+    width: int
+    height: int
+    model: str
+    D: tuple
+    K: tuple
+    R: tuple
+    P: tuple
+
+    def __post_init__(self):
+        for name in ("D", "K", "R", "P"):
+            values = tuple(float(value) for value in getattr(self, name))
+            if len(values) != _LENGTHS.get(name, len(values)):
+                raise CalibrationError(f"{name}: expected {_LENGTHS[name]} numbers, got {len(values)}")
+            object.__setattr__(self, name, values)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera: width, height, fx, fy, cx, cy in pixels; pixel centres lie at integers.
+
+    Raises CalibrationError for an empty image, or focal lengths that are not positive and finite.
+
+    >>> Camera(64, 48, 50.0, 52.0, 30.5, 24.5).resized(height=24, width=32).cx
+    15.0
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    def __post_init__(self):
+        if self.width <= 0 or self.height <= 0:
+            raise CalibrationError(f"expected an image size above zero, got {self.width}x{self.height}")
+        for name in ("fx", "fy"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise CalibrationError(f"{name}: expected a positive focal length in pixels, got {value}")
+        if not (math.isfinite(self.cx) and math.isfinite(self.cy)):
+            raise CalibrationError(f"expected a finite principal point, got ({self.cx}, {self.cy})")
+
+    @classmethod
+    def from_calibration(cls, calibration: Calibration) -> Camera:
+        """Make the rectified camera, from P; raises CalibrationError where K or P is zero or not finite."""
+        for name, skew_free in (("K", (0, 4)), ("P", (0, 5))):
+            values = getattr(calibration, name)
+            if not all(math.isfinite(value) for value in values):
+                raise CalibrationError(f"{name}: expected finite numbers, got {values}")
+            if any(values[i] <= 0 for i in skew_free):
+                focal = tuple(values[i] for i in skew_free)
+                raise CalibrationError(f"{name}: expected positive focal lengths, got {focal}: is the camera calibrated?")
+        P = calibration.P
+        return cls(calibration.width, calibration.height, P[0], P[5], P[2], P[6])
+
+    @property
+    def K(self) -> np.ndarray:
+        """The (3, 3) float64 intrinsic matrix, pixels."""
+        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
+
+    def resized(self, height: int, width: int) -> Camera:
+        """Give the camera of the image resized to (height, width): cx' = (cx + 0.5) s - 0.5."""
+        if height <= 0 or width <= 0:
+            raise CalibrationError(f"expected an image size above zero, got {width}x{height}")
+        sx, sy = width / self.width, height / self.height
+        cx, cy = (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5
+        return Camera(width, height, self.fx * sx, self.fy * sy, cx, cy)
+
+    def cropped(self, top: int, left: int, height: int, width: int) -> Camera:
+        """Give the camera of image[top:top + height, left:left + width]; a negative start means padding."""
+        return Camera(width, height, self.fx, self.fy, self.cx - left, self.cy - top)
+
+
+@dataclass(frozen=True)
+class StereoRig:
+    """A rectified pair: the left camera, the baseline in metres (> 0), doffs_px = cx_right - cx_left.
+
+    depth = fx * baseline_m / (disparity + doffs_px). Raises CalibrationError for a baseline that is not positive.
+
+    >>> StereoRig(Camera(64, 48, 50.0, 52.0, 30.5, 24.5), 0.2).resized(24, 32).left.fx
+    25.0
+    """
+
+    left: Camera
+    baseline_m: float
+    doffs_px: float = 0.0
+
+    def __post_init__(self):
+        if not (math.isfinite(self.baseline_m) and self.baseline_m > 0):
+            raise CalibrationError(
+                f"expected a baseline above 0 m (right P[3] = -fx * baseline), got {self.baseline_m} m: "
+                "left and right swapped?"
+            )
+        if not math.isfinite(self.doffs_px):
+            raise CalibrationError(f"expected a finite doffs_px, got {self.doffs_px}")
+
+    @classmethod
+    def from_calibrations(cls, left: Calibration, right: Calibration) -> StereoRig:
+        """Make the rig of two camera_infos; raises CalibrationError where they do not fit each other."""
+        left_camera, right_camera = Camera.from_calibration(left), Camera.from_calibration(right)
+        if (left.width, left.height) != (right.width, right.height):
+            raise CalibrationError(
+                f"expected two cameras of one size, got {left.width}x{left.height} and {right.width}x{right.height}"
+            )
+        for name in ("fx", "fy"):
+            a, b = getattr(left_camera, name), getattr(right_camera, name)
+            if abs(a - b) > _SAME_FOCAL_LENGTH * a:
+                raise CalibrationError(f"expected the same {name} in both P matrices (rectified), got {a} and {b}")
+        # P[3] of the left is 0 in ROS; recordings that keep KITTI's common origin have both, and the difference counts.
+        baseline_m = (left.P[3] - right.P[3]) / right.P[0]
+        return cls(left_camera, baseline_m, right_camera.cx - left_camera.cx)
+
+    def resized(self, height: int, width: int) -> StereoRig:
+        """Give the rig of both images resized to (height, width)."""
+        scale = width / self.left.width
+        return replace(self, left=self.left.resized(height, width), doffs_px=self.doffs_px * scale)
+
+    def cropped(self, top: int, left: int, height: int, width: int) -> StereoRig:
+        """Give the rig of both images cropped alike (see Camera.cropped)."""
+        return replace(self, left=self.left.cropped(top, left, height, width))
