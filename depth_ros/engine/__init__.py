@@ -1,0 +1,1 @@
+"""The network behind one small protocol: run(arrays) -> arrays."""

@@ -1,0 +1,57 @@
+"""The seam between the estimator and whatever computes disparity."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from ..core.errors import EngineError
+from .spec import INPUTS, ModelSpec
+
+_WARMUP_PX = 128
+
+
+class Engine(Protocol):
+    """Whatever turns tensors into tensors as its spec says.
+
+    name: of the backend. model_hash: short digest that tells two models apart in diagnostics.
+    run takes and gives float32 arrays by name, shapes as in spec.INPUTS and spec.OUTPUTS; raises EngineError.
+    warmup pays the costs of the first run ahead of the first frame.
+    """
+
+    name: str
+    spec: ModelSpec
+    model_hash: str
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]: ...
+
+    def warmup(self) -> None: ...
+
+
+def blank_inputs(spec: ModelSpec) -> dict[str, np.ndarray]:
+    """Make inputs of zeros in a size that the spec allows, for warm-up and parity checks."""
+    least = -(-_WARMUP_PX // spec.divisor) * spec.divisor
+    size = (spec.height or least, spec.width or least)
+    return {name: np.zeros(_shape(name, size), np.float32) for name in spec.inputs}
+
+
+def check_inputs(spec: ModelSpec, inputs: dict[str, np.ndarray]) -> None:
+    """Raise EngineError unless the arrays are those that the spec names, float32, of one fitting size."""
+    missing = [name for name in spec.inputs if name not in inputs]
+    if missing:
+        raise EngineError(f"expected inputs {spec.inputs}, missing {missing}")
+    first = inputs[spec.inputs[0]]
+    size = (spec.height, spec.width) if not spec.is_dynamic else first.shape[2:]
+    for name in spec.inputs:
+        array, shape = inputs[name], _shape(name, size)
+        if array.dtype != np.float32 or array.shape != shape:
+            raise EngineError(f"input {name}: expected float32 {shape}, got {array.dtype} {array.shape}")
+    if any(side == 0 or side % spec.divisor for side in size):
+        raise EngineError(f"expected sizes that are multiples of {spec.divisor}, got {tuple(size)}")
+
+
+def _shape(name: str, size) -> tuple:
+    """The shape of one input where the image has this (height, width)."""
+    shape = INPUTS[name]
+    return shape if len(shape) != 4 else (*shape[:2], *size)

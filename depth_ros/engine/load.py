@@ -1,0 +1,44 @@
+"""Choose the engine that a user asked for; what was asked for by name is never replaced by something else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from ..core.errors import EngineError
+from .base import Engine
+
+BACKENDS = ("auto", "onnxruntime", "sgbm")
+
+
+def load_engine(model: str | Path | None = None, backend: str = "auto", max_disparity_px: int = 128) -> Engine:
+    """Load an engine.
+
+    model: an ONNX file; None or "" = the released stereo model. backend: "auto" = the model, and SGBM only where no
+    model was named and none is installed; "onnxruntime"; "sgbm". max_disparity_px: the range that SGBM searches, pixels.
+    Raises EngineError for an unknown backend, or a file that is absent or corrupt; SpecError for a spec that does not fit.
+
+    >>> load_engine(backend="sgbm").name
+    'sgbm'
+    """
+    if backend not in BACKENDS:
+        raise EngineError(f"backend: expected one of {BACKENDS}, got {backend!r}")
+    path = Path(model) if model else default_model("stereo")
+    if backend == "sgbm" or (backend == "auto" and path is None):
+        from .sgbm_engine import SgbmEngine
+
+        return SgbmEngine(max_disparity_px)
+    if path is None:
+        raise EngineError("expected a model for the backend 'onnxruntime', got none, and no released one is installed")
+    from .onnx_engine import OnnxEngine
+
+    return OnnxEngine(path)
+
+
+def default_model(task: str = "stereo") -> Path | None:
+    """Find the released model of a task: installed share/depth_ros/models first, then models/ of the source tree."""
+    prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
+    folders = [prefix / "share" / "depth_ros" / "models" for prefix in (*prefixes, Path(sys.prefix))]
+    folders.append(Path(__file__).resolve().parents[2] / "models")
+    return next((path for folder in folders if (path := folder / f"{task}.onnx").is_file()), None)

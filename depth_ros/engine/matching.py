@@ -1,0 +1,94 @@
+"""The strongest cheap classical matcher: OpenCV's SGBM, three directions, padded on the left, holes filled."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ..core.errors import ImageError
+
+_BLOCK_PX, _P1, _P2 = 5, 200, 800
+# Chosen on the six Middlebury pairs of shared/data among 0/5/10 %, speckles kept or removed, left-right 1 or 2 px:
+# all lie between 12.6 and 14 % bad2 once holes are filled, and these removed the most answers that were wrong.
+_UNIQUENESS_PCT, _LEFT_RIGHT_PX, _SPECKLE_PX, _SPECKLE_RANGE_PX = 10, 1, 100, 1
+_STEP = 16  # SGBM answers in sixteenths of a pixel, and searches ranges that are multiples of 16
+
+
+def match_sgbm(left_grey: np.ndarray, right_grey: np.ndarray, ndisp: int) -> np.ndarray:
+    """Match a rectified grey pair over disparities 0 to ndisp, by semi-global matching (Hirschmueller 2008).
+
+    The left border is padded by the range: OpenCV does not answer in the leftmost ndisp columns otherwise.
+    left_grey, right_grey: (H, W) uint8. ndisp: pixels > 0, rounded up to a multiple of 16.
+    Returns (H, W) float32 disparity in pixels, NaN where it has no answer. Raises ImageError for other input.
+
+    >>> rng = np.random.default_rng(1)
+    >>> wide = rng.integers(0, 255, (40, 107), dtype=np.uint8)
+    >>> disparity = match_sgbm(wide[:, :100], wide[:, 7:], ndisp=16)
+    >>> float(np.median(disparity[:, 20:80]))
+    7.0
+    """
+    _check_pair(left_grey, right_grey)
+    if ndisp <= 0:
+        raise ImageError(f"expected a disparity range above 0 px, got {ndisp}")
+    ndisp = -(-int(ndisp) // _STEP) * _STEP
+    matcher = cv2.StereoSGBM_create(
+        minDisparity=0,
+        numDisparities=ndisp,
+        blockSize=_BLOCK_PX,
+        P1=_P1,
+        P2=_P2,
+        disp12MaxDiff=_LEFT_RIGHT_PX,
+        uniquenessRatio=_UNIQUENESS_PCT,
+        speckleWindowSize=_SPECKLE_PX,
+        speckleRange=_SPECKLE_RANGE_PX,
+        mode=cv2.STEREO_SGBM_MODE_SGBM_3WAY,
+    )
+    padded = [cv2.copyMakeBorder(image, 0, 0, ndisp, 0, cv2.BORDER_REPLICATE) for image in (left_grey, right_grey)]
+    raw = matcher.compute(*padded)[:, ndisp:]
+    disparity = raw.astype(np.float32) / np.float32(_STEP)
+    disparity[raw < 0] = np.nan
+    return disparity
+
+
+def fill_from_background(disparity: np.ndarray) -> np.ndarray:
+    """Fill holes row by row from the background: the smaller of the nearest answers to the left and to the right.
+
+    Holes are mostly what the right camera does not see, and that lies behind. A row without any answer takes the
+    nearest row that has one; a map without any stays NaN.
+    disparity: (H, W) float32 pixels, NaN unknown. Returns a new array of the same shape.
+
+    >>> fill_from_background(np.array([[np.nan, 9.0, np.nan, np.nan, 4.0]], np.float32)).tolist()
+    [[9.0, 9.0, 4.0, 4.0, 4.0]]
+    """
+    known = np.isfinite(disparity)
+    width = disparity.shape[1]
+    columns = np.arange(width)
+    before = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
+    after = np.minimum.accumulate(np.where(known, columns, width)[:, ::-1], axis=1)[:, ::-1]
+    # One column of infinity behind the last: index -1 and index width both fall on it.
+    walled = np.concatenate([disparity, np.full((len(disparity), 1), np.inf, disparity.dtype)], axis=1)
+    filled = np.minimum(np.take_along_axis(walled, before, 1), np.take_along_axis(walled, after, 1))
+    return _fill_rows(filled, known.any(axis=1))
+
+
+def _fill_rows(disparity: np.ndarray, answered: np.ndarray) -> np.ndarray:
+    """Give rows without an answer the nearest row that has one."""
+    if answered.all():
+        return disparity
+    if not answered.any():
+        return np.full_like(disparity, np.nan)
+    rows = np.flatnonzero(answered)
+    wanted = np.arange(len(disparity))
+    right = np.clip(np.searchsorted(rows, wanted), 0, len(rows) - 1)
+    left = np.clip(right - 1, 0, len(rows) - 1)
+    nearer = np.where(np.abs(rows[left] - wanted) <= np.abs(rows[right] - wanted), rows[left], rows[right])
+    return disparity[nearer]
+
+
+def _check_pair(left: np.ndarray, right: np.ndarray) -> None:
+    """Refuse what is not a pair of grey images of one size."""
+    for name, image in (("left", left), ("right", right)):
+        if image.ndim != 2 or image.dtype != np.uint8 or image.size == 0:
+            raise ImageError(f"{name}: expected (H, W) uint8 grey, got {image.shape} {image.dtype}")
+    if left.shape != right.shape:
+        raise ImageError(f"expected left and right of one size, got {left.shape} and {right.shape}")
