@@ -1,0 +1,139 @@
+"""From images to tensors and back: rectify, pad or resize, normalise, and the exact inverse of each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from .core.camera import Calibration, StereoRig
+from .core.depth import resize_disparity, resize_nearest
+from .core.errors import EngineError, ImageError, InputError
+from .core.frame import Frame
+from .core.rectify import rectify_map
+from .engine.matching import match_sgbm
+from .engine.spec import ModelSpec
+
+
+def rectified(frame: Frame) -> Frame:
+    """Give the frame with rectified images; the same frame where they are rectified already.
+
+    The rig is made anew from the calibrations, so that it cannot contradict them. What the raw image did not see is black.
+    Raises CalibrationError for numbers that cannot be used, InputError without a right image, ImageError for a wrong size.
+    """
+    if frame.right is None:
+        raise InputError("expected a stereo pair, got a left image only")
+    if frame.calibrations is None:
+        return frame
+    rig = StereoRig.from_calibrations(*frame.calibrations)
+    if (rig.left.height, rig.left.width) != frame.left.shape[:2]:
+        raise ImageError(
+            f"expected images of {rig.left.width}x{rig.left.height} as camera_info says, "
+            f"got {frame.left.shape[1]}x{frame.left.shape[0]}"
+        )
+    left, right = (_remap(image, cal) for image, cal in zip((frame.left, frame.right), frame.calibrations, strict=True))
+    return replace(frame, left=left, right=right, rig=rig, calibrations=None)
+
+
+def to_tensors(frame: Frame, spec: ModelSpec, max_disparity_px: int) -> dict[str, np.ndarray]:
+    """Make the inputs that the spec names.
+
+    frame: rectified. A network of any size gets the images padded at the bottom and the right, by repetition of the
+    border, to multiples of spec.divisor; one of a fixed size gets them resized.
+    max_disparity_px: the range to search, pixels of the frame. Returns float32 arrays, shapes as in engine.spec.INPUTS.
+    """
+    pair = {"left": _fit(frame.left, spec), "right": _fit(frame.right, spec)}
+    scale = 1.0 if spec.is_dynamic else spec.width / frame.left.shape[1]
+    ndisp = max(1, int(np.ceil(max_disparity_px * scale)))
+    tensors = {}
+    for name in spec.inputs:
+        if name in pair:
+            tensors[name] = _normalised(pair[name], spec)
+        elif name == "prior":
+            tensors[name] = _prior(pair, ndisp)
+        elif name == "max_disparity_px":
+            tensors[name] = np.array([ndisp], np.float32)
+        else:
+            raise EngineError(f"expected a stereo model, got one that wants the input {name!r}")
+    return tensors
+
+
+def from_tensors(outputs: dict, spec: ModelSpec, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Undo what to_tensors did to the size.
+
+    outputs: of the engine, (1, 1, h, w) float32. height, width: of the frame.
+    Returns disparity and sigma of disparity or None, both (height, width) float32 pixels of the frame, NaN unknown.
+    Raises EngineError for an output of another shape.
+    """
+    expected = _fitted_size(height, width, spec)
+    maps = {}
+    for name in ("disparity", "log_sigma"):
+        if name in outputs:
+            if outputs[name].shape != (1, 1, *expected):
+                raise EngineError(f"output {name}: expected {(1, 1, *expected)}, got {outputs[name].shape}")
+            maps[name] = outputs[name][0, 0]
+    disparity = np.where(np.isfinite(maps["disparity"]), maps["disparity"], np.float32(np.nan))
+    sigma = None
+    with np.errstate(over="ignore", invalid="ignore"):
+        if "log_sigma" in maps:
+            sigma = np.where(np.isfinite(disparity), np.exp(maps["log_sigma"]), np.float32(np.nan))
+    if spec.is_dynamic:
+        return disparity[:height, :width], None if sigma is None else sigma[:height, :width]
+    if sigma is not None:
+        # Nearest: a mean of two sigmas across an edge would belong to neither surface.
+        sigma = resize_nearest(sigma, height, width) * np.float32(width / spec.width)
+    return resize_disparity(disparity, height, width), sigma
+
+
+@lru_cache(maxsize=4)
+def _maps(calibration: Calibration):
+    """The rectification maps in OpenCV's fixed-point form, twice as fast as float; kept for the calibrations in use."""
+    return cv2.convertMaps(*rectify_map(calibration), cv2.CV_16SC2)
+
+
+def _remap(image: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """The rectified image."""
+    if image.shape[:2] != (calibration.height, calibration.width):
+        expected = f"{calibration.width}x{calibration.height}"
+        raise ImageError(f"expected {expected} as camera_info says, got {image.shape[1]}x{image.shape[0]}")
+    return cv2.remap(image, *_maps(calibration), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+
+
+def _fitted_size(height: int, width: int, spec: ModelSpec) -> tuple[int, int]:
+    """The (height, width) of the tensors for an image of this size."""
+    if not spec.is_dynamic:
+        return spec.height, spec.width
+    return tuple(-(-side // spec.divisor) * spec.divisor for side in (height, width))
+
+
+def _fit(image: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    """The image padded or resized to the size of the tensors."""
+    old_height, old_width = image.shape[:2]
+    height, width = _fitted_size(old_height, old_width, spec)
+    if (height, width) == (old_height, old_width):
+        return image
+    if spec.is_dynamic:
+        return cv2.copyMakeBorder(image, 0, height - old_height, 0, width - old_width, cv2.BORDER_REPLICATE)
+    shrinks = height * width < old_height * old_width
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def _normalised(image: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    """(H, W, 3) uint8 to (1, 3, H, W) float32: (rgb - mean) / std."""
+    tensor = np.empty((1, 3, *image.shape[:2]), np.float32)
+    for channel, (mean, std) in enumerate(zip(spec.mean, spec.std, strict=True)):
+        plane = tensor[0, channel]
+        plane[...] = image[..., channel]
+        if mean != 0:
+            plane -= np.float32(mean)
+        if std != 1:
+            plane *= np.float32(1 / std)
+    return tensor
+
+
+def _prior(pair: dict[str, np.ndarray], ndisp: int) -> np.ndarray:
+    """Classical matching of the fitted pair, (1, 1, H, W) pixels, 0 where it has no answer."""
+    grey = {name: cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for name, image in pair.items()}
+    return np.nan_to_num(match_sgbm(grey["left"], grey["right"], ndisp), nan=0.0)[None, None]
