@@ -1,0 +1,6 @@
+"""python -m depth_ros: the depth-ros command."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""The depth-ros command. Imports are inside the commands: --help must not wait for OpenCV or ROS."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+import click
+
+BACKENDS = ("auto", "onnxruntime", "sgbm")  # as engine.load; repeated so that --help loads nothing (tested)
+
+
+def refuses_plainly(command):
+    """Turn every error of ours into one line and exit code 2, and Ctrl-C into 130: never a traceback."""
+
+    @functools.wraps(command)
+    def wrapper(*args, **kwargs):
+        from .core.errors import DepthRosError
+
+        try:
+            return command(*args, **kwargs)
+        except DepthRosError as error:
+            fail(" ".join(str(error).split()), 2)
+        except KeyboardInterrupt:
+            fail("interrupted", 130)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except MemoryError:
+            fail("out of memory", 2)
+        except Exception as error:  # a fault of ours: still one line, and how to see more
+            import os
+
+            if os.environ.get("DEPTH_ROS_DEBUG"):
+                raise
+            fail(f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (DEPTH_ROS_DEBUG=1 shows where)", 2)
+
+    return wrapper
+
+
+def fail(words: str, code: int) -> None:
+    """Say one line on stderr and leave."""
+    click.echo(f"depth-ros: error: {words}", err=True)
+    sys.exit(code)
+
+
+_input = click.argument("input", type=click.Path(path_type=Path))
+_model = click.option("--model", type=click.Path(path_type=Path), help="An ONNX model with its spec; default: the shipped one.")
+_backend = click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True, help="auto: model, else sgbm.")
+_mode = click.option("--mode", type=click.Choice(["stereo"]), default="stereo", show_default=True)
+_range = click.option(
+    "--max-disparity-px", type=click.IntRange(16, 1024), default=128, show_default=True,
+    help="Range to search, where the input does not say (ndisp in calib.txt).",
+)  # fmt: skip
+_tolerance = click.option(
+    "--sync-tolerance-s", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+    help="Seconds by which the stamps of a pair may differ.",
+)  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main():
+    """Cameras in, metres out: depth of stereo recordings, judged and explained.
+
+    INPUT is a rosbag2 directory (sqlite3 or mcap) or a folder of scenes in the Middlebury 2014 layout.
+    """
+
+
+@main.command()
+@_input
+@_mode
+@_model
+@_backend
+@_range
+@_tolerance
+@click.option("--replay", is_flag=True, help="Play the bag at recorded rate over ROS 2 into the real node.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for report.json and report.html [evaluation/<input>].")
+@refuses_plainly
+def evaluate(input, mode, model, backend, max_disparity_px, sync_tolerance_s, replay, out):
+    """Judge depth on INPUT: accuracy where there is truth, time, drops by cause."""
+    from .replay.report import verdict, write_report
+
+    source = open_input(input, sync_tolerance_s)
+    if replay:
+        from .replay.dds import replay as run_replay
+
+        run = run_replay(source, model, backend, max_disparity_px, sync_tolerance_s)
+    else:
+        run = evaluate_offline(source, model, backend, max_disparity_px)
+    folder = out or Path("evaluation") / source.name
+    report = write_report(run, folder)
+    for scene, values in report.get("stereo", {}).get("per_scene", {}).items():
+        click.echo(f"{scene:24} bad2 {values['bad2_pct']:6.2f} %  coverage {values['coverage']:.3f}")
+    click.echo("\n".join(verdict(run, report)))
+    click.echo(f"{folder / 'report.html'}")
+
+
+def evaluate_offline(source, model, backend, max_disparity_px):
+    """Evaluate without ROS, with a progress bar."""
+    from .replay.evaluate import evaluate as run_evaluation
+
+    estimator, label = make_estimator(model, backend, max_disparity_px)
+    with progress(len(source)) as bar:
+        return run_evaluation(source, estimator, label, bar.update)
+
+
+@main.command()
+@_input
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
+@_mode
+@_model
+@_backend
+@_range
+@_tolerance
+@refuses_plainly
+def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
+    """Write the depth of every pair: 16-bit PNG in millimetres, NPY in metres, coloured PNG, PLY cloud."""
+    from .core.errors import InputError
+    from .replay.evaluate import Evaluation, estimates
+    from .replay.output import write_estimate
+
+    source = open_input(input, sync_tolerance_s)
+    estimator, label = make_estimator(model, backend, max_disparity_px)
+    done, scaleless = Evaluation(source.name, label, estimator.engine.name), 0
+    with progress(len(source)) as bar:
+        count = 0
+        for sample, estimate in estimates(source, estimator, done):
+            write_estimate(out, sample.name, estimate, sample.metric)
+            count, scaleless = count + 1, scaleless + (not sample.metric)
+            bar.update()
+    dropped = {**source.drops, **done.dropped}
+    reasons = {**getattr(source, "reasons", {}), **done.reasons}
+    words = "; ".join(f"dropped {n} {cause}: {reasons.get(cause, '')}" for cause, n in dropped.items())
+    if not count:
+        raise InputError(f"{input}: expected at least one usable pair, got none; {words}")
+    click.echo(f"{count} pairs written to {out}" + (f"; {words}" if words else ""))
+    if scaleless:
+        click.echo(f"{scaleless} scenes have a nominal calibration: disparity written, no metres")
+
+
+@main.command()
+@click.argument("bag", type=click.Path(path_type=Path))
+@refuses_plainly
+def doctor(bag):
+    """Name every calibration, stamp and encoding problem in BAG (or a folder of scenes). Exit code 1 if there is one."""
+    from .replay.doctor import examine
+
+    findings = examine(bag)
+    for finding in findings:
+        click.echo(f"{finding.level:8}{finding.where}: {finding.words}")
+    bad = sum(finding.level == "PROBLEM" for finding in findings)
+    click.echo(f"{bad} problem(s), {sum(finding.level == 'WARNING' for finding in findings)} warning(s)")
+    sys.exit(1 if bad else 0)
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@refuses_plainly
+def info(model):
+    """Show the contract that an ONNX MODEL carries, after checking that its graph keeps it."""
+    import json
+
+    from .engine.onnx_engine import OnnxEngine
+
+    engine = OnnxEngine(model)
+    click.echo(f"{model}\n{'hash':18}{engine.model_hash}\n{'bytes':18}{Path(model).stat().st_size}")
+    for key, value in json.loads(engine.spec.to_json()).items():
+        click.echo(f"{key:18}{', '.join(map(str, value)) if isinstance(value, list) else value}")
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@refuses_plainly
+def demo(arguments):
+    """Render a clip and play it through the real node; writes demo/."""
+    from .replay.demo import main as run_demo
+
+    sys.exit(run_demo(list(arguments)) or 0)
+
+
+def open_input(path: Path, sync_tolerance_s: float):
+    """Open a bag or a folder of scenes."""
+    from .replay.sample import open_source
+
+    source = open_source(path)
+    if hasattr(source, "tolerance_ns"):
+        source.tolerance_ns = round(sync_tolerance_s * 1e9)
+    return source
+
+
+def make_estimator(model: Path | None, backend: str, max_disparity_px: int):
+    """Load the engine; returns the estimator and the words that name the model in a report."""
+    from .engine.load import load_engine
+    from .estimator import Estimator
+
+    engine = load_engine(model, backend, max_disparity_px)
+    return Estimator(engine, max_disparity_px), f"{engine.spec.name} ({engine.model_hash})"
+
+
+def progress(total: int):
+    """A progress bar on stderr, on terminals only."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="pair", disable=None, leave=False)

@@ -1,0 +1,1 @@
+"""A bag or a folder of scenes through the estimator without ROS; evaluation and its report."""

@@ -1,0 +1,178 @@
+"""Run an estimator over an input and gather what report.json says; no ROS, deterministic but for the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..core.depth import depth_to_disparity, disparity_to_depth
+from ..core.errors import DepthRosError, InputError
+from ..core.frame import Estimate
+from ..core.metrics import depth_metrics, mean_metrics, stereo_metrics
+from ..estimator import Estimator
+from .panel import panel_jpeg
+from .sample import Sample, Source
+
+# Every number that report.json can hold; what has no value is left out and named in not_measured.
+KEYS = {
+    "frames": ("in", "out", "dropped"),
+    "latency_ms": ("p50", "p95", "p99", "engine_p50"),
+    "depth": (
+        "abs_rel", "sq_rel", "rmse", "rmse_log", "silog", "delta1", "delta2", "delta3", "coverage", "scaling",
+    ),
+    "stereo": ("epe_px", "bad1_pct", "bad2_pct", "d1_pct", "coverage", "per_scene"),
+    "odometry": ("ate_m", "rpe_trans_m", "rpe_rot_deg", "t_err_pct", "r_err_deg_per_100m", "path_m", "lost"),
+}  # fmt: skip
+_HEAD = ("input", "model", "backend", "mode")
+
+
+@dataclass
+class FrameResult:
+    """One answered frame: its metrics (empty without ground truth), a picture, and its times in milliseconds."""
+
+    name: str
+    depth: dict = field(default_factory=dict)
+    stereo: dict = field(default_factory=dict)
+    timing_ms: dict = field(default_factory=dict)
+    coverage: float = 0.0
+    picture: bytes = b""
+
+    @property
+    def error(self) -> float | None:
+        """The number to rank frames by: bad2 in percent, else abs_rel; None without truth. Larger is worse."""
+        return self.stereo.get("bad2_pct", self.depth.get("abs_rel"))
+
+
+@dataclass
+class Evaluation:
+    """The results of a run, before they are a report. age_ms: of the published depth, per answered pair (replay)."""
+
+    input: str
+    model: str
+    backend: str
+    mode: str = "stereo"
+    frames_in: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    results: list[FrameResult] = field(default_factory=list)
+    latency_ms: list[float] = field(default_factory=list)
+    age_ms: list[float] = field(default_factory=list)
+    engine_ms: float | None = None
+    notes: list[str] = field(default_factory=list)
+    replay: bool = False
+
+
+def evaluate(source: Source, estimator: Estimator, model: str, on_step: Callable[[], None] = lambda: None) -> Evaluation:
+    """Estimate every sample of a source and compare it with what truth it has.
+
+    on_step: called once a sample, for a progress bar. Raises InputError where the source gives no sample at all.
+    """
+    run = Evaluation(source.name, model, estimator.engine.name)
+    for sample, estimate in estimates(source, estimator, run):
+        run.results.append(judge(sample, estimate))
+        run.latency_ms.append(estimate.timing_ms["total"])
+        on_step()
+    for cause, count in source.drops.items():
+        run.dropped[cause] = run.dropped.get(cause, 0) + count
+    run.reasons = {**getattr(source, "reasons", {}), **run.reasons}
+    run.frames_in = len(run.results) + sum(run.dropped.values())
+    if not run.results:
+        causes = "; ".join(f"{cause} {count} ({run.reasons.get(cause, '')})" for cause, count in run.dropped.items())
+        raise InputError(f"{source.name}: expected at least one usable pair, got none: {causes or 'no image at all'}")
+    run.engine_ms = percentile([result.timing_ms["engine"] for result in run.results], 50)
+    return run
+
+
+def estimates(source: Iterable[Sample], estimator: Estimator, run: Evaluation):
+    """Yield (sample, estimate); a frame that the estimator refuses is counted with its reason."""
+    for sample in source:
+        try:
+            estimate = estimator.estimate(sample.frame)
+        except DepthRosError as error:
+            run.dropped["refused"] = run.dropped.get("refused", 0) + 1
+            run.reasons.setdefault("refused", str(error))
+            continue
+        yield sample, estimate
+
+
+def judge(sample: Sample, estimate: Estimate) -> FrameResult:
+    """Compare one estimate with its truth: disparity where disparity is known, depth where metres mean metres."""
+    result = FrameResult(sample.name, timing_ms=estimate.timing_ms)
+    result.coverage = float(np.isfinite(estimate.disparity).mean())
+    rig = estimate.rig
+    truth_disparity = sample.truth_disparity
+    if truth_disparity is None and sample.truth_depth is not None:
+        truth_disparity = depth_to_disparity(sample.truth_depth, rig.left.fx, rig.baseline_m, rig.doffs_px)
+    if truth_disparity is not None and np.isfinite(truth_disparity).any():
+        result.stereo = stereo_metrics(estimate.disparity, truth_disparity)
+    if sample.metric and (truth := truth_depth(sample, rig)) is not None and within_range(truth):
+        result.depth = depth_metrics(estimate.depth, truth)
+    result.picture = panel_jpeg(estimate, truth_disparity)
+    return result
+
+
+def truth_depth(sample: Sample, rig):
+    """The depth that is known: measured, or computed from known disparity; None where neither is."""
+    if sample.truth_depth is not None:
+        return sample.truth_depth
+    if sample.truth_disparity is None:
+        return None
+    return disparity_to_depth(sample.truth_disparity, rig.left.fx, rig.baseline_m, rig.doffs_px)
+
+
+def within_range(truth: np.ndarray, min_m: float = 1e-3, max_m: float = 80.0) -> bool:
+    """True where a pixel of truth lies in the range that depth_metrics judges."""
+    return bool(np.any((truth >= min_m) & (truth <= max_m)))
+
+
+def to_report(run: Evaluation) -> dict:
+    """Make the dictionary of report.json: exactly the keys of KEYS, without those that were not measured."""
+    sections = {
+        "frames": {"in": run.frames_in, "out": len(run.results), "dropped": dict(sorted(run.dropped.items()))},
+        "latency_ms": _latency(run),
+        "depth": _known(mean_metrics([r.depth for r in run.results if r.depth])) if _any(run, "depth") else {},
+        "stereo": _stereo(run),
+        "odometry": {},
+    }
+    report = {name: getattr(run, name) for name in _HEAD}
+    missing = []
+    for section, keys in KEYS.items():
+        values = {key: sections[section][key] for key in keys if key in sections[section]}
+        missing += [f"{section}.{key}" for key in keys if key not in values]
+        if values:
+            report[section] = values
+    return {**report, "not_measured": missing}
+
+
+def percentile(values, share: float) -> float | None:
+    """The percentile of a list of numbers, or None of an empty one."""
+    return float(np.percentile(values, share)) if len(values) else None
+
+
+def _latency(run: Evaluation) -> dict:
+    """Percentiles of latency in milliseconds."""
+    latency = {f"p{share}": percentile(run.latency_ms, share) for share in (50, 95, 99)}
+    return _known({**latency, "engine_p50": run.engine_ms})
+
+
+def _stereo(run: Evaluation) -> dict:
+    """Means over frames; per scene where the input is a folder of scenes, else the whole bag as one."""
+    if not _any(run, "stereo"):
+        return {}
+    judged = {result.name: result.stereo for result in run.results if result.stereo}
+    mean = _known(mean_metrics(list(judged.values())))
+    names = all(not name.isdigit() for name in judged)  # the frames of a bag have stamps for names
+    per_scene = {name: _known(values) for name, values in judged.items()} if names else {run.input: dict(mean)}
+    return {**mean, "per_scene": per_scene}
+
+
+def _any(run: Evaluation, kind: str) -> bool:
+    """True where any frame has metrics of this kind."""
+    return any(getattr(result, kind) for result in run.results)
+
+
+def _known(values: dict) -> dict:
+    """Drop what is None or not finite: JSON has no NaN, and a metric of nothing was not measured."""
+    return {k: v for k, v in values.items() if v is not None and not (isinstance(v, float) and not np.isfinite(v))}

@@ -1,0 +1,70 @@
+"""What a bag and a folder of scenes have in common: an iterable of samples that counts what it drops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.frame import Frame
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One frame and what is known about it.
+
+    name: for people and file names. truth_disparity: (H, W) float32 pixels, or None. truth_depth: (H, W) float32 metres,
+    or None; NaN where there is no truth. metric: False where focal length and baseline are placeholders.
+    """
+
+    name: str
+    frame: Frame
+    truth_disparity: np.ndarray | None = None
+    truth_depth: np.ndarray | None = None
+    metric: bool = True
+
+
+class Source(Protocol):
+    """An input: len() is the number of samples to expect, iterating gives them, drops says what could not be used."""
+
+    name: str
+    drops: dict[str, int]
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self): ...
+
+
+@dataclass
+class Drops:
+    """Count what was dropped, by cause, and keep the first words about each cause."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def add(self, cause: str, reason: str = "", count: int = 1) -> None:
+        """Count one more."""
+        self.counts[cause] = self.counts.get(cause, 0) + count
+        self.reasons.setdefault(cause, reason)
+
+
+def open_source(path: str | Path) -> Source:
+    """Open a rosbag2 directory or a folder of Middlebury scenes; raises InputError saying what was expected."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: expected a rosbag2 directory or a folder of scenes, got nothing at this path")
+    if path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").exists() or _holds_bag(path):
+        from .bag import Bag
+
+        return Bag(path)
+    from .scenes import SceneFolder
+
+    return SceneFolder(path)
+
+
+def _holds_bag(path: Path) -> bool:
+    """True for a directory with a bag file in it, metadata or not."""
+    return path.is_dir() and (any(path.glob("*.mcap*")) or any(path.glob("*.db3*")))
