@@ -1,0 +1,124 @@
+"""SO(3) and SE(3): exp, log, inverse and quaternions. Twists are (translation, rotation): (vx vy vz wx wy wz)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_SMALL = 1e-8  # radians; below, the first terms of the series are exact in float64
+
+
+def hat(vector: np.ndarray) -> np.ndarray:
+    """Give the (3, 3) matrix with hat(a) @ b = a x b.
+
+    >>> (hat([1.0, 2.0, 3.0]) @ [0.0, 0.0, 1.0]).tolist()
+    [2.0, -1.0, 0.0]
+    """
+    x, y, z = vector
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
+def so3_exp(rotvec: np.ndarray) -> np.ndarray:
+    """Give the (3, 3) rotation of a rotation vector in radians, by Rodrigues' formula.
+
+    >>> so3_exp([0.0, 0.0, np.pi / 2]).round(12)[0].tolist()
+    [0.0, -1.0, 0.0]
+    """
+    rotvec = np.asarray(rotvec, np.float64)
+    a, b, _ = _coefficients(float(np.linalg.norm(rotvec)))
+    W = hat(rotvec)
+    return np.eye(3) + a * W + b * (W @ W)
+
+
+def so3_log(R: np.ndarray) -> np.ndarray:
+    """Give the rotation vector (3,) of a (3, 3) rotation, radians, length 0 to pi; by the quaternion, stable everywhere.
+
+    >>> so3_log(so3_exp([0.1, -0.2, 0.3])).round(12).tolist()
+    [0.1, -0.2, 0.3]
+    """
+    quat_xyzw = matrix_to_quat(R)
+    sine = float(np.linalg.norm(quat_xyzw[:3]))
+    if sine < _SMALL:
+        return 2 * quat_xyzw[:3]
+    return 2 * np.arctan2(sine, quat_xyzw[3]) / sine * quat_xyzw[:3]
+
+
+def se3_exp(twist: np.ndarray) -> np.ndarray:
+    """Give the (4, 4) transform of a twist (6,): metres, then radians.
+
+    >>> se3_exp([1.0, 2.0, 3.0, 0.0, 0.0, 0.0])[:3, 3].tolist()
+    [1.0, 2.0, 3.0]
+    """
+    twist = np.asarray(twist, np.float64)
+    T = np.eye(4)
+    T[:3, :3] = so3_exp(twist[3:])
+    T[:3, 3] = _left_jacobian(twist[3:]) @ twist[:3]
+    return T
+
+
+def se3_log(T: np.ndarray) -> np.ndarray:
+    """Give the twist (6,) of a (4, 4) transform, the inverse of se3_exp.
+
+    >>> se3_log(se3_exp([1.0, 2.0, 3.0, 0.1, -0.2, 0.3])).round(12).tolist()
+    [1.0, 2.0, 3.0, 0.1, -0.2, 0.3]
+    """
+    rotvec = so3_log(T[:3, :3])
+    return np.concatenate([np.linalg.solve(_left_jacobian(rotvec), T[:3, 3]), rotvec])
+
+
+def inverse(a_T_b: np.ndarray) -> np.ndarray:
+    """Give b_T_a of the (4, 4) a_T_b.
+
+    >>> inverse(se3_exp([1.0, 2.0, 3.0, 0.0, 0.0, 0.0]))[:3, 3].tolist()
+    [-1.0, -2.0, -3.0]
+    """
+    b_T_a = np.eye(4)
+    b_T_a[:3, :3] = a_T_b[:3, :3].T
+    b_T_a[:3, 3] = -(a_T_b[:3, :3].T @ a_T_b[:3, 3])
+    return b_T_a
+
+
+def quat_to_matrix(quat_xyzw: np.ndarray) -> np.ndarray:
+    """Give the (3, 3) rotation of a quaternion (x, y, z, w), which need not be of unit length.
+
+    >>> quat_to_matrix([0.0, 0.0, 1.0, 1.0]).round(12)[0].tolist()
+    [0.0, -1.0, 0.0]
+    """
+    quat_xyzw = np.asarray(quat_xyzw, np.float64)
+    x, y, z, w = quat_xyzw / np.linalg.norm(quat_xyzw)
+    W = hat([x, y, z])
+    return np.eye(3) + 2 * w * W + 2 * (W @ W)
+
+
+def matrix_to_quat(R: np.ndarray) -> np.ndarray:
+    """Give the quaternion (x, y, z, w), w >= 0, of a (3, 3) rotation, from its largest component (Shepperd 1978).
+
+    >>> matrix_to_quat(np.diag([1.0, -1.0, -1.0])).tolist()
+    [1.0, 0.0, 0.0, 0.0]
+    """
+    R = np.asarray(R, np.float64)
+    # The columns of 4 q q^T: the longest is the best conditioned.
+    products = np.empty((4, 4))
+    products[:3, :3] = R + R.T + (1 - np.trace(R)) * np.eye(3)
+    products[3, :3] = products[:3, 3] = (R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1])
+    products[3, 3] = 1 + np.trace(R)
+    quat_xyzw = products[np.argmax(np.diag(products))]
+    quat_xyzw = quat_xyzw / np.linalg.norm(quat_xyzw)
+    return -quat_xyzw if quat_xyzw[3] < 0 else quat_xyzw
+
+
+def _left_jacobian(rotvec: np.ndarray) -> np.ndarray:
+    """The matrix that carries the translation of a twist to that of its transform."""
+    _, b, c = _coefficients(float(np.linalg.norm(rotvec)))
+    W = hat(rotvec)
+    return np.eye(3) + b * W + c * (W @ W)
+
+
+def _coefficients(angle: float) -> tuple[float, float, float]:
+    """sin(a)/a, (1 - cos a)/a^2 and (a - sin a)/a^3, without cancellation near zero."""
+    if angle < _SMALL:
+        return 1.0, 0.5, 1 / 6
+    # 2 sin^2(a/2) is 1 - cos(a) without its cancellation; the series takes over where a - sin(a) cancels.
+    b = 2 * (np.sin(angle / 2) / angle) ** 2
+    a2 = angle * angle
+    c = (angle - np.sin(angle)) / angle**3 if angle > 0.1 else 1 / 6 - a2 / 120 + a2 * a2 / 5040 - a2**3 / 362880
+    return np.sin(angle) / angle, b, c
