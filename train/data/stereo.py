@@ -1,0 +1,108 @@
+"""Training samples: crops of the pool, spoilt as cameras spoil images, with the classical match that the network refines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from depth_ros.engine.matching import fill_from_background, match_sgbm
+
+_RANGES_PX = (64, 96, 128, 160)
+
+
+class StereoPairs(Dataset):
+    """The files of a pool as samples: a dict of float32 tensors.
+
+    left, right (3,H,W) in [0,1]; prior (2,H,W): filled disparity px and its answered mask; truth (1,H,W) px; mask
+    (1,H,W) bool. Training samples are cropped to `size` (height, width) and spoilt differently in every epoch; without
+    `spoil` a sample is the same each time.
+    """
+
+    def __init__(self, files: list[Path], size: tuple[int, int], spoil: bool = True, seed: int = 0):
+        self.files, self.size, self.spoil, self.seed = files, size, spoil, seed
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, torch.Tensor]:
+        index, epoch = key if isinstance(key, tuple) else (key, 0)
+        rng = np.random.default_rng((self.seed, index, epoch))
+        with np.load(self.files[index], allow_pickle=False) as file:
+            left, right, truth = _crop(rng, self.size, file["left"], file["right"], file["disparity"], centre=not self.spoil)
+        ndisp = 128
+        if self.spoil:
+            ndisp = int(rng.choice(_RANGES_PX))
+            left, right, truth = _flip(rng, left, right, truth)
+            left, right = spoil_pair(rng, left, right)
+        return sample(left, right, truth, ndisp)
+
+
+def sample(left: np.ndarray, right: np.ndarray, truth: np.ndarray, ndisp: int) -> dict[str, torch.Tensor]:
+    """Tensors of one pair (H,W,3) u8 and its truth (H,W) px, NaN unknown."""
+    mask = np.isfinite(truth) & (truth < 1.25 * ndisp)
+    return {
+        "left": _tensor(left),
+        "right": _tensor(right),
+        "prior": torch.from_numpy(matched_prior(left, right, ndisp)),
+        "truth": torch.from_numpy(np.nan_to_num(truth)[None].astype(np.float32)),
+        "mask": torch.from_numpy(mask[None]),
+    }
+
+
+def matched_prior(left: np.ndarray, right: np.ndarray, ndisp: int) -> np.ndarray:
+    """What the network starts from, (2,H,W) f32: filled disparity px, and 1 where it was answered."""
+    raw = match_sgbm(*(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (left, right)), ndisp)
+    return np.stack([np.nan_to_num(fill_from_background(raw)), np.isfinite(raw)]).astype(np.float32)
+
+
+def spoil_pair(rng: np.random.Generator, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Add what real cameras add: exposure, colour, blur, noise, compression and a right camera that is not quite level."""
+    if rng.random() < 0.4:
+        right = _tilt(right, rng.uniform(-1.5, 1.5), rng.normal(0, 0.1))
+    if rng.random() < 0.15:
+        left, right = (cv2.cvtColor(cv2.cvtColor(i, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) for i in (left, right))
+    gain, gamma = np.exp(rng.normal(0, 0.25)), np.exp(rng.normal(0, 0.25))
+    noise = rng.exponential(3.0) if rng.random() < 0.8 else 0.0
+    blur = rng.uniform(0.3, 1.0) if rng.random() < 0.3 else 0.0
+    quality = int(rng.integers(30, 96)) if rng.random() < 0.3 else 0
+    both = []
+    for image in (left, right):
+        own = np.exp(rng.normal(0, 0.15, 3) * rng.choice([0, 0.3, 1])) * np.exp(rng.normal(0, 0.1))
+        x = 255 * np.clip(image / np.float32(255), 0, 1) ** gamma * gain * own
+        if blur and rng.random() < 0.7:
+            x = cv2.GaussianBlur(x, (0, 0), blur)
+        x = x + rng.normal(0, noise, x.shape) if noise else x
+        image = np.clip(x, 0, 255).astype(np.uint8)
+        if quality:
+            image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+        both.append(image)
+    return both[0], both[1]
+
+
+def _crop(rng, size, left, right, truth, centre):
+    height, width = size
+    top, column = truth.shape[0] - height, truth.shape[1] - width
+    v, u = (top // 2, column // 2) if centre else (int(rng.integers(0, top + 1)), int(rng.integers(0, column + 1)))
+    return (np.ascontiguousarray(a[v : v + height, u : u + width]) for a in (left, right, truth))
+
+
+def _flip(rng, left, right, truth):
+    """Upside down half the time (a pair stays a pair), and colours in another order."""
+    order = rng.permutation(3)
+    step = -1 if rng.random() < 0.5 else 1
+    return (np.ascontiguousarray(a) for a in (left[::step, :, order], right[::step, :, order], truth[::step]))
+
+
+def _tilt(image, shift_px, angle_deg):
+    height, width = image.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle_deg, 1.0)
+    turn[1, 2] += shift_px
+    return cv2.warpAffine(image, turn, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _tensor(image):
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
