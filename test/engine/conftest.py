@@ -1,0 +1,40 @@
+"""A network small enough to know by heart: disparity = mean over channels of left - right, log_sigma = 0."""
+
+import pytest
+
+from depth_ros.engine.spec import METADATA_KEY, ModelSpec
+
+
+@pytest.fixture
+def make_model(tmp_path):
+    """A factory: write the network as ONNX; spec=None leaves the metadata out; shape is that of the graph's inputs."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    def make(spec="fits", height="H", width="W", inputs=("left", "right"), kind=TensorProto.FLOAT):
+        def tensor(name, channels):
+            return helper.make_tensor_value_info(name, kind, [1, channels, height, width])
+
+        nodes = [
+            helper.make_node("Sub", ["left", "right"], ["difference"]),
+            helper.make_node("ReduceMean", ["difference"], ["disparity"], axes=[1], keepdims=1),
+            helper.make_node("Sub", ["disparity", "disparity"], ["log_sigma"]),
+        ]
+        graph = helper.make_graph(
+            nodes,
+            "tiny",
+            [tensor(name, 3) for name in inputs],
+            [tensor("disparity", 1), tensor("log_sigma", 1)],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        if spec == "fits":
+            size = (0, 0) if isinstance(height, str) else (height, width)
+            spec = ModelSpec("tiny", "stereo", ("left", "right"), ("disparity", "log_sigma"), *size, divisor=8).to_json()
+        if spec is not None:
+            entry = model.metadata_props.add()
+            entry.key, entry.value = METADATA_KEY, spec
+        path = tmp_path / "tiny.onnx"
+        onnx.save(model, str(path))
+        return path
+
+    return make

@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from depth_ros.core.errors import SpecError
+from depth_ros.engine.spec import ModelSpec
+
+
+def make(**changes):
+    values = {
+        "name": "tiny",
+        "task": "stereo",
+        "inputs": ("left", "right", "prior"),
+        "outputs": ("disparity", "log_sigma"),
+        "height": 64,
+        "width": 96,
+        "mean": (1.0, 2.0, 3.0),
+        "trained_on": "a procedural world",
+    }
+    return ModelSpec(**{**values, **changes})
+
+
+def test_json_round_trip():
+    assert ModelSpec.from_json(make().to_json()) == make()
+
+
+@pytest.mark.parametrize(
+    "changes, named",
+    [
+        ({"task": "flow"}, "task"),
+        ({"inputs": ("left",)}, "inputs"),
+        ({"inputs": ("left", "right", "depth_hint")}, "inputs"),
+        ({"inputs": ("left", "right", "left")}, "inputs"),
+        ({"outputs": ("log_sigma",)}, "outputs"),
+        ({"height": 65}, "height"),
+        ({"height": 0}, "height"),
+        ({"height": "64"}, "height"),
+        ({"height": 64.0}, "height"),
+        ({"divisor": 0}, "divisor"),
+        ({"std": (1.0, 0.0, 1.0)}, "std"),
+        ({"mean": (1.0, 2.0)}, "mean"),
+        ({"mean": (1.0, 2.0, float("nan"))}, "mean"),
+        ({"version": 2}, "version"),
+        ({"name": None}, "name"),
+    ],
+)
+def test_refuses_and_names_the_key(changes, named):
+    with pytest.raises(SpecError, match=f"{named}.*expected.*got"):
+        make(**changes)
+
+
+def test_json_with_other_keys_or_version():
+    values = json.loads(make().to_json())
+    with pytest.raises(SpecError, match="speed"):
+        ModelSpec.from_json(json.dumps({**values, "speed": 1}))
+    with pytest.raises(SpecError, match="missing.*divisor"):
+        ModelSpec.from_json(json.dumps({key: v for key, v in values.items() if key != "divisor"}))
+    with pytest.raises(SpecError, match="version: expected 1, got 7"):
+        ModelSpec.from_json(json.dumps({**values, "version": 7, "later": True}))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null", None])
+def test_not_a_spec(text):
+    with pytest.raises(SpecError, match="expected"):
+        ModelSpec.from_json(text)
