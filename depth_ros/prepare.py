@@ -13,7 +13,7 @@ from .core.depth import resize_disparity, resize_nearest
 from .core.errors import EngineError, ImageError, InputError
 from .core.frame import Frame
 from .core.rectify import rectify_map
-from .engine.matching import match_sgbm
+from .engine.matching import matched_prior
 from .engine.spec import ModelSpec
 
 
@@ -52,7 +52,7 @@ def to_tensors(frame: Frame, spec: ModelSpec, max_disparity_px: int) -> dict[str
         if name in pair:
             tensors[name] = _normalised(pair[name], spec)
         elif name == "prior":
-            tensors[name] = _prior(pair, ndisp)
+            tensors[name] = matched_prior(pair["left"], pair["right"], ndisp)[None]
         elif name == "max_disparity_px":
             tensors[name] = np.array([ndisp], np.float32)
         else:
@@ -131,9 +131,3 @@ def _normalised(image: np.ndarray, spec: ModelSpec) -> np.ndarray:
         if std != 1:
             plane *= np.float32(1 / std)
     return tensor
-
-
-def _prior(pair: dict[str, np.ndarray], ndisp: int) -> np.ndarray:
-    """Classical matching of the fitted pair, (1, 1, H, W) pixels, 0 where it has no answer."""
-    grey = {name: cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for name, image in pair.items()}
-    return np.nan_to_num(match_sgbm(grey["left"], grey["right"], ndisp), nan=0.0)[None, None]

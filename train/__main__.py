@@ -36,5 +36,17 @@ def fit(config: Path | None, pool: str | None, minutes: float | None, out: Path)
     print(run(Recipe.load(config, pool=pool, minutes=minutes), out))
 
 
+@main.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path, exists=True))
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--pool", type=click.Path(path_type=Path, exists=True), help="Pool whose first pairs check the export.")
+def export(checkpoint: Path, model: Path, pool: Path | None):
+    """Export CHECKPOINT to MODEL.onnx; refused where ONNX Runtime does not agree with PyTorch."""
+    from train.export import export_stereo, load_average
+
+    worst = export_stereo(load_average(checkpoint), model, "procedural world (depth_ros.core.scenes)", pool)
+    print(f"{model}: parity with PyTorch within {worst:.5f} px")
+
+
 if __name__ == "__main__":
     main()

@@ -71,6 +71,16 @@ def fill_from_background(disparity: np.ndarray) -> np.ndarray:
     return _fill_rows(filled, known.any(axis=1))
 
 
+def matched_prior(left: np.ndarray, right: np.ndarray, ndisp: int) -> np.ndarray:
+    """What a refining network starts from: match_sgbm, filled, and which pixels it answered.
+
+    left, right: (H, W, 3) uint8 RGB, rectified. ndisp: pixels > 0. Returns (2, H, W) float32: disparity with its holes
+    filled from the background, pixels, 0 where a picture has no answer at all; and 1 where answered, 0 where filled.
+    """
+    raw = match_sgbm(*(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (left, right)), ndisp)
+    return np.stack([np.nan_to_num(fill_from_background(raw)), np.isfinite(raw)]).astype(np.float32)
+
+
 def _fill_rows(disparity: np.ndarray, answered: np.ndarray) -> np.ndarray:
     """Give rows without an answer the nearest row that has one."""
     if answered.all():

@@ -16,7 +16,7 @@ INPUTS = {
     "left": (1, 3, None, None),
     "right": (1, 3, None, None),
     "image": (1, 3, None, None),
-    "prior": (1, 1, None, None),  # disparity of classical matching, pixels, 0 = unknown
+    "prior": (1, 2, None, None),  # engine.matching.matched_prior: filled disparity in pixels; 1 answered, 0 filled
     "max_disparity_px": (1,),  # the range to search, pixels of the tensors
 }
 OUTPUTS = {

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from depth_ros.engine.matching import fill_from_background, match_sgbm
+from depth_ros.engine.matching import matched_prior
 
 _RANGES_PX = (64, 96, 128, 160)
 
@@ -51,12 +51,6 @@ def sample(left: np.ndarray, right: np.ndarray, truth: np.ndarray, ndisp: int) -
         "truth": torch.from_numpy(np.nan_to_num(truth)[None].astype(np.float32)),
         "mask": torch.from_numpy(mask[None]),
     }
-
-
-def matched_prior(left: np.ndarray, right: np.ndarray, ndisp: int) -> np.ndarray:
-    """What the network starts from, (2,H,W) f32: filled disparity px, and 1 where it was answered."""
-    raw = match_sgbm(*(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (left, right)), ndisp)
-    return np.stack([np.nan_to_num(fill_from_background(raw)), np.isfinite(raw)]).astype(np.float32)
 
 
 def spoil_pair(rng: np.random.Generator, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
