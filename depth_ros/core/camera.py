@@ -78,7 +78,9 @@ class Camera:
                 raise CalibrationError(f"{name}: expected finite numbers, got {values}")
             if any(values[i] <= 0 for i in skew_free):
                 focal = tuple(values[i] for i in skew_free)
-                raise CalibrationError(f"{name}: expected positive focal lengths, got {focal}: is the camera calibrated?")
+                raise CalibrationError(
+                    f"{name}: expected positive focal lengths, got {focal}: is the camera calibrated?"
+                )
         P = calibration.P
         return cls(calibration.width, calibration.height, P[0], P[5], P[2], P[6])
 

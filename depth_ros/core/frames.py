@@ -1,8 +1,8 @@
 """Optical and body axes, REP 103.
 
-            x         y       z
-  body      forward   left    up
-  optical   right     down    forward
+          x         y       z
+body      forward   left    up
+optical   right     down    forward
 """
 
 from __future__ import annotations

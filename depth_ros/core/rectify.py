@@ -52,9 +52,7 @@ def _checked_distortion(calibration: Calibration) -> tuple[str, np.ndarray]:
     """The model by its ROS name and its coefficients, zeros appended."""
     model = _ALIASES.get(calibration.model, calibration.model)
     if model not in _COEFFICIENTS:
-        raise CalibrationError(
-            f"distortion model: expected one of {sorted(_COEFFICIENTS)}, got {calibration.model!r}"
-        )
+        raise CalibrationError(f"distortion model: expected one of {sorted(_COEFFICIENTS)}, got {calibration.model!r}")
     most = _COEFFICIENTS[model]
     D = np.array(calibration.D)
     if not np.isfinite(D).all():

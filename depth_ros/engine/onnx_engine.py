@@ -32,7 +32,9 @@ class OnnxEngine:
         self._session = _open(self.path, threads)
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
-            raise SpecError(f"{self.path}: expected the metadata key {METADATA_KEY!r}, got none: not a depth_ros model?")
+            raise SpecError(
+                f"{self.path}: expected the metadata key {METADATA_KEY!r}, got none: not a depth_ros model?"
+            )
         self.spec = ModelSpec.from_json(text)
         _check_tensors("inputs", self._session.get_inputs(), self.spec.inputs, INPUTS, self.spec)
         _check_tensors("outputs", self._session.get_outputs(), self.spec.outputs, OUTPUTS, self.spec)
@@ -81,7 +83,9 @@ def _check_tensors(kind: str, tensors, names: tuple, shapes: dict, spec: ModelSp
             expected = (*expected[:2], spec.height or None, spec.width or None)
         if tensor.type != "tensor(float)" or not _fits(tensor.shape, expected):
             wanted = ["any" if side is None else side for side in expected]
-            raise SpecError(f"spec {kind} {name}: expected float32 {wanted}, got {tensor.type} {tensor.shape} in the graph")
+            raise SpecError(
+                f"spec {kind} {name}: expected float32 {wanted}, got {tensor.type} {tensor.shape} in the graph"
+            )
 
 
 def _fits(shape, expected: tuple) -> bool:

@@ -29,7 +29,9 @@ def make_model(tmp_path):
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
         if spec == "fits":
             size = (0, 0) if isinstance(height, str) else (height, width)
-            spec = ModelSpec("tiny", "stereo", ("left", "right"), ("disparity", "log_sigma"), *size, divisor=8).to_json()
+            spec = ModelSpec(
+                "tiny", "stereo", ("left", "right"), ("disparity", "log_sigma"), *size, divisor=8
+            ).to_json()
         if spec is not None:
             entry = model.metadata_props.add()
             entry.key, entry.value = METADATA_KEY, spec

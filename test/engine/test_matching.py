@@ -40,7 +40,12 @@ def test_fill_of_empty_rows():
 
 def test_match_refuses():
     grey = np.zeros((20, 30), np.uint8)
-    for arguments in ((grey, grey[:, 1:], 16), (grey, grey, 0), (grey.astype(float), grey, 16), (grey[:0], grey[:0], 16)):
+    for arguments in (
+        (grey, grey[:, 1:], 16),
+        (grey, grey, 0),
+        (grey.astype(float), grey, 16),
+        (grey[:0], grey[:0], 16),
+    ):
         with pytest.raises(ImageError, match="expected"):
             match_sgbm(*arguments)
 
@@ -73,7 +78,11 @@ def test_range_of_the_input_wins(make_pair):
 def test_engine_refuses(make_pair):
     image = tensor(make_pair(3)[0])
     engine = SgbmEngine()
-    for inputs in ({"left": image}, {"left": image, "right": image[..., 1:]}, {"left": image, "right": image.astype(int)}):
+    for inputs in (
+        {"left": image},
+        {"left": image, "right": image[..., 1:]},
+        {"left": image, "right": image.astype(int)},
+    ):
         with pytest.raises(EngineError, match="expected"):
             engine.run(inputs)
     with pytest.raises(EngineError, match="expected"):

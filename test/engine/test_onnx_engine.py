@@ -47,7 +47,12 @@ def test_run_refuses(make_model):
 def test_corrupted_file(make_model):
     path = make_model()
     content = path.read_bytes()
-    for broken in (b"", b"not a model at all" * 40, content[: len(content) // 2], content[:40] + b"\xff" * 60 + content[100:]):
+    for broken in (
+        b"",
+        b"not a model at all" * 40,
+        content[: len(content) // 2],
+        content[:40] + b"\xff" * 60 + content[100:],
+    ):
         path.write_bytes(broken)
         with pytest.raises((EngineError, SpecError), match="expected"):
             OnnxEngine(path)
