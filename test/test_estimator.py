@@ -88,9 +88,9 @@ def test_range_and_prior_follow_the_size(frame):
     Estimator(engine, max_disparity_px=99).estimate(dataclasses.replace(frame, max_disparity_px=32))
     assert engine.inputs["max_disparity_px"].tolist() == [32.0]
     prior = engine.inputs["prior"]
-    assert prior.shape == (1, 1, 56, 96) and prior.dtype == np.float32
+    assert prior.shape == (1, 2, 56, 96) and prior.dtype == np.float32
     assert np.isfinite(prior).all()
-    assert np.median(prior) == 8.0
+    assert np.median(prior[0, 0]) == 8.0
 
 
 def calibrations_of_a_distorted_pair(make_calibration):

@@ -39,6 +39,16 @@ class StereoNet(nn.Module):
         self.affinity = nn.Conv2d(w, 9 * len(_DILATIONS), 1)
         self.refine = nn.Sequential(_conv(w + len(OFFSETS_PX) + 2, w), _conv(w, w))
         self.head = nn.Conv2d(w, 1 + 40 + 4, 3, padding=1)  # step, 10 weights and a log sigma for each of 2 x 2 pixels
+        self._start_from_the_match()
+
+    def _start_from_the_match(self):
+        """Untrained, the network returns its prior: training starts at the error of classical matching."""
+        for layer in (self.guess, self.affinity, self.head):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            self.affinity.bias.view(-1, 9)[:, 4] = 4.0  # stay
+            self.head.bias[1 + 36 : 1 + 40] = 5.0  # the matched value
 
     def forward(self, left: Tensor, right: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         return self.stages(left, right, prior)[1:]
@@ -48,7 +58,7 @@ class StereoNet(nn.Module):
         here, there = self.features(left - 0.5), self.features(right - 0.5)
         given = F.pixel_unshuffle(prior, 2)
         start = given[:, :1]  # the top left of each 2 x 2: a mean would invent surfaces between two
-        known = F.pixel_unshuffle(left - 0.5, 2), given / torch.tensor([_SCALE_PX] * 4 + [1.0] * 4).to(given)[:, None, None]
+        known = F.pixel_unshuffle(left - 0.5, 2), given[:, :4] / _SCALE_PX, given[:, 4:]
         x = self.entry(torch.cat([*known, here, local_volume(here, there, start)], 1))
         x = self._unet(x)
         disparity = start + 8 * self.guess(x)
