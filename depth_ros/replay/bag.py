@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,19 +42,60 @@ class Topics:
 
 @contextmanager
 def open_reader(path: str | Path) -> Iterator[AnyReader]:
-    """Open a bag; everything that is wrong with its files, now or while it is read, becomes InputError."""
+    """Open a bag; whatever is wrong with its files becomes InputError."""
     path = Path(path)
     target = path.parent if path.is_file() and (path.parent / "metadata.yaml").exists() else path
-    if target.is_dir() and not (target / "metadata.yaml").exists():
+    if not (target / "metadata.yaml").is_file():
         raise InputError(f"{path}: expected metadata.yaml beside the bag's files, got none (ros2 bag reindex makes it)")
+    reader = None
     try:
-        with AnyReader([target], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
-            yield reader
-    except DepthRosError:
-        raise
+        reader = AnyReader([target], default_typestore=get_typestore(Stores.ROS2_JAZZY))
+        reader.open()
     except Exception as error:  # rosbags passes on what sqlite3, yaml, zstd and struct raise
-        words = str(error) or type(error).__name__
-        raise InputError(f"{path}: expected a readable rosbag2 directory, got a corrupt one? {words}") from error
+        raise _corrupt(path, error) from error
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def raw_messages(reader: AnyReader, *topics: str | None) -> Iterator[tuple]:
+    """Yield (connection, log time in ns, CDR bytes) of some topics in recorded order; raises InputError where a bag breaks."""
+    connections = [connection for connection in reader.connections if connection.topic in topics]
+    if not connections:
+        return  # rosbags takes an empty list for all topics
+    iterator = reader.messages(connections)
+    while True:
+        try:
+            entry = next(iterator, None)
+        except Exception as error:
+            raise _corrupt(reader.paths[0], error) from error
+        if entry is None:
+            return
+        yield entry
+
+
+def messages(reader: AnyReader, *topics: str | None) -> Iterator[tuple]:
+    """Yield (topic, message) of some topics in recorded order; raises InputError where a bag breaks."""
+    for connection, _, raw in raw_messages(reader, *topics):
+        try:
+            message = reader.deserialize(raw, connection.msgtype)
+        except Exception as error:
+            raise _corrupt(reader.paths[0], error) from error
+        yield connection.topic, message
+
+
+def _corrupt(path, error: Exception) -> InputError:
+    """The error for a bag that cannot be read."""
+    words = str(error) or type(error).__name__
+    return InputError(f"{path}: expected a readable rosbag2 directory, got a broken one: {words}")
+
+
+def cdr_stamp_ns(raw: bytes) -> int:
+    """Read header.stamp out of a serialised message whose first field is a header, in nanoseconds, without decoding it."""
+    order = "<" if raw[1] & 1 else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", raw, 4)
+    return seconds * 1_000_000_000 + nanoseconds
 
 
 def find_topics(reader: AnyReader, path: str | Path) -> Topics:
@@ -100,7 +142,7 @@ class Bag:
         self.drops, self.reasons = drops.counts, drops.reasons
         with open_reader(self.path) as reader:
             infos = {side: InfoTimeline(reader, self.topics.infos[side], drops) for side in SIDES}
-            truths = _TruthDepth(reader, self.topics, drops)
+            truths = TruthDepth(reader, self.topics)
             for stamp_ns, pair in self._pairs(reader, drops):
                 sample = self._sample(stamp_ns, pair, infos, truths, drops)
                 if sample is not None:
@@ -111,11 +153,10 @@ class Bag:
         matcher = StampMatcher(SIDES, self.tolerance_ns)
         sides = {topic: side for side, topic in self.topics.images.items()}
         paired = offered = 0
-        for connection, _, raw in reader.messages([c for c in reader.connections if c.topic in sides]):
-            message = reader.deserialize(raw, connection.msgtype)
+        for topic, message in messages(reader, *sides):
             stamp_ns = stamp_to_ns(message.header.stamp)
             offered += 1
-            pair = matcher.add(sides[connection.topic], stamp_ns, (stamp_ns, message))
+            pair = matcher.add(sides[topic], stamp_ns, (stamp_ns, message))
             if pair is not None:
                 paired += 1
                 yield pair["left"][0], {side: pair[side][1] for side in SIDES}
@@ -153,8 +194,7 @@ class InfoTimeline:
 
     def __init__(self, reader: AnyReader, topic: str, drops: Drops):
         found: dict[int, Calibration] = {}
-        for connection, _, raw in reader.messages([c for c in reader.connections if c.topic == topic]):
-            message = reader.deserialize(raw, connection.msgtype)
+        for _, message in messages(reader, topic):
             try:
                 found[stamp_to_ns(message.header.stamp)] = info_to_calibration(message)
             except DepthRosError as error:
@@ -170,19 +210,18 @@ class InfoTimeline:
         return self._values[max(0, bisect.bisect_right(self._stamps, stamp_ns) - 1)]
 
 
-class _TruthDepth:
+class TruthDepth:
     """Ground-truth depth by exact stamp, decoded when asked for. Of raw images none: it speaks of another view."""
 
-    def __init__(self, reader: AnyReader, topics: Topics, drops: Drops):
-        self._reader, self._drops, self._raw = reader, drops, {}
+    def __init__(self, reader: AnyReader, topics: Topics):
+        self._reader, self._raw = reader, {}
         if topics.truth_depth is None or not topics.rectified:
             return
-        for connection, _, raw in reader.messages([c for c in reader.connections if c.topic == topics.truth_depth]):
-            stamp_ns = stamp_to_ns(reader.deserialize(raw, connection.msgtype).header.stamp)
-            self._raw[stamp_ns] = (connection.msgtype, raw)
+        for connection, _, raw in raw_messages(reader, topics.truth_depth):
+            self._raw[cdr_stamp_ns(raw)] = (connection.msgtype, raw)
 
     def at(self, stamp_ns: int, shape: tuple[int, int]):
-        """Give (H, W) metres or None; a map of another size than the image is not comparable and said so."""
+        """Give (H, W) metres or None; a broken map, or one of another size than the image, cannot be compared: the doctor names it."""
         if stamp_ns not in self._raw:
             return None
         msgtype, raw = self._raw[stamp_ns]

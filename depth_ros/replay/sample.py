@@ -53,10 +53,7 @@ class Drops:
 
 def open_source(path: str | Path) -> Source:
     """Open a rosbag2 directory or a folder of Middlebury scenes; raises InputError saying what was expected."""
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: expected a rosbag2 directory or a folder of scenes, got nothing at this path")
-    if path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").exists() or _holds_bag(path):
+    if is_bag(path):
         from .bag import Bag
 
         return Bag(path)
@@ -65,6 +62,10 @@ def open_source(path: str | Path) -> Source:
     return SceneFolder(path)
 
 
-def _holds_bag(path: Path) -> bool:
-    """True for a directory with a bag file in it, metadata or not."""
-    return path.is_dir() and (any(path.glob("*.mcap*")) or any(path.glob("*.db3*")))
+def is_bag(path: str | Path) -> bool:
+    """Tell a bag, whole or not, from a folder of scenes; raises InputError where there is nothing."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: expected a rosbag2 directory or a folder of scenes, got nothing at this path")
+    names = [path.name] if path.is_file() else [child.name for child in path.iterdir()]
+    return any(name == "metadata.yaml" or ".mcap" in name or ".db3" in name for name in names)

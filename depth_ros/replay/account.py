@@ -1,0 +1,67 @@
+"""Account for every pair of a replay: answered, or dropped with its cause. Pure bookkeeping, no ROS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+LOST_IN = "lost_before_node"
+LOST_OUT = "lost_after_node"
+NOT_IN_BAG = "unmatched_in_bag"
+UNEXPLAINED = "unexplained"
+
+
+@dataclass
+class Sent:
+    """What the player sent: pairs {stamp_ns of the left: perf_counter ns of its last message}, messages by stream.
+
+    singles: images that have no partner in the recording.
+    """
+
+    pairs: dict[int, int] = field(default_factory=dict)
+    messages: dict[str, int] = field(default_factory=dict)
+    singles: int = 0
+
+
+@dataclass
+class NodeCounters:
+    """What the node itself counted; None where it does not say. drops: pairs or messages by cause."""
+
+    received: dict[str, int | None] = field(default_factory=dict)
+    published: int | None = None
+    drops: dict[str, int] = field(default_factory=dict)
+
+
+# Causes that cost half a pair each: two of them may be one pair, and a loss on the way leaves its other half unmatched.
+_HALVES = ("unmatched", "overflow", "time_jump", "duplicate_stamp", "stamp_reversed")
+
+
+def account(sent: Sent, answered: set[int], counters: NodeCounters) -> dict[str, int]:
+    """Give the dropped pairs by cause; they and the answered ones add up to all pairs sent plus the singles.
+
+    A cause is taken only as often as there is evidence for it, whole pairs first: what the node dropped after pairing,
+    what it published and did not arrive, what was sent and did not reach it, then its unmatched halves. The rest, if
+    any, is called unexplained.
+
+    >>> account(Sent({1: 0, 2: 0, 3: 0}), {1}, NodeCounters(drops={"superseded": 1}))
+    {'superseded': 1, 'unexplained': 1}
+    """
+    dropped = {NOT_IN_BAG: sent.singles} if sent.singles else {}
+    missing = len(set(sent.pairs) - answered)
+
+    def take(cause: str, evidence: int) -> None:
+        nonlocal missing
+        count = min(missing, max(0, evidence))
+        if count:
+            dropped[cause] = dropped.get(cause, 0) + count
+            missing -= count
+
+    for cause in sorted(set(counters.drops) - set(_HALVES)):
+        take(cause, counters.drops[cause])
+    if counters.published is not None:
+        take(LOST_OUT, counters.published - len(answered & set(sent.pairs)))
+    losses = [sent.messages[stream] - got for stream, got in counters.received.items() if got is not None]
+    take(LOST_IN, max(losses, default=0))
+    for cause in _HALVES:
+        take(cause, counters.drops.get(cause, 0))
+    take(UNEXPLAINED, missing)
+    return dropped
