@@ -1,0 +1,292 @@
+"""The lifecycle node `depth_node`: camera messages in, metric depth out."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+import traceback
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+
+from ..core.errors import CalibrationError, DepthRosError, EngineError, ImageError, SpecError
+from ..engine.load import load_engine
+from ..estimator import Estimator
+from .diagnostics import RateMeter, diagnostics_message
+from .inputs import StereoInputs
+from .outputs import Outputs
+from .pairing import Mailbox, Pair, SizeError, pair_to_frame
+from .parameters import ParameterError, Parameters, declare_parameters
+from .statistics import ROUTINE, Statistics
+from .watchdog import Snapshot, explain
+
+_CAUSES = (  # the first that fits
+    (SizeError, "size_mismatch"),
+    (ImageError, "bad_image"),
+    (CalibrationError, "bad_calibration"),
+    ((EngineError, SpecError), "engine_error"),
+)
+_STOP_S = 10.0
+
+
+def make_estimator(parameters: Parameters) -> Estimator:
+    """Load the engine that the parameters ask for."""
+    engine = load_engine(parameters.model or None, parameters.backend, parameters.max_disparity_px)
+    engine.warmup()
+    return Estimator(engine, parameters.max_disparity_px)
+
+
+class DepthNode(LifecycleNode):
+    """Stereo depth. Pairs are formed in the executor's thread and answered in one worker thread; the newest wins."""
+
+    def __init__(self, make_estimator=make_estimator, **options):
+        super().__init__("depth_node", **options)
+        self._make_estimator = make_estimator
+        self.parameters = declare_parameters(self)
+        self.statistics = Statistics()
+        self._estimator = self._outputs = self._inputs = self._mailbox = self._worker = None
+        self._matcher_drops: dict[str, int] = {}
+        self._rates = RateMeter()
+        self._logged_s, self._logged_drops = time.monotonic(), {}
+        self._active_s = time.monotonic()
+        self._last_output_s = 0.0
+        self._failure = ""
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # A steady clock: with sim time the watchdog must bark most of all when time stands still.
+        self.create_timer(1.0, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    # Lifecycle
+
+    def autostart(self) -> bool:
+        """Configure and activate; False where one of them failed."""
+        success = TransitionCallbackReturn.SUCCESS
+        return self.trigger_configure() == success and self.trigger_activate() == success
+
+    def on_configure(self, state):
+        try:
+            self._estimator = self._make_estimator(self.parameters)
+        except (DepthRosError, OSError) as error:
+            self._failure = f"cannot configure: {error}"
+            self.get_logger().error(self._failure)
+            return TransitionCallbackReturn.FAILURE
+        self._failure = ""
+        self._outputs = Outputs(self, self._estimator.engine.name)
+        engine = self._estimator.engine
+        self.get_logger().info(f"engine {engine.name}, model {engine.spec.name}, hash {engine.model_hash}")
+        return super().on_configure(state)
+
+    def on_activate(self, state):
+        result = super().on_activate(state)
+        self._mailbox = Mailbox()
+        self._active_s = self._logged_s = time.monotonic()
+        self.statistics.since_output.clear()
+        self._worker = threading.Thread(target=self._work, args=(self._mailbox,), name="depth", daemon=True)
+        self._worker.start()
+        self._inputs = StereoInputs(self, self.parameters, self.statistics, self._on_pair)
+        return result
+
+    def on_deactivate(self, state):
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state):
+        self._free()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state):
+        self._free()
+        return super().on_shutdown(state)
+
+    def on_error(self, state):
+        self._free()
+        return TransitionCallbackReturn.SUCCESS  # back to unconfigured, from where it can be configured again
+
+    def _stop(self):
+        """Stop listening, then let the worker finish the frame that it has."""
+        if self._inputs is not None:
+            self._matcher_drops = self.drops_of_matching()
+            self._inputs.destroy()
+            self._inputs = None
+        if self._mailbox is not None:
+            if self._mailbox.close() is not None:
+                self.statistics.drop("deactivated")
+            self._worker.join(_STOP_S)
+            self._mailbox = self._worker = None
+
+    def _free(self):
+        """Stop, and give up what was configured."""
+        self._stop()
+        if self._outputs is not None:
+            self._outputs.destroy(self)
+        self._outputs = self._estimator = None
+
+    # Work
+
+    def _on_pair(self, pair: Pair):
+        """Leave the pair for the worker; called in the executor's thread."""
+        if self._mailbox.put(pair) is not None:
+            self.statistics.drop("busy")
+
+    def _work(self, mailbox: Mailbox):
+        """Answer pairs until the mailbox closes; whatever one of them does, the next one is answered."""
+        while (pair := mailbox.take()) is not None:
+            try:
+                self._answer(pair)
+            except DepthRosError as error:
+                cause = next((cause for kind, cause in _CAUSES if isinstance(error, kind)), "internal_error")
+                self.statistics.drop(cause, str(error))
+            except Exception as error:  # noqa: BLE001 - no message may end the thread
+                if self.context.ok():  # at shutdown publishers vanish under the worker: no fault
+                    self.statistics.drop("internal_error", f"{type(error).__name__}: {error}")
+                    self.get_logger().debug(traceback.format_exc())
+
+    def _answer(self, pair: Pair):
+        """One pair to its outputs."""
+        wanted = self._outputs.wanted()
+        if not wanted:
+            self.statistics.drop("no_subscriber")
+            return
+        estimate = self._estimator.estimate(pair_to_frame(pair, self.parameters.rectify))
+        self._outputs.publish(estimate, wanted, self.parameters)
+        age_ms = (self.get_clock().now().nanoseconds - estimate.stamp_ns) / 1e6
+        self._last_output_s = time.monotonic()
+        self.statistics.answer(age_ms, estimate.timing_ms.get("engine", float("nan")))
+
+    # Parameters and health
+
+    def _on_parameters(self, changes):
+        """Apply or refuse a live change."""
+        ours = {p.name: p.value for p in changes if not p.name.startswith(("qos_overrides.", "use_sim_time"))}
+        try:
+            self.parameters = self.parameters.changed(ours, configured=self._estimator is not None)
+        except ParameterError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def drops_of_matching(self) -> dict[str, int]:
+        """Give the images that found no partner, by cause, over all activations."""
+        total = dict(self._matcher_drops)
+        for cause, n in (self._inputs.matcher.drops if self._inputs else {}).items():
+            total[cause] = total.get(cause, 0) + n
+        return total
+
+    def silence(self) -> list[str]:
+        """Say why there is no output; empty while there is some, or while it is too early to say."""
+        if self._failure:
+            return [self._failure]
+        silent_s = time.monotonic() - max(self._active_s, self._last_output_s)
+        if self._inputs is None or silent_s < self.parameters.watchdog_s:
+            return []
+        stats, matcher = self.statistics, self._inputs.matcher
+        return explain(
+            Snapshot(
+                silent_s=silent_s,
+                streams=self._inputs.streams(),
+                pairs=stats.since_output["pairs"],
+                drops={**matcher.drops, **stats.dropped_since_output()},
+                texts=dict(stats.texts),
+                closest_gap_ns=matcher.closest_gap_ns,
+                tolerance_ns=round(self.parameters.sync_tolerance_s * 1e9),
+                use_sim_time=self.get_parameter("use_sim_time").value,
+                clock_ns=self.get_clock().now().nanoseconds,
+                last_stamp_ns=stats.last_stamp_ns,
+                subscribers=len(self._outputs.wanted()),
+            )
+        )
+
+    def _on_timer(self):
+        """Once a second: publish diagnostics; log, at most once in watchdog_s, silence and refused input."""
+        reasons = self.silence()
+        values = self._values()
+        engine_hash = values["model_hash"]
+        now = self.get_clock().now().to_msg()
+        self._diagnostics.publish(diagnostics_message(now, f"{self.get_name()}: depth", engine_hash, reasons, values))
+        if time.monotonic() - self._logged_s < self.parameters.watchdog_s:
+            return
+        self._logged_s = time.monotonic()
+        if reasons:
+            self.get_logger().warning("no output:\n  " + "\n  ".join(reasons))
+        drops = self.statistics.drops
+        new = {c: n - self._logged_drops.get(c, 0) for c, n in list(drops.items()) if c not in ROUTINE}
+        self._logged_drops = dict(drops)
+        texts = [f"{n} {cause} ({self.statistics.texts.get(cause, '')})" for cause, n in new.items() if n]
+        if texts and not reasons:
+            self.get_logger().warning("dropped: " + ", ".join(texts))
+
+    def _values(self) -> dict:
+        """Collect what /diagnostics says."""
+        stats, engine = self.statistics, getattr(self._estimator, "engine", None)
+        counts = {"frames_in": stats.frames_in, "frames_out": stats.frames_out}
+        received = {f"received/{name}": n for name, n in list(stats.received.items())}
+        drops = {**self.drops_of_matching(), **stats.drops}
+        rates = self._rates.rates_hz({**counts, **received})
+        return {
+            **counts,
+            **{f"{name}_hz": rate for name, rate in rates.items()},
+            **received,
+            **{f"dropped/{cause}": n for cause, n in sorted(drops.items())},
+            **stats.medians_ms(),
+            "backend": engine.name if engine else "",
+            "model": engine.spec.name if engine else "",
+            "model_hash": engine.model_hash if engine else "",
+            "scale_source": engine.spec.scale_source if engine else "",
+        }
+
+
+def spin(node: DepthNode) -> None:
+    """Run callbacks until shutdown; a message that rclpy itself cannot read is dropped like any other bad one."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    while node.context.ok():
+        try:
+            executor.spin_once(timeout_sec=0.5)
+        except (KeyboardInterrupt, ExternalShutdownException):
+            return
+        except Exception as error:  # noqa: BLE001 - nor the process
+            if node.context.ok():
+                node.statistics.drop("internal_error", f"{type(error).__name__}: {error}")
+                node.get_logger().debug(traceback.format_exc())
+
+
+def main(args=None) -> int:
+    """Run the node; returns 0 after a shutdown, 1 where it could not start, 2 for a refused parameter."""
+    try:
+        rclpy.init(args=args)
+        try:
+            node = DepthNode()
+        except ParameterError as error:
+            print(f"depth_node: {error}", file=sys.stderr)
+            return 2
+        if node.parameters.autostart and not node.autostart():
+            return 1
+        spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    finally:
+        # launch sends SIGINT to the group and then to each process: the second must not tear the shutdown apart
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _close(locals().get("node"))
+    return 0
+
+
+def _close(node: DepthNode | None) -> None:
+    """Stop the worker and leave ROS; nothing that fails here matters any more."""
+    with contextlib.suppress(Exception, KeyboardInterrupt):
+        if node is not None:
+            node._free()
+            node.destroy_node()
+    with contextlib.suppress(Exception, KeyboardInterrupt):
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Estimates to ROS messages. Decoding of what comes in lives in decode.py, which needs no ROS."""
+
+from __future__ import annotations
+
+import sys
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField, RegionOfInterest
+from std_msgs.msg import Header
+from stereo_msgs.msg import DisparityImage
+
+from ..core.camera import Camera, StereoRig
+from ..core.cloud import depth_to_cloud
+from ..core.depth import depth_to_mm
+from ..core.errors import ImageError
+from .decode import image_to_depth, image_to_rgb, info_to_calibration, stamp_to_ns
+
+__all__ = [
+    "camera_to_info", "depth_to_color", "depth_to_image", "depth_to_points", "disparity_to_message", "image_to_depth",
+    "image_to_rgb", "info_to_calibration", "make_header", "rgb_to_image", "stamp_to_ns",
+]  # fmt: skip
+_FORMATS = {"32FC1": np.float32, "16UC1": np.uint16, "rgb8": np.uint8}
+_BIG_ENDIAN = sys.byteorder == "big"
+
+
+def make_header(stamp_ns: int, frame_id: str) -> Header:
+    """Split integer nanoseconds into a header; the exact inverse of stamp_to_ns."""
+    header = Header(frame_id=frame_id)
+    header.stamp.sec, header.stamp.nanosec = divmod(int(stamp_ns), 1_000_000_000)
+    return header
+
+
+def set_payload(msg, array: np.ndarray) -> None:
+    """Put an array into msg.data without a copy; msg.data is then a flat uint8 view, valid until the array changes.
+
+    Past the setter, which checks every byte in Python: 1.1 ms a published 640x480 rgb8 image against 167 ms
+    for a NumPy array and 1.4 ms for array.array('B').
+    """
+    msg._data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def array_to_image(array: np.ndarray, encoding: str, header: Header) -> Image:
+    """Wrap (H, W) or (H, W, C) as an Image; raises ImageError where the type is not that of the encoding."""
+    if encoding not in _FORMATS or array.dtype != _FORMATS[encoding]:
+        raise ImageError(f"expected one of {_FORMATS}, got {encoding!r} with {array.dtype}")
+    height, width = array.shape[:2]
+    msg = Image(header=header, height=height, width=width, encoding=encoding, is_bigendian=int(_BIG_ENDIAN))
+    msg.step = array.nbytes // height
+    set_payload(msg, array)
+    return msg
+
+
+def depth_to_image(depth: np.ndarray, header: Header, encoding: str = "32FC1") -> Image:
+    """Turn (H, W) float32 metres, NaN unknown, into 32FC1 (the same) or 16UC1 (millimetres, 0 unknown: REP 118)."""
+    return array_to_image(depth_to_mm(depth) if encoding == "16UC1" else depth, encoding, header)
+
+
+def rgb_to_image(rgb: np.ndarray, header: Header) -> Image:
+    """Turn (H, W, 3) uint8 RGB into an rgb8 Image."""
+    return array_to_image(rgb, "rgb8", header)
+
+
+def camera_to_info(camera: Camera, header: Header, baseline_m: float = 0.0) -> CameraInfo:
+    """Describe a rectified image: no distortion, R = 1, K and P of the camera, P[3] = -fx * baseline_m.
+
+    It speaks of the image beside it and not of the raw one, so that it stays true after every resize and crop.
+    """
+    fx, fy, cx, cy = (float(value) for value in (camera.fx, camera.fy, camera.cx, camera.cy))
+    return CameraInfo(
+        header=header,
+        height=camera.height,
+        width=camera.width,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=[fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[fx, 0.0, cx, -fx * float(baseline_m), 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+    )
+
+
+def disparity_to_message(
+    disparity: np.ndarray, rig: StereoRig, header: Header, max_disparity_px: float, delta_px: float | None = None
+) -> DisparityImage:
+    """Turn (H, W) float32 pixels, NaN unknown, into a DisparityImage for which depth = f T / disparity holds.
+
+    The difference of the principal points (doffs_px) is therefore added, as stereo_image_proc does.
+    max_disparity_px: the range that was searched, from 0; widened where the answer lies outside.
+    delta_px: the smallest step; None means a regressed one, whose step is that of float32 at the largest disparity.
+    valid_window is the bounding box of what was answered: empty (0 x 0) when nothing was.
+    """
+    values = disparity + np.float32(rig.doffs_px) if rig.doffs_px else disparity
+    low, high = float(rig.doffs_px), float(max_disparity_px + rig.doffs_px)
+    known = np.isfinite(values)
+    if known.any():
+        low = min(low, float(np.min(values, where=known, initial=np.inf)))
+        high = max(high, float(np.max(values, where=known, initial=-np.inf)))
+    msg = DisparityImage(header=header, f=float(rig.left.fx), t=float(rig.baseline_m))
+    msg.image = array_to_image(values, "32FC1", header)
+    msg.min_disparity, msg.max_disparity = low, high
+    msg.delta_d = float(np.spacing(np.float32(high))) if delta_px is None else float(delta_px)
+    msg.valid_window = _bounding_box(known)
+    return msg
+
+
+def depth_to_points(depth: np.ndarray, camera: Camera, rgb: np.ndarray | None, header: Header) -> PointCloud2:
+    """Turn depth (metres, NaN unknown) and colour into an organised cloud: x y z rgb, 16 bytes a point, NaN unknown."""
+    points = depth_to_cloud(depth, camera, rgb)
+    height, width = depth.shape
+    msg = PointCloud2(header=header, height=height, width=width, is_bigendian=_BIG_ENDIAN, is_dense=False)
+    msg.fields = [
+        PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
+        for i, name in enumerate(("x", "y", "z", "rgb"))
+    ]
+    msg.point_step, msg.row_step = 16, 16 * width
+    set_payload(msg, points)
+    return msg
+
+
+def depth_to_color(depth: np.ndarray, near_m: float = 0.5, far_m: float = 50.0) -> np.ndarray:
+    """Colour inverse depth for people: (H, W) metres to (H, W, 3) uint8 RGB; near red, far blue, unknown black.
+
+    The scale is fixed by near_m and far_m, not by the frame, so that one colour means one distance in a whole film.
+    """
+    with np.errstate(divide="ignore"):
+        level = (1.0 / depth - 1.0 / far_m) / (1.0 / near_m - 1.0 / far_m)
+    known = np.isfinite(level)
+    index = (np.clip(np.where(known, level, 0.0), 0.0, 1.0) * 255).astype(np.uint8)
+    rgb = cv2.cvtColor(cv2.applyColorMap(index, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+    rgb[~known] = 0
+    return rgb
+
+
+def _bounding_box(known: np.ndarray) -> RegionOfInterest:
+    """Find the smallest window that holds every true pixel."""
+    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
+    if not rows.size:
+        return RegionOfInterest()
+    top, left = int(rows[0]), int(columns[0])
+    return RegionOfInterest(
+        x_offset=left, y_offset=top, height=int(rows[-1]) - top + 1, width=int(columns[-1]) - left + 1
+    )

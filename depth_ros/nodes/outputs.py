@@ -1,0 +1,63 @@
+"""The node's publishers; each message is made only while somebody subscribes to it."""
+
+from __future__ import annotations
+
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from stereo_msgs.msg import DisparityImage
+
+from ..core.frame import Estimate
+from . import messages
+from .parameters import Parameters
+
+TOPICS = {
+    "depth": ("depth/image_rect", Image),
+    "info": ("depth/camera_info", CameraInfo),
+    "disparity": ("disparity", DisparityImage),
+    "sigma": ("depth/sigma", Image),
+    "color": ("depth/color", Image),
+    "points": ("points", PointCloud2),
+}
+_SGBM_STEP_PX = 1 / 16  # StereoSGBM counts in sixteenths of a pixel
+
+
+class Outputs:
+    """Reliable, depth 5 (RViz asks for reliable); QoS can be overridden by qos_overrides parameters."""
+
+    def __init__(self, node, engine_name: str):
+        self._delta_px = _SGBM_STEP_PX if engine_name == "sgbm" else None
+        self.publishers = {
+            name: node.create_lifecycle_publisher(
+                kind, topic, QoSProfile(depth=5), qos_overriding_options=QoSOverridingOptions.with_default_policies()
+            )
+            for name, (topic, kind) in TOPICS.items()
+        }
+
+    def wanted(self) -> set[str]:
+        """Name the outputs that somebody subscribes to."""
+        return {name for name, publisher in self.publishers.items() if publisher.get_subscription_count()}
+
+    def publish(self, estimate: Estimate, wanted: set[str], parameters: Parameters) -> None:
+        """Publish what is wanted, all with the stamp and frame of the input. depth goes first: it is what is waited for."""
+        header = messages.make_header(estimate.stamp_ns, estimate.frame_id)
+        makers = {
+            "depth": lambda: messages.depth_to_image(estimate.depth, header, parameters.depth_encoding),
+            "info": lambda: messages.camera_to_info(estimate.rig.left, header),
+            "disparity": lambda: messages.disparity_to_message(
+                estimate.disparity, estimate.rig, header, parameters.max_disparity_px, self._delta_px
+            ),
+            "sigma": lambda: messages.depth_to_image(estimate.sigma_m, header),
+            "color": lambda: messages.rgb_to_image(
+                messages.depth_to_color(estimate.depth, parameters.color_near_m, parameters.color_far_m), header
+            ),
+            "points": lambda: messages.depth_to_points(estimate.depth, estimate.rig.left, estimate.left, header),
+        }
+        for name, make in makers.items():
+            if name in wanted and not (name == "sigma" and estimate.sigma_m is None):
+                self.publishers[name].publish(make())
+
+    def destroy(self, node) -> None:
+        """Take the publishers down."""
+        for publisher in self.publishers.values():
+            node.destroy_lifecycle_publisher(publisher)

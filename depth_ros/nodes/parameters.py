@@ -1,0 +1,118 @@
+"""The node's parameters: one dataclass is the only place where a default, a unit or a range is written."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass, field, fields, replace
+
+from ..core.errors import DepthRosError
+
+
+class ParameterError(DepthRosError, ValueError):
+    """A parameter that is unknown, of the wrong type, out of its range, or not changeable now."""
+
+
+def _parameter(default, text, *, low=None, high=None, choices=(), live=False):
+    """Declare one parameter; live: a change applies at once, otherwise when the node is configured again."""
+    return field(default=default, metadata={"text": text, "low": low, "high": high, "choices": choices, "live": live})
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a user may set. Scalars carry their unit in the name; a range includes its ends."""
+
+    mode: str = _parameter("stereo", "what the cameras are", choices=("stereo",))
+    autostart: bool = _parameter(True, "configure and activate without a lifecycle manager")
+    backend: str = _parameter("auto", "engine: auto is the model if there is one, else sgbm",
+                              choices=("auto", "onnxruntime", "sgbm"))
+    model: str = _parameter("", "path of an ONNX model with its spec inside; empty: the model that is shipped")
+    max_disparity_px: int = _parameter(128, "pixels: the largest disparity that is searched", low=16, high=1024)
+    rectify: bool = _parameter(False, "the images are raw: rectify them with D, R and P of camera_info", live=True)
+    image_transport: str = _parameter("raw", "raw: Image; compressed: CompressedImage (jpeg, png) on <topic>/compressed",
+                                      choices=("raw", "compressed"))
+    left_image_topic: str = _parameter("left/image_rect", "left images, without /compressed; remapping works too")
+    right_image_topic: str = _parameter("right/image_rect", "right images, without /compressed; remapping works too")
+    left_info_topic: str = _parameter("left/camera_info", "CameraInfo of the left camera")
+    right_info_topic: str = _parameter("right/camera_info", "CameraInfo of the right camera")
+    sync_tolerance_s: float = _parameter(0.0, "seconds by which the stamps of a pair may differ", low=0.0, high=1.0)
+    depth_encoding: str = _parameter("32FC1", "depth image: 32FC1 metres, NaN unknown; 16UC1 millimetres, 0 unknown",
+                                     choices=("32FC1", "16UC1"), live=True)
+    color_near_m: float = _parameter(0.5, "metres: painted as nearest in depth/color", low=0.01, high=1000.0, live=True)
+    color_far_m: float = _parameter(50.0, "metres: painted as farthest in depth/color", low=0.02, high=10000.0, live=True)
+    watchdog_s: float = _parameter(5.0, "seconds without output after which the node says why", low=0.5, high=600.0,
+                                   live=True)
+
+    def __post_init__(self):
+        for item in fields(self):
+            object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
+        if self.color_near_m >= self.color_far_m:
+            raise ParameterError(
+                f"color_near_m: expected less than color_far_m ({self.color_far_m} m), got {self.color_near_m} m"
+            )
+
+    def changed(self, values: dict, configured: bool) -> Parameters:
+        """Give the parameters after a change; raises ParameterError with the reason where it is refused.
+
+        configured: the engine and the subscriptions stand, so only live parameters may change.
+        """
+        for name, value in values.items():
+            refuse_unknown([name])
+            if configured and not _FIELDS[name].metadata["live"] and value != getattr(self, name):
+                raise ParameterError(f"{name} is read when the node is configured: deactivate and clean it up, then set")
+        return replace(self, **values)
+
+
+_FIELDS = {item.name: item for item in fields(Parameters)}
+_OF_ROS = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+
+
+def refuse_unknown(names) -> None:
+    """Raise ParameterError for a name that is neither ours nor of ROS itself, with the nearest one that is."""
+    for name in names:
+        if name not in _FIELDS and not name.startswith(_OF_ROS):
+            near = difflib.get_close_matches(name, _FIELDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(_FIELDS)}"
+            raise ParameterError(f"unknown parameter {name!r}: {hint}")
+
+
+def declare_parameters(node) -> Parameters:
+    """Declare every parameter on a node, with description and range, and read what the user set.
+
+    Raises ParameterError for unknown names and refused values.
+    """
+    refuse_unknown(getattr(node, "_parameter_overrides", {}))
+    return Parameters(**{item.name: node.declare_parameter(item.name, item.default, descriptor(item)).value
+                         for item in fields(Parameters)})
+
+
+def descriptor(item):
+    """Describe one field to ROS. Types are checked here and not by rclpy, which refuses 0 where 0.0 is meant."""
+    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+    meta = item.metadata
+    msg = ParameterDescriptor(name=item.name, description=meta["text"], dynamic_typing=True)
+    limits = {"from_value": meta["low"], "to_value": meta["high"]}
+    if isinstance(item.default, float):
+        msg.floating_point_range = [FloatingPointRange(**limits)]
+    elif meta["low"] is not None:
+        msg.integer_range = [IntegerRange(**limits)]
+    when = "changes apply at once" if meta["live"] else "read when the node is configured"
+    msg.additional_constraints = "; ".join([*(["one of " + ", ".join(meta["choices"])] if meta["choices"] else []), when])
+    return msg
+
+
+def _checked(item, value):
+    """Refuse a value of the wrong type, or out of range; an integer is fine where a float is meant."""
+    kind, meta = type(item.default), item.metadata
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ParameterError(f"{item.name}: expected {kind.__name__}, got {value!r}")
+    if meta["choices"] and value not in meta["choices"]:
+        raise ParameterError(f"{item.name}: expected one of {', '.join(meta['choices'])}, got {value!r}")
+    if meta["low"] is not None and not (math.isfinite(value) and meta["low"] <= value <= meta["high"]):
+        raise ParameterError(f"{item.name}: expected {meta['low']} to {meta['high']}, got {value}")
+    if item.name.endswith("_topic") and not value:
+        raise ParameterError(f"{item.name}: expected a topic, got an empty name")
+    return value

@@ -1,0 +1,62 @@
+"""What came in, what went out, what was dropped and why: counted by two threads, read by diagnostics. No ROS."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections import Counter, deque
+
+ROUTINE = ("busy", "no_subscriber", "deactivated")  # drops that are no fault of the input
+WINDOW = 100
+
+
+class Statistics:
+    """Counts since the node started, and the same since the last output (for the watchdog)."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self.received, self.drops, self.texts = Counter(), Counter(), {}
+        self.frames_in = self.frames_out = 0
+        self.since_output: Counter = Counter()
+        self.last_stamp_ns: int | None = None
+        self._ages_ms: deque[float] = deque(maxlen=WINDOW)
+        self._engine_ms: deque[float] = deque(maxlen=WINDOW)
+
+    def arrive(self, stream: str) -> None:
+        """Count one message of a stream."""
+        with self._lock:
+            self.received[stream] += 1
+            self.since_output[stream] += 1
+
+    def pair(self, stamp_ns: int) -> None:
+        """Count one pair."""
+        with self._lock:
+            self.frames_in += 1
+            self.since_output["pairs"] += 1
+            self.last_stamp_ns = stamp_ns
+
+    def drop(self, cause: str, text: str = "") -> None:
+        """Count one drop; text: the last thing to say about this cause."""
+        with self._lock:
+            self.drops[cause] += 1
+            self.since_output["drop:" + cause] += 1
+            self.texts[cause] = text
+
+    def answer(self, age_ms: float, engine_ms: float) -> None:
+        """Count one output; age_ms: from its stamp until it was published."""
+        with self._lock:
+            self.frames_out += 1
+            self.since_output.clear()
+            self._ages_ms.append(age_ms)
+            self._engine_ms.append(engine_ms)
+
+    def dropped_since_output(self) -> dict[str, int]:
+        """Give the drops since the last output, by cause."""
+        with self._lock:
+            return {name[5:]: n for name, n in self.since_output.items() if name.startswith("drop:")}
+
+    def medians_ms(self) -> dict[str, float]:
+        """Give the medians over the last 100 outputs; NaN before the first."""
+        with self._lock:
+            both = {"stamp_age_ms": list(self._ages_ms), "engine_ms": list(self._engine_ms)}
+        return {name: statistics.median(values) if values else float("nan") for name, values in both.items()}

@@ -1,0 +1,118 @@
+"""Says why nothing comes out. Pure: a snapshot goes in, sentences come out, the cause that lies deepest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+_STRANGE_AGE_S = 10.0
+_FAULTS = {
+    "bad_image": "images are refused",
+    "bad_calibration": "camera_info is refused",
+    "size_mismatch": "sizes differ",
+    "engine_error": "the engine fails",
+    "internal_error": "a fault inside the node",
+}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One subscription as seen from here. received: messages since the last output. conflict: QoS policy or None."""
+
+    name: str
+    topic: str
+    type_name: str
+    qos: str
+    publishers: int
+    received: int
+    other_types: tuple[str, ...] = ()
+    conflict: str | None = None
+    similar_topics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of the node since its last output. Times in seconds or integer nanoseconds of the node's clock."""
+
+    silent_s: float
+    streams: tuple[Stream, ...]
+    pairs: int = 0
+    drops: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    closest_gap_ns: int | None = None
+    tolerance_ns: int = 0
+    use_sim_time: bool = False
+    clock_ns: int = 1
+    last_stamp_ns: int | None = None
+    subscribers: int = 1
+
+
+def explain(snapshot: Snapshot) -> list[str]:
+    """Name the reasons why there is no output; never empty.
+
+    >>> explain(Snapshot(5.0, (Stream("left image", "/left", "Image", "best effort", publishers=0, received=0),)))
+    ['no publisher on /left (left image; subscribed as Image, best effort)']
+    """
+    found = [reason for stream in snapshot.streams for reason in _of_stream(stream, snapshot)]
+    found += _of_clock(snapshot) + _of_pairing(snapshot) + _of_drops(snapshot)
+    if snapshot.subscribers == 0:
+        found.append("nobody subscribes to an output, so nothing is computed")
+    if not found and snapshot.pairs:
+        found.append(f"the engine has not answered for {snapshot.silent_s:.0f} s: {snapshot.pairs} pairs came in")
+    return found or [f"no cause found: {snapshot.silent_s:.0f} s without output, {snapshot.pairs} pairs came in"]
+
+
+def _of_stream(stream: Stream, snapshot: Snapshot) -> list[str]:
+    """Say why one subscription hears nothing."""
+    what = f"{stream.topic} ({stream.name}; subscribed as {stream.type_name}, {stream.qos})"
+    if stream.other_types:
+        return [f"{what}: it is published as {', '.join(stream.other_types)}: image_transport raw or compressed?"]
+    if stream.conflict:
+        return [f"{what}: a publisher offers an incompatible QoS ({stream.conflict}): set qos_overrides.{stream.topic}"]
+    if not stream.publishers:
+        near = f"; the same type is published on {', '.join(stream.similar_topics)}" if stream.similar_topics else ""
+        return [f"no publisher on {what}{near}"]
+    if stream.received:
+        return []
+    images_lost = "image" in stream.name and any(s.received for s in snapshot.streams if "camera_info" in s.name)
+    cure = "; camera_info arrives but no image does: too large for the shared memory of the sender? start the camera " \
+        "with FASTDDS_DEFAULT_PROFILES_FILE set to depth_ros' config/fastdds.xml" if images_lost else ""
+    return [f"no message on {what}, although it has {stream.publishers} publisher(s){cure}"]
+
+
+def _of_clock(snapshot: Snapshot) -> list[str]:
+    """Say what is wrong with time."""
+    if snapshot.use_sim_time and snapshot.clock_ns == 0:
+        return ["use_sim_time is true but nothing arrives on /clock: the node's time stands at 0"]
+    found = []
+    if snapshot.drops.get("time_jump"):
+        found.append("stamps jump back: a bag that loops, or two sources on one topic?")
+    if snapshot.last_stamp_ns is not None:
+        age_s = (snapshot.clock_ns - snapshot.last_stamp_ns) / 1e9
+        if abs(age_s) > _STRANGE_AGE_S:
+            cure = "set use_sim_time and play with --clock" if not snapshot.use_sim_time else "is /clock of this bag?"
+            found.append(f"stamps are {age_s:.1f} s behind the node's clock: recorded data? {cure}")
+    return found
+
+
+def _of_pairing(snapshot: Snapshot) -> list[str]:
+    """Say why images do not become pairs."""
+    images = [stream for stream in snapshot.streams if "image" in stream.name]
+    if snapshot.pairs or not images or not all(stream.received for stream in images):
+        return []
+    if snapshot.drops.get("stamp_reversed") or snapshot.drops.get("duplicate_stamp"):
+        n = snapshot.drops.get("stamp_reversed", 0), snapshot.drops.get("duplicate_stamp", 0)
+        return [f"stamps do not advance: {n[0]} went back, {n[1]} repeated"]
+    gap = "" if snapshot.closest_gap_ns is None else f"; the closest differ by {snapshot.closest_gap_ns / 1e9:.6f} s"
+    window = f"sync_tolerance_s = {snapshot.tolerance_ns / 1e9:g}"
+    return [f"left and right stamps never meet within {window}{gap}: are the cameras triggered together?"]
+
+
+def _of_drops(snapshot: Snapshot) -> list[str]:
+    """Say why pairs are refused."""
+    found = []
+    if snapshot.drops.get("no_camera_info"):
+        found.append("no camera_info: images arrive in pairs, " + (snapshot.texts.get("no_camera_info") or "one is missing"))
+    for cause, meaning in _FAULTS.items():
+        if snapshot.drops.get(cause):
+            found.append(f"{meaning} ({cause}, {snapshot.drops[cause]} times): {snapshot.texts.get(cause, '')}")
+    return found
