@@ -1,0 +1,52 @@
+from dataclasses import fields
+
+import pytest
+
+from depth_ros.nodes.parameters import ParameterError, Parameters, refuse_unknown
+
+
+@pytest.mark.parametrize("values, words", [
+    ({"backend": "cuda"}, "backend: expected one of auto, onnxruntime, sgbm, got 'cuda'"),
+    ({"mode": "mono"}, "mode: expected one of stereo"),
+    ({"max_disparity_px": 8}, "max_disparity_px: expected 16 to 1024, got 8"),
+    ({"max_disparity_px": 64.0}, "expected int, got 64.0"),
+    ({"max_disparity_px": True}, "expected int, got True"),
+    ({"sync_tolerance_s": float("nan")}, "expected 0.0 to 1.0, got nan"),
+    ({"rectify": "yes"}, "rectify: expected bool, got 'yes'"),
+    ({"left_image_topic": ""}, "left_image_topic: expected a topic"),
+    ({"color_near_m": 60.0}, "color_near_m: expected less than color_far_m"),
+])
+def test_a_bad_value_is_refused(values, words):
+    with pytest.raises(ParameterError, match=words):
+        Parameters(**values)
+
+
+def test_an_integer_is_fine_where_a_float_is_meant():
+    assert Parameters(sync_tolerance_s=0).sync_tolerance_s == 0.0
+    assert type(Parameters(sync_tolerance_s=1).sync_tolerance_s) is float
+
+
+def test_live_changes():
+    parameters = Parameters()
+    assert parameters.changed({"depth_encoding": "16UC1"}, configured=True).depth_encoding == "16UC1"
+    assert parameters.changed({"backend": "sgbm"}, configured=False).backend == "sgbm"
+    assert parameters.changed({"backend": "auto"}, configured=True) == parameters
+    with pytest.raises(ParameterError, match="backend is read when the node is configured"):
+        parameters.changed({"backend": "sgbm"}, configured=True)
+    with pytest.raises(ParameterError, match="watchdog_s: expected 0.5 to 600.0, got 0.0"):
+        parameters.changed({"watchdog_s": 0}, configured=True)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(ParameterError, match="unknown parameter 'bakend': did you mean backend"):
+        refuse_unknown(["bakend"])
+    refuse_unknown(["use_sim_time", "qos_overrides./depth/image_rect.publisher.depth", "rectify"])
+
+
+def test_every_parameter_is_described():
+    for item in fields(Parameters):
+        assert len(item.metadata["text"]) > 10
+        assert (item.metadata["low"] is not None) == (type(item.default) in (int, float))
+        if item.name.endswith(("_s", "_m", "_px")):
+            unit = {"_s": "seconds", "_m": "metres", "_px": "pixels"}["_" + item.name.split("_")[-1]]
+            assert unit in item.metadata["text"], item.name
