@@ -48,5 +48,6 @@ class Estimator:
 
 def _timing_ms(clock: list[float]) -> dict[str, float]:
     """Milliseconds between the marks, by name."""
-    steps = {name: 1e3 * (end - start) for name, start, end in zip(("prepare", "engine", "decode"), clock, clock[1:])}
+    names = ("prepare", "engine", "decode")
+    steps = {name: 1e3 * (clock[i + 1] - clock[i]) for i, name in enumerate(names)}
     return {**steps, "total": 1e3 * (clock[-1] - clock[0])}

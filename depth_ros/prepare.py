@@ -20,8 +20,8 @@ from .engine.spec import ModelSpec
 def rectified(frame: Frame) -> Frame:
     """Give the frame with rectified images; the same frame where they are rectified already.
 
-    The rig is made anew from the calibrations, so that it cannot contradict them. What the raw image did not see is black.
-    Raises CalibrationError for numbers that cannot be used, InputError without a right image, ImageError for a wrong size.
+    The rig is made anew from the calibrations, so that it cannot contradict them. What the raw image missed is black.
+    Raises CalibrationError for numbers that cannot be used, InputError without a right image, ImageError for a size.
     """
     if frame.right is None:
         raise InputError("expected a stereo pair, got a left image only")

@@ -25,7 +25,7 @@ class FakeEngine:
     def run(self, inputs):
         self.inputs = inputs
         shape = (1, 1, *inputs["left"].shape[2:])
-        values = zip(self.spec.outputs, (self.disparity, self.log_sigma))
+        values = zip(self.spec.outputs, (self.disparity, self.log_sigma), strict=False)
         return {name: np.broadcast_to(np.float32(value), shape).copy() for name, value in values}
 
 
@@ -132,7 +132,7 @@ def test_refuses(frame, rig, make_calibration):
 def test_an_output_of_another_shape_is_refused(frame):
     engine = FakeEngine()
     engine.run = lambda inputs: {"disparity": np.zeros((1, 1, 5, 5), np.float32)}
-    with pytest.raises(EngineError, match="expected .*got"):
+    with pytest.raises(EngineError, match=r"expected .*got"):
         Estimator(engine).estimate(frame)
 
 
@@ -180,12 +180,12 @@ def read_raw_frames(path):
 
 
 def median_vertical_offset_px(left, right):
-    """Match ORB features both ways; the median of |v_left - v_right|."""
+    """Match SIFT features both ways (subpixel, unlike ORB); the median of |v_left - v_right|."""
     import cv2
 
-    orb = cv2.ORB_create(2000)
-    (points_l, words_l), (points_r, words_r) = (orb.detectAndCompute(image, None) for image in (left, right))
-    matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(words_l, words_r)
-    good = [m for m in matches if m.distance < 40]
+    sift = cv2.SIFT_create(2000)
+    (points_l, words_l), (points_r, words_r) = (sift.detectAndCompute(image, None) for image in (left, right))
+    matches = cv2.BFMatcher(cv2.NORM_L2, crossCheck=True).match(words_l, words_r)
+    good = [m for m in matches if m.distance < 150]
     assert len(good) > 100
     return np.median([abs(points_l[m.queryIdx].pt[1] - points_r[m.trainIdx].pt[1]) for m in good])

@@ -69,7 +69,7 @@ def resize_disparity(disparity: np.ndarray, height: int, width: int) -> np.ndarr
     """Resize a disparity map without inventing surfaces between foreground and background.
 
     Bilinear over the four neighbours, but only over those within 1 px (at input resolution) of the nearest one:
-    the others lie on another surface, or are unknown, and give their weight up. Values are scaled by the ratio of widths.
+    the others lie on another surface, or are unknown, and give their weight up. Values are scaled by the width ratio.
     disparity: (H, W) float pixels, NaN unknown. Returns (height, width) float32; NaN where the nearest input is NaN.
     Raises ImageError for another shape or an empty size. The same size gives the same values, exactly.
 

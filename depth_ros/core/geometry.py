@@ -34,7 +34,7 @@ def project(points: np.ndarray, camera: Camera) -> np.ndarray:
 def unproject(depth: np.ndarray, camera: Camera, pixels: np.ndarray | None = None) -> np.ndarray:
     """Lift pixels into the optical frame, the inverse of project.
 
-    depth: (...) metres along the optical axis, NaN unknown. pixels: (..., 2) as (u, v); None = the grid of a (H, W) depth.
+    depth: (...) metres along the axis, NaN unknown. pixels: (..., 2) as (u, v); None: the grid of depth (H, W).
     Returns (..., 3) float64 metres, NaN unknown.
 
     >>> unproject(np.array(2.0), Camera(8, 6, 4.0, 6.0, 3.0, 2.0), np.array([5.0, -1.0])).tolist()

@@ -30,7 +30,7 @@ def so3_exp(rotvec: np.ndarray) -> np.ndarray:
 
 
 def so3_log(R: np.ndarray) -> np.ndarray:
-    """Give the rotation vector (3,) of a (3, 3) rotation, radians, length 0 to pi; by the quaternion, stable everywhere.
+    """Give the rotation vector (3,) of a (3, 3) rotation, radians, length 0 to pi; by the quaternion: always stable.
 
     >>> so3_log(so3_exp([0.1, -0.2, 0.3])).round(12).tolist()
     [0.1, -0.2, 0.3]

@@ -14,7 +14,7 @@ SCALINGS = ("none", "median")
 def depth_metrics(
     pred: np.ndarray, truth: np.ndarray, min_m: float = 1e-3, max_m: float = 80.0, scaling: str = "none"
 ) -> dict:
-    """Compare depth with truth (Eigen et al. 2014), over pixels whose truth lies in [min_m, max_m] and that were answered.
+    """Compare depth with truth (Eigen et al. 2014), over answered pixels whose truth lies in [min_m, max_m].
 
     pred, truth: same shape, metres, NaN unknown (0 and inf count as unknown too). Predictions are clipped to the range.
     scaling: "none", or "median": pred is multiplied by median(truth) / median(pred) first, for depth of unknown scale.
@@ -45,7 +45,7 @@ def depth_metrics(
 def stereo_metrics(pred: np.ndarray, truth: np.ndarray) -> dict:
     """Compare disparity with truth, over all pixels with truth, occluded ones included.
 
-    pred, truth: same shape, pixels; NaN or inf = no answer, no truth. A pixel without an answer is bad and lowers coverage.
+    pred, truth: same shape, pixels; NaN or inf = no answer, no truth. A pixel without answer is bad, lowers coverage.
     Returns epe_px (mean error of the answered), bad1_pct, bad2_pct (errors over 1 and 2 px), d1_pct (KITTI: over 3 px
     and over 5 % of the truth), coverage. Raises ImageError for shapes that differ, or without truth.
 

@@ -16,7 +16,7 @@ def rectify_map(calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
     """Compute the raw position of every rectified pixel, the way cv2.initUndistortRectifyMap does.
 
     ray = (P[:3, :3] R)^-1 (u, v, 1), then x = X / Z, y = Y / Z, then the distortion model, then K.
-    plumb_bob (Brown 1966) and rational_polynomial (k1 k2 p1 p2 k3 k4 k5 k6); equidistant (Kannala and Brandt 2006, k1-k4).
+    plumb_bob (Brown 1966) and rational_polynomial: k1 k2 p1 p2 k3 k4 k5 k6; equidistant (Kannala, Brandt 2006): k1-k4.
     An empty D means no distortion; "fisheye" is an alias of equidistant.
     Returns map_x, map_y: (H, W) float32 pixels of the raw image, outside of it where nothing was seen.
     Raises CalibrationError for an unknown model, too many coefficients, numbers that are not finite, zero K, R or P.

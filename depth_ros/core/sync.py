@@ -15,8 +15,8 @@ class StampMatcher:
 
     streams: names. tolerance_ns: largest distance between the stamps of one match. capacity: items kept a stream.
     drops: items dropped, by cause; every item is either handed out, pending or counted here:
-      unmatched (older than a match), duplicate_stamp (seen already), stamp_reversed (older than the last of its stream),
-      overflow (waited in vain), time_jump (left from before stamps went back by more than 1 s).
+      unmatched (older than a match), duplicate_stamp (seen already), stamp_reversed (older than its stream's last),
+      overflow (waited in vain), time_jump (pending when stamps went back by more than 1 s).
     time_jumps: how often that happened. closest_gap_ns: since the last match, how near the stamps of all streams came
     to each other without matching; None while some stream is silent. For one thread at a time.
     Raises InputError for settings or a stream that make no sense.

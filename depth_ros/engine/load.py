@@ -16,8 +16,8 @@ def load_engine(model: str | Path | None = None, backend: str = "auto", max_disp
     """Load an engine.
 
     model: an ONNX file; None or "" = the released stereo model. backend: "auto" = the model, and SGBM only where no
-    model was named and none is installed; "onnxruntime"; "sgbm". max_disparity_px: the range that SGBM searches, pixels.
-    Raises EngineError for an unknown backend, or a file that is absent or corrupt; SpecError for a spec that does not fit.
+    model was named and none is installed; "onnxruntime"; "sgbm". max_disparity_px: the range SGBM searches, pixels.
+    Raises EngineError for an unknown backend, a file that is absent or corrupt; SpecError for a spec that does not fit.
 
     >>> load_engine(backend="sgbm").name
     'sgbm'

@@ -17,7 +17,7 @@ class OnnxEngine:
     """A network in an ONNX file that carries its ModelSpec in the metadata.
 
     path: the file. threads: of ONNX Runtime; 0 = all cores but one, at least one.
-    Raises EngineError for a file that is absent or corrupt; SpecError where the spec is absent or not what the graph has.
+    Raises EngineError for a file that is absent or corrupt; SpecError where the spec is absent or unlike the graph.
     """
 
     name = "onnxruntime"

@@ -53,7 +53,7 @@ def test_json_with_other_keys_or_version():
     values = json.loads(make().to_json())
     with pytest.raises(SpecError, match="speed"):
         ModelSpec.from_json(json.dumps({**values, "speed": 1}))
-    with pytest.raises(SpecError, match="missing.*divisor"):
+    with pytest.raises(SpecError, match=r"missing.*divisor"):
         ModelSpec.from_json(json.dumps({key: v for key, v in values.items() if key != "divisor"}))
     with pytest.raises(SpecError, match="version: expected 1, got 7"):
         ModelSpec.from_json(json.dumps({**values, "version": 7, "later": True}))
