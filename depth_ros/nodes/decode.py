@@ -92,7 +92,7 @@ def info_to_calibration(msg) -> Calibration:
 
     Binning and region of interest are not applied: an image whose size differs from width x height is refused later.
     """
-    D, K, R, P = (tuple(map(float, getattr(msg, n, None) if hasattr(msg, n) else getattr(msg, n.upper()))) for n in "dkrp")
+    D, K, R, P = (getattr(msg, name if hasattr(msg, name) else name.upper()) for name in "dkrp")
     return Calibration(int(msg.width), int(msg.height), str(msg.distortion_model), D, K, R, P)
 
 
@@ -139,7 +139,7 @@ def _decompress(msg) -> np.ndarray:
     if image is None:
         raise ImageError(f"expected jpeg or png data ({msg.format!r}), got {data.size} bytes that do not decode")
     if not _ends_well(data):
-        raise ImageError(f"expected complete jpeg or png data ({msg.format!r}), got {data.size} bytes without an end mark")
+        raise ImageError(f"expected complete jpeg or png data, got {data.size} bytes without an end mark")
     return image
 
 

@@ -191,7 +191,7 @@ class DepthNode(LifecycleNode):
                 silent_s=silent_s,
                 streams=self._inputs.streams(),
                 pairs=stats.since_output["pairs"],
-                drops={**matcher.drops, **stats.dropped_since_output()},
+                drops={**self._inputs.unmatched_since_pair(), **stats.dropped_since_output()},
                 texts=dict(stats.texts),
                 closest_gap_ns=matcher.closest_gap_ns,
                 tolerance_ns=round(self.parameters.sync_tolerance_s * 1e9),

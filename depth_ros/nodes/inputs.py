@@ -10,7 +10,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from ..core.errors import CalibrationError
 from ..core.sync import StampMatcher
 from .decode import info_to_calibration, stamp_to_ns
-from .pairing import CalibrationHistory, Pair
+from .pairing import Calibrator, Pair
 from .parameters import Parameters
 from .statistics import Statistics
 from .watchdog import Stream
@@ -24,21 +24,27 @@ class StereoInputs:
     def __init__(self, node, parameters: Parameters, statistics: Statistics, on_pair):
         self._node, self._statistics, self._on_pair = node, statistics, on_pair
         self.matcher = StampMatcher(SIDES, tolerance_ns=round(parameters.sync_tolerance_s * 1e9))
-        self._histories = {side: CalibrationHistory() for side in SIDES}
+        self._calibrator = Calibrator(SIDES)
+        self._drops_at_pair = dict(self.matcher.drops)
         self._conflicts: dict[str, str] = {}
         self._subscriptions = {}
         compressed = parameters.image_transport == "compressed"
+        for side in SIDES:  # camera_info first: the executor then serves it first, too
+            info_topic = getattr(parameters, f"{side}_info_topic")
+            self._subscribe(f"{side} camera_info", CameraInfo, info_topic, self._on_info, side)
         for side in SIDES:
             topic = getattr(parameters, f"{side}_image_topic")
             # Both left/image_rect and left/image_rect/compressed can be remapped, as with image_transport.
             topic = node.resolve_topic_name(topic) + "/compressed" if compressed else topic
             self._subscribe(f"{side} image", CompressedImage if compressed else Image, topic, self._on_image, side)
-            info_topic = getattr(parameters, f"{side}_info_topic")
-            self._subscribe(f"{side} camera_info", CameraInfo, info_topic, self._on_info, side)
 
     def streams(self) -> tuple[Stream, ...]:
         """Describe every subscription for the watchdog; asks the graph, so call it seldom."""
         return tuple(self._describe(name, subscription) for name, subscription in self._subscriptions.items())
+
+    def unmatched_since_pair(self) -> dict[str, int]:
+        """Give what the matcher has dropped since the last pair, by cause."""
+        return {cause: n - self._drops_at_pair.get(cause, 0) for cause, n in self.matcher.drops.items()}
 
     def destroy(self) -> None:
         """Take the subscriptions down."""
@@ -65,26 +71,31 @@ class StereoInputs:
         """Remember a calibration; numbers that do not even have the right count are a drop of their own."""
         self._statistics.arrive(name)
         try:
-            self._histories[side].add(stamp_to_ns(msg.header.stamp), info_to_calibration(msg))
+            calibration = info_to_calibration(msg)
         except CalibrationError as error:
             self._statistics.drop("bad_calibration", f"{name}: {error}")
+            return
+        self._hand_over(self._calibrator.add_info(side, stamp_to_ns(msg.header.stamp), calibration))
 
     def _on_image(self, side, name, msg):
-        """Give the image to the matcher, and the pair that it may complete to the node."""
+        """Give the image to the matcher, and the pair that it may complete to the calibrator."""
         self._statistics.arrive(name)
-        stamp_ns = stamp_to_ns(msg.header.stamp)
-        pair = self.matcher.add(side, stamp_ns, msg)
-        if pair is None:
-            return
-        left, right = (pair[s] for s in SIDES)
-        stamp_ns = stamp_to_ns(left.header.stamp)
-        self._statistics.pair(stamp_ns)
-        known = tuple(self._histories[s].at(stamp_to_ns(pair[s].header.stamp)) for s in SIDES)
-        missing = [f"{s} camera_info" for s, calibration in zip(SIDES, known) if calibration is None]
-        if missing:
-            self._statistics.drop("no_camera_info", f"nothing yet on {' and '.join(self._topics(missing))}")
-        else:
-            self._on_pair(Pair(stamp_ns, left, right, known))
+        pair = self.matcher.add(side, stamp_to_ns(msg.header.stamp), msg)
+        if pair is not None:
+            self._drops_at_pair = dict(self.matcher.drops)
+            stamps_ns = {side: stamp_to_ns(image.header.stamp) for side, image in pair.items()}
+            self._statistics.pair(stamps_ns["left"])
+            self._hand_over(self._calibrator.add_images(pair, stamps_ns))
+
+    def _hand_over(self, complete):
+        """Give complete pairs to the node; count those for which no camera_info ever came."""
+        for images, calibrations in complete:
+            missing = [f"{side} camera_info" for side in SIDES if calibrations[side] is None]
+            if missing:
+                self._statistics.drop("no_camera_info", f"nothing yet on {' and '.join(self._topics(missing))}")
+                continue
+            stamp_ns = stamp_to_ns(images["left"].header.stamp)
+            self._on_pair(Pair(stamp_ns, images["left"], images["right"], tuple(calibrations[s] for s in SIDES)))
 
     def _topics(self, names):
         return [self._subscriptions[name].topic_name for name in names]

@@ -39,7 +39,7 @@ class Outputs:
         return {name for name, publisher in self.publishers.items() if publisher.get_subscription_count()}
 
     def publish(self, estimate: Estimate, wanted: set[str], parameters: Parameters) -> None:
-        """Publish what is wanted, all with the stamp and frame of the input. depth goes first: it is what is waited for."""
+        """Publish what is wanted, with stamp and frame of the input; depth first, which is waited for."""
         header = messages.make_header(estimate.stamp_ns, estimate.frame_id)
         makers = {
             "depth": lambda: messages.depth_to_image(estimate.depth, header, parameters.depth_encoding),

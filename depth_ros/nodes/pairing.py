@@ -37,7 +37,7 @@ def pair_to_frame(pair: Pair, rectify: bool) -> Frame:
     """
     rig = _rig_of(*pair.calibrations)
     left, right = image_to_rgb(pair.left), image_to_rgb(pair.right)
-    for name, image, calibration in zip(("left", "right"), (left, right), pair.calibrations):
+    for name, image, calibration in (("left", left, pair.calibrations[0]), ("right", right, pair.calibrations[1])):
         size = (image.shape[1], image.shape[0])
         if size != (calibration.width, calibration.height):
             raise SizeError(
@@ -48,23 +48,50 @@ def pair_to_frame(pair: Pair, rectify: bool) -> Frame:
     return Frame(pair.stamp_ns, frame_id, left, right, rig, pair.calibrations if rectify else None)
 
 
-class CalibrationHistory:
-    """The latest calibrations of one camera by stamp, so that a change in mid-stream meets the right image."""
+class Calibrator:
+    """Gives each pair of images the camera_infos of its own stamps, also when they arrive after the images.
 
-    def __init__(self, capacity: int = 8):
-        self._recent: deque[tuple[int, Calibration]] = deque(maxlen=capacity)
+    A camera_info that is latched, or slower than the images, is used as the last one that came. Which of the two a
+    camera does is learned: a pair waits for its own camera_info only while those come with the images' stamps, and
+    never longer than until the next pair. Bounded: eight calibrations a side, one pair. For one thread.
+    """
 
-    def add(self, stamp_ns: int, calibration: Calibration) -> None:
-        """Remember the newest calibration."""
-        self._recent.append((stamp_ns, calibration))
+    def __init__(self, sides: tuple[str, ...] = ("left", "right"), capacity: int = 8):
+        self._recent = {side: deque(maxlen=capacity) for side in sides}
+        self._comes_with_images = dict.fromkeys(sides, True)
+        self._released_ns: dict[str, int] = {}
+        self._waiting: tuple[dict, dict] | None = None
 
-    def at(self, stamp_ns: int) -> Calibration | None:
-        """Give the calibration of exactly this stamp, else the one that came last, None before the first.
+    def add_info(self, side: str, stamp_ns: int, calibration: Calibration) -> list[tuple[dict, dict]]:
+        """Take a calibration; gives the pairs that are complete with it, as in add_images."""
+        self._recent[side].append((stamp_ns, calibration))
+        if self._released_ns.get(side) == stamp_ns:
+            self._comes_with_images[side] = True  # late, but with the image's stamp: worth waiting for
+        return self._release(now=False)
 
-        A camera_info that is latched, or sent at a lower rate than the images, is therefore enough.
-        """
-        exact = (calibration for stamp, calibration in reversed(self._recent) if stamp == stamp_ns)
-        return next(exact, self._recent[-1][1] if self._recent else None)
+    def add_images(self, images: dict[str, Any], stamps_ns: dict[str, int]) -> list[tuple[dict, dict]]:
+        """Take a matched pair; gives [(images, {side: Calibration or None})], oldest first; None: none ever came."""
+        overdue = self._release(now=True)
+        self._waiting = (images, stamps_ns)
+        return overdue + self._release(now=False)
+
+    def _release(self, now: bool) -> list[tuple[dict, dict]]:
+        """Give the waiting pair if its calibrations are there, or if it may wait no longer."""
+        if self._waiting is None:
+            return []
+        images, stamps_ns = self._waiting
+        own = {side: self._at(side, stamp_ns) for side, stamp_ns in stamps_ns.items()}
+        latest = {side: recent[-1][1] if recent else None for side, recent in self._recent.items()}
+        worth_waiting = any(own[s] is None and (self._comes_with_images[s] or latest[s] is None) for s in own)
+        if worth_waiting and not now:
+            return []
+        self._comes_with_images = {side: own[side] is not None for side in own}
+        self._released_ns, self._waiting = stamps_ns, None
+        return [(images, {side: own[side] or latest[side] for side in own})]
+
+    def _at(self, side: str, stamp_ns: int) -> Calibration | None:
+        """Give the calibration of exactly this stamp."""
+        return next((calibration for t, calibration in reversed(self._recent[side]) if t == stamp_ns), None)
 
 
 class Mailbox:

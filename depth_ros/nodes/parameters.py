@@ -29,7 +29,7 @@ class Parameters:
     model: str = _parameter("", "path of an ONNX model with its spec inside; empty: the model that is shipped")
     max_disparity_px: int = _parameter(128, "pixels: the largest disparity that is searched", low=16, high=1024)
     rectify: bool = _parameter(False, "the images are raw: rectify them with D, R and P of camera_info", live=True)
-    image_transport: str = _parameter("raw", "raw: Image; compressed: CompressedImage (jpeg, png) on <topic>/compressed",
+    image_transport: str = _parameter("raw", "raw: Image; compressed: jpeg or png on <topic>/compressed",
                                       choices=("raw", "compressed"))
     left_image_topic: str = _parameter("left/image_rect", "left images, without /compressed; remapping works too")
     right_image_topic: str = _parameter("right/image_rect", "right images, without /compressed; remapping works too")
@@ -39,7 +39,7 @@ class Parameters:
     depth_encoding: str = _parameter("32FC1", "depth image: 32FC1 metres, NaN unknown; 16UC1 millimetres, 0 unknown",
                                      choices=("32FC1", "16UC1"), live=True)
     color_near_m: float = _parameter(0.5, "metres: painted as nearest in depth/color", low=0.01, high=1000.0, live=True)
-    color_far_m: float = _parameter(50.0, "metres: painted as farthest in depth/color", low=0.02, high=10000.0, live=True)
+    color_far_m: float = _parameter(50.0, "metres: painted as farthest in depth/color", low=0.02, high=1e4, live=True)
     watchdog_s: float = _parameter(5.0, "seconds without output after which the node says why", low=0.5, high=600.0,
                                    live=True)
 
@@ -59,7 +59,7 @@ class Parameters:
         for name, value in values.items():
             refuse_unknown([name])
             if configured and not _FIELDS[name].metadata["live"] and value != getattr(self, name):
-                raise ParameterError(f"{name} is read when the node is configured: deactivate and clean it up, then set")
+                raise ParameterError(f"{name} is read when the node is configured: deactivate, clean up, then set")
         return replace(self, **values)
 
 
@@ -81,7 +81,9 @@ def declare_parameters(node) -> Parameters:
 
     Raises ParameterError for unknown names and refused values.
     """
-    refuse_unknown(getattr(node, "_parameter_overrides", {}))
+    overrides = getattr(node, "_parameter_overrides", {})
+    refuse_unknown(overrides)
+    Parameters(**{name: item.value for name, item in overrides.items() if name in _FIELDS})  # says more than rclpy does
     return Parameters(**{item.name: node.declare_parameter(item.name, item.default, descriptor(item)).value
                          for item in fields(Parameters)})
 
@@ -98,7 +100,8 @@ def descriptor(item):
     elif meta["low"] is not None:
         msg.integer_range = [IntegerRange(**limits)]
     when = "changes apply at once" if meta["live"] else "read when the node is configured"
-    msg.additional_constraints = "; ".join([*(["one of " + ", ".join(meta["choices"])] if meta["choices"] else []), when])
+    choices = f"one of {', '.join(meta['choices'])}; " if meta["choices"] else ""
+    msg.additional_constraints = choices + when
     return msg
 
 

@@ -111,7 +111,8 @@ def _of_drops(snapshot: Snapshot) -> list[str]:
     """Say why pairs are refused."""
     found = []
     if snapshot.drops.get("no_camera_info"):
-        found.append("no camera_info: images arrive in pairs, " + (snapshot.texts.get("no_camera_info") or "one is missing"))
+        text = snapshot.texts.get("no_camera_info") or "one is missing"
+        found.append(f"no camera_info: images arrive in pairs, {text}")
     for cause, meaning in _FAULTS.items():
         if snapshot.drops.get(cause):
             found.append(f"{meaning} ({cause}, {snapshot.drops[cause]} times): {snapshot.texts.get(cause, '')}")

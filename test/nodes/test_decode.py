@@ -41,8 +41,9 @@ def test_sixteen_bits_in_either_byte_order(encoding, big):
     assert np.array_equal(image_to_rgb(msg), RGB)
 
 
-@pytest.mark.parametrize("array, encoding", [(RGB[..., 1], "mono8"), (RGB[..., 1], "8UC1"), (sixteen(RGB[..., 1]), "mono16"),
-                                             (sixteen(RGB[..., 1]), "16UC1")])
+@pytest.mark.parametrize("array, encoding", [
+    (RGB[..., 1], "mono8"), (RGB[..., 1], "8UC1"), (sixteen(RGB[..., 1]), "mono16"), (sixteen(RGB[..., 1]), "16UC1"),
+])
 @pytest.mark.parametrize("big", [False, True])
 def test_grey_is_repeated(array, encoding, big):
     assert np.array_equal(image_to_rgb(message(array, encoding, pad=5, big=big)), np.repeat(RGB[..., 1:2], 3, axis=2))
@@ -137,7 +138,8 @@ def test_depth(big):
     assert np.array_equal(depth, expected, equal_nan=True)
     millimetres = np.array([[1500, 0, 0], [0, 0, 7250]], np.uint16)
     assert np.allclose(image_to_depth(message(millimetres, "16UC1", pad=1, big=big)), expected, equal_nan=True)
-    assert np.allclose(image_to_depth(compressed(millimetres, ".png", "16UC1; png compressed")), expected, equal_nan=True)
+    png = compressed(millimetres, ".png", "16UC1; png compressed")
+    assert np.allclose(image_to_depth(png), expected, equal_nan=True)
 
 
 def test_colour_is_no_depth():
@@ -151,7 +153,7 @@ def test_colour_is_no_depth():
 def test_calibration_of_either_ros(upper):
     names = "DKRP" if upper else "dkrp"
     values = [(0.1, 0.2), range(9), range(9), range(12)]
-    msg = Message(width=W, height=H, distortion_model="plumb_bob", **dict(zip(names, values)))
+    msg = Message(width=W, height=H, distortion_model="plumb_bob", **dict(zip(names, values, strict=True)))
     calibration = info_to_calibration(msg)
     assert (calibration.width, calibration.height, calibration.D) == (W, H, (0.1, 0.2))
     assert calibration.P[3] == 3.0

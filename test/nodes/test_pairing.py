@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import CalibrationError, ImageError
-from depth_ros.nodes.pairing import CalibrationHistory, Mailbox, Pair, SizeError, pair_to_frame
+from depth_ros.nodes.pairing import Calibrator, Mailbox, Pair, SizeError, pair_to_frame
 
 HEIGHT, WIDTH, BASELINE_M = 56, 96, 0.21
 
@@ -56,15 +56,53 @@ def test_sizes_must_agree(make_calibration):
         pair_to_frame(Pair(5, image(height=0), image(), calibrations), rectify=False)
 
 
-def test_the_calibration_of_the_stamp_wins(make_calibration):
-    history = CalibrationHistory(capacity=2)
-    assert history.at(1) is None
-    old, new, newest = (make_calibration(b) for b in (0.1, 0.2, 0.3))
-    history.add(1, old)
-    history.add(2, new)
-    assert (history.at(1), history.at(2), history.at(9)) == (old, new, new)
-    history.add(3, newest)
-    assert history.at(1) == newest  # forgotten: memory is bounded
+STAMPS = [{"left": ns, "right": ns + 1} for ns in (10, 20, 30, 40, 50)]
+
+
+def add_infos(calibrator, stamps, calibration):
+    return [done for side, ns in stamps.items() for done in calibrator.add_info(side, ns, calibration)]
+
+
+def both(calibration):
+    return {"left": calibration, "right": calibration}
+
+
+def test_a_pair_waits_for_its_own_calibration(make_calibration):
+    old, new = make_calibration(0.1), make_calibration(0.2)
+    calibrator = Calibrator()
+    add_infos(calibrator, STAMPS[0], old)
+    assert calibrator.add_images("first", STAMPS[0]) == [("first", both(old))]
+    assert calibrator.add_images("second", STAMPS[1]) == []
+    assert calibrator.add_info("left", 20, new) == []
+    assert calibrator.add_info("right", 21, new) == [("second", both(new))]
+
+
+def test_a_latched_calibration_delays_one_pair_only(make_calibration):
+    latched = make_calibration(0.1)
+    calibrator = Calibrator()
+    add_infos(calibrator, {"left": 0, "right": 0}, latched)
+    assert calibrator.add_images("first", STAMPS[0]) == []
+    assert calibrator.add_images("second", STAMPS[1]) == [("first", both(latched)), ("second", both(latched))]
+    assert calibrator.add_images("third", STAMPS[2]) == [("third", both(latched))]
+
+
+def test_after_a_lost_camera_info_pairs_wait_again(make_calibration):
+    old, new = make_calibration(0.1), make_calibration(0.2)
+    calibrator = Calibrator()
+    add_infos(calibrator, STAMPS[0], old)
+    calibrator.add_images("first", STAMPS[0])
+    assert calibrator.add_images("second", STAMPS[1]) == []  # its camera_info is lost
+    assert calibrator.add_images("third", STAMPS[2]) == [("second", both(old)), ("third", both(old))]
+    assert add_infos(calibrator, STAMPS[2], old) == []
+    assert calibrator.add_images("fourth", STAMPS[3]) == []
+    assert add_infos(calibrator, STAMPS[3], new) == [("fourth", both(new))]
+
+
+def test_without_any_calibration_nothing_is_made_up():
+    calibrator = Calibrator()
+    assert calibrator.add_images("first", STAMPS[0]) == []
+    assert calibrator.add_images("second", STAMPS[1]) == [("first", both(None))]
+    assert calibrator.add_images("third", STAMPS[2]) == [("second", both(None))]
 
 
 def test_mailbox_keeps_the_newest():

@@ -26,7 +26,8 @@ def snapshot(changes=None, **values):
 
 @pytest.mark.parametrize("given, words", [
     (snapshot({"right image": {"publishers": 0, "received": 0}}),
-     "no publisher on /right/image_rect (right image; subscribed as sensor_msgs/msg/Image, best effort, volatile, depth 5)"),
+     "no publisher on /right/image_rect (right image; subscribed as sensor_msgs/msg/Image, best effort, volatile, "
+     "depth 5)"),
     (snapshot({"right image": {"publishers": 0, "received": 0, "similar_topics": ("/cam1/image",)}}), "/cam1/image"),
     (snapshot({"left camera_info": {"publishers": 0, "received": 0}}), "no publisher on /left/camera_info"),
     (snapshot({"left image": {"publishers": 0, "other_types": ("sensor_msgs/msg/CompressedImage",), "received": 0}}),

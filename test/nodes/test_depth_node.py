@@ -1,0 +1,318 @@
+"""The real node in a process of its own, over real DDS."""
+
+import math
+import os
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from stereo_msgs.msg import DisparityImage
+
+from depth_ros.core.camera import Camera
+from depth_ros.nodes.decode import image_to_depth, image_to_rgb, info_to_calibration
+
+from . import dds
+
+DOMAIN = 101 + os.getpid() % 60  # one of our own, so that runs beside each other do not meet
+PACE_S = 0.12  # slow enough that no pair pushes another one out
+
+
+@pytest.fixture(scope="module")
+def node():
+    with dds.Node(DOMAIN, watchdog_s=1.0) as node:
+        yield node
+        assert node.process.poll() is None, f"the node died: {node.log()}"
+
+
+@pytest.fixture(scope="module")
+def world(node):
+    world = dds.World(DOMAIN)
+    world.listen("depth/image_rect", Image)
+    yield world
+    world.close()
+
+
+def assert_is_depth(msg, depth_m=dds.DEPTH_M):
+    """The whole image, but for its border, lies at one depth: to a tenth of a pixel of disparity."""
+    depth = image_to_depth(msg)
+    assert depth.shape == (dds.HEIGHT, dds.WIDTH)
+    inner = depth[10:-10, 20:-20]
+    assert np.median(inner) == pytest.approx(depth_m, rel=0.1 / dds.DISPARITY_PX)
+    assert np.mean(np.abs(inner / depth_m - 1) < 0.1 / dds.DISPARITY_PX) > 0.98
+
+
+# The tests of this module share one node and run in order: before the first one nothing was ever published.
+
+
+def test_silence_is_explained(world, node):
+    world.wait_for_node()
+    assert world.wait(lambda: world.status is not None and "no message on /left/image_rect" in world.status.message)
+    for topic in ("/right/image_rect", "/left/camera_info", "/right/camera_info"):
+        assert f"no message on {topic}" in world.status.message
+    assert "best effort" in world.status.message
+
+
+def test_missing_camera_info_is_named(world):
+    for _ in range(4):  # the last one still waits for its camera_info
+        world.send_images(*dds.pair(world.next_stamp()))
+        world.wait(lambda: False, PACE_S)
+    assert world.drops() == {"no_camera_info": 3}
+    assert world.wait(lambda: "no camera_info" in world.status.message), world.status.message
+    assert "/left/camera_info and /right/camera_info" in world.status.message
+
+
+def test_depth_has_the_values_and_the_stamp(world):
+    stamp_ns = world.send()
+    msg = world.depth(stamp_ns)
+    assert msg is not None
+    assert (msg.header.frame_id, msg.encoding) == ("left_optical", "32FC1")
+    assert_is_depth(msg)
+
+
+def test_lazy_outputs(world):
+    kinds = {"disparity": DisparityImage, "depth/camera_info": CameraInfo, "points": PointCloud2, "depth/color": Image}
+    subscriptions = [world.listen(topic, kind) for topic, kind in kinds.items()]
+    world.wait(lambda: False, 0.5)
+    stamp_ns = world.send()
+    assert world.wait(lambda: all(stamp_ns in world.heard[topic] for topic in kinds))
+    disparity, info, points, color = (world.heard[topic][stamp_ns] for topic in kinds)
+    middle = np.frombuffer(disparity.image.data, np.float32).reshape(dds.HEIGHT, dds.WIDTH)[60, 80]
+    assert disparity.f * disparity.t / middle == pytest.approx(dds.DEPTH_M, rel=0.02)
+    assert Camera.from_calibration(info_to_calibration(info)) == Camera(
+        dds.WIDTH, dds.HEIGHT, dds.FX, dds.FY, dds.CX, dds.CY
+    )
+    x, y, z, _ = np.frombuffer(points.data, np.float32).reshape(dds.HEIGHT, dds.WIDTH, 4)[100, 140]
+    assert (x / z * dds.FX + dds.CX, y / z * dds.FY + dds.CY) == pytest.approx((140, 100), abs=1e-3)
+    assert z == pytest.approx(dds.DEPTH_M, rel=0.02)
+    assert image_to_rgb(color).shape == (dds.HEIGHT, dds.WIDTH, 3)
+    for subscription in subscriptions:
+        world.ros.destroy_subscription(subscription)
+
+
+def test_calibration_may_change_in_mid_stream(world):
+    first, second = world.send(), None
+    assert_is_depth(world.depth(first))
+    second = world.send(baseline_m=2 * dds.BASELINE_M)
+    assert_is_depth(world.depth(second), 2 * dds.DEPTH_M)
+
+
+NAN = float("nan")
+BAD_IMAGES = {
+    "truncated": lambda m: setattr(m, "_data", m._data[: len(m._data) // 2]),
+    "empty": lambda m: setattr(m, "_data", m._data[:0]),
+    "short step": lambda m: setattr(m, "step", dds.WIDTH),
+    "long step": lambda m: setattr(m, "step", dds.WIDTH * 3 + 1),
+    "unknown encoding": lambda m: setattr(m, "encoding", "yuv99"),
+    "zero width": lambda m: setattr(m, "width", 0),
+    "zero height": lambda m: setattr(m, "height", 0),
+}
+BAD_INFOS = {
+    "zero K": {"k": [0.0] * 9},
+    "NaN K": {"k": [NAN] * 9},
+    "NaN P": {"p": [NAN] * 12},
+    "negative baseline": {"baseline_m": -dds.BASELINE_M},
+    "no baseline": {"baseline_m": 0.0},
+    "infinite baseline": {"baseline_m": math.inf},
+    "zero size": {"width": 0, "height": 0},
+}
+
+
+def assert_dropped_and_alive(world, before, cause, count):
+    """The drops grew by exactly this, and the next good pair is answered."""
+    after = world.drops()
+    grown = {c: n - before.get(c, 0) for c, n in after.items() if n != before.get(c, 0)}
+    assert grown == {cause: count}
+    assert_is_depth(world.depth(world.send()))
+
+
+def test_bad_images_do_not_kill(world):
+    before = world.drops()
+    for spoil in BAD_IMAGES.values():
+        left, right = dds.pair(world.next_stamp())
+        spoil(left)
+        world.send_infos(world.stamp_ns)
+        world.send_images(left, right)
+        world.wait(lambda: False, PACE_S)
+    assert_dropped_and_alive(world, before, "bad_image", len(BAD_IMAGES))
+
+
+def test_bad_calibrations_do_not_kill(world):
+    before = world.drops()
+    for changes in BAD_INFOS.values():
+        world.send(**changes)
+        world.wait(lambda: False, PACE_S)
+    assert_dropped_and_alive(world, before, "bad_calibration", len(BAD_INFOS))
+
+
+def test_swapped_cameras_are_named(world):
+    stamp_ns = world.next_stamp()
+    world.infos["left"].publish(dds.info(stamp_ns, dds.BASELINE_M))
+    world.infos["right"].publish(dds.info(stamp_ns, 0.0))
+    world.wait(lambda: False, PACE_S)
+    world.send_images(*dds.pair(stamp_ns))
+    assert world.wait(lambda: "left and right swapped?" in world.status.message), world.status.message
+    assert_is_depth(world.depth(world.send()))
+
+
+def test_sizes_that_differ_do_not_kill(world):
+    before = world.drops()
+    left, right = dds.pair(world.next_stamp())
+    right.height -= 10
+    right._data = right._data[: right.height * right.step]
+    world.send_infos(world.stamp_ns)
+    world.send_images(left, right)
+    assert_dropped_and_alive(world, before, "size_mismatch", 1)
+
+
+def test_stamps_reversed_and_repeated(world):
+    good = world.send()
+    assert world.depth(good)
+    before = world.drops()
+    world.send_images(*dds.pair(good))
+    world.send_images(*dds.pair(good - 100_000_000))
+    after = world.drops()
+    assert after["duplicate_stamp"] - before.get("duplicate_stamp", 0) == 2
+    assert after["stamp_reversed"] - before.get("stamp_reversed", 0) == 2
+    assert_is_depth(world.depth(world.send()))
+
+
+def test_stamps_that_never_meet(world):
+    before = world.drops()
+    for _ in range(12):
+        left, right = dds.pair(world.next_stamp())
+        right.header = dds.messages.make_header(world.stamp_ns + 3_000_000, "left_optical")
+        world.send_images(left, right)
+        world.wait(lambda: False, PACE_S)
+    assert world.wait(lambda: "never meet" in world.status.message), world.status.message
+    assert "differ by 0.003000 s" in world.status.message
+    assert_is_depth(world.depth(world.send()))
+    after = world.drops()
+    lost = sum(after.get(c, 0) - before.get(c, 0) for c in ("unmatched", "overflow"))
+    assert lost == 24  # every one of the images is accounted for
+
+
+def test_a_message_that_rclpy_cannot_read(world):
+    before = world.drops()
+    raw = bytearray(serialize_message(dds.pair(world.next_stamp())[0]))
+    place = raw.index(b"left_optical")
+    raw[place] = 0xFF  # no UTF-8
+    world.images["left"].publish(bytes(raw))
+    world.wait(lambda: False, PACE_S)
+    after = world.drops()
+    assert after.get("internal_error", 0) - before.get("internal_error", 0) <= 1
+    assert_is_depth(world.depth(world.send()))
+
+
+def test_every_pair_of_a_burst_is_accounted_for(world):
+    before = world.fresh_values()
+    stamps = [world.send() for _ in range(30)]
+    assert world.depth(stamps[-1]), "the newest wins"
+    values = world.fresh_values()
+    pair_causes = ("busy", "no_subscriber", "no_camera_info", "bad_image", "bad_calibration", "size_mismatch")
+
+    def grown(*keys):
+        return sum(int(values.get(key, 0)) - int(before.get(key, 0)) for key in keys)
+
+    answered = sum(stamp in world.heard["depth/image_rect"] for stamp in stamps)
+    assert grown("frames_out") == answered
+    assert grown("frames_in") == grown("frames_out", *(f"dropped/{cause}" for cause in pair_causes))
+    lost_on_the_way = 30 - grown("frames_in")  # best effort
+    assert lost_on_the_way <= max(30 - grown("received/left image"), 0) + max(30 - grown("received/right image"), 0)
+    assert (values["backend"], len(values["model_hash"]) >= 8) == ("sgbm", True)
+
+
+def set_parameter(world, name, value):
+    """Set a parameter as `ros2 param set` does; gives (successful, reason)."""
+    client = world.ros.create_client(SetParametersAtomically, "depth_node/set_parameters_atomically")
+    assert world.wait(client.service_is_ready)
+    kind = {"type": 4, "string_value": value} if isinstance(value, str) else {"type": 1, "bool_value": value}
+    change = Parameter(name=name, value=ParameterValue(**kind))
+    future = client.call_async(SetParametersAtomically.Request(parameters=[change]))
+    assert world.wait(future.done)
+    return future.result().result.successful, future.result().result.reason
+
+
+def test_live_parameters_apply_or_are_refused(world):
+    assert set_parameter(world, "depth_encoding", "16UC1")[0]
+    msg = world.depth(world.send())
+    assert (msg.encoding, msg.step) == ("16UC1", 2 * dds.WIDTH)
+    assert_is_depth(msg)
+    assert set_parameter(world, "depth_encoding", "32FC1")[0]
+    successful, reason = set_parameter(world, "backend", "onnxruntime")
+    assert (successful, "when the node is configured" in reason) == (False, True)
+    successful, reason = set_parameter(world, "depth_encoding", "64FC1")
+    assert (successful, "expected one of 32FC1, 16UC1" in reason) == (False, True)
+    assert not set_parameter(world, "depht_encoding", "32FC1")[0]
+
+
+def test_rectify_with_ideal_cameras_changes_nothing(world):
+    assert set_parameter(world, "rectify", True)[0]
+    assert_is_depth(world.depth(world.send()))
+    assert set_parameter(world, "rectify", False)[0]
+
+
+def change_state(world, transition):
+    client = world.ros.create_client(ChangeState, "depth_node/change_state")
+    assert world.wait(client.service_is_ready)
+    request = ChangeState.Request()
+    request.transition.id = transition
+    future = client.call_async(request)
+    assert world.wait(future.done, 20)
+    return future.result().success
+
+
+def test_lifecycle_round_trip(world):
+    assert change_state(world, 4)  # deactivate
+    assert change_state(world, 2)  # clean up
+    assert change_state(world, 1)  # configure
+    client = world.ros.create_client(GetState, "depth_node/get_state")
+    future = client.call_async(GetState.Request())
+    assert world.wait(future.done)
+    assert future.result().current_state.label == "inactive"
+    assert change_state(world, 3)  # activate
+    world.wait_for_node()
+    assert_is_depth(world.depth(world.send()))
+
+
+def test_compressed_images_and_a_second_interrupt():
+    domain_id = DOMAIN + 61
+    world = dds.World(domain_id, compressed=True)
+    try:
+        with dds.Node(domain_id, image_transport="compressed") as node:
+            world.listen("depth/image_rect", Image)
+            world.wait_for_node()
+            stamp_ns = world.next_stamp()
+            world.send_infos(stamp_ns)
+            world.wait(lambda: False, PACE_S)
+            for side, msg in zip(("left", "right"), dds.pair(stamp_ns), strict=True):
+                data = cv2.imencode(".png", image_to_rgb(msg)[..., ::-1])[1].tobytes()
+                world.images[side].publish(CompressedImage(header=msg.header, format="png", data=data))
+            msg = world.depth(stamp_ns)
+            assert msg is not None, node.log()
+            assert_is_depth(msg)
+            start = time.monotonic()
+            assert node.stop(times=2) == 0, node.log()
+            assert time.monotonic() - start < 10
+            assert "Traceback" not in node.log()
+    finally:
+        world.close()
+
+
+@pytest.mark.parametrize("parameters, code, words", [
+    ({"bakend": "sgbm"}, 2, "unknown parameter 'bakend': did you mean backend?"),
+    ({"max_disparity_px": 4}, 2, "max_disparity_px"),
+    ({"backend": "onnxruntime", "model": "/no/such/model.onnx"}, 1, "/no/such/model.onnx"),
+])
+def test_a_node_that_cannot_start_says_why(parameters, code, words):
+    node = dds.Node(DOMAIN, **parameters)
+    assert node.process.wait(20) == code
+    assert words in node.log()
+    assert "Traceback" not in node.log()
