@@ -63,9 +63,7 @@ def fit(recipe: Recipe, out: Path) -> Path:
     (out / "recipe.yaml").write_text(yaml.safe_dump(asdict(recipe), sort_keys=False))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     net = StereoNet(recipe.width_channels).to(device)
-    average = torch.optim.swa_utils.AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema), use_buffers=True
-    )
+    average = torch.optim.swa_utils.AveragedModel(net, avg_fn=_ema(recipe.ema), use_buffers=True)
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=1e-4)
     state = {"net": net, "average": average, "optimizer": optimizer}
     step, spent = _resume(out / "checkpoint.pt", state, device)
@@ -77,11 +75,11 @@ def fit(recipe: Recipe, out: Path) -> Path:
         batch = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(spent / (60 * recipe.minutes), step)
-        half, disparity, log_sigma = net.stages(batch["left"], batch["right"], batch["prior"])
-        loss = stereo_loss(half, disparity, log_sigma, batch["truth"], batch["mask"])
+        halves, disparity, log_sigma = net.stages(batch["left"], batch["right"], batch["prior"])
+        loss = stereo_loss(halves, disparity, log_sigma, batch["truth"], batch["mask"])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
         bad = 0 if torch.isfinite(norm) else bad + 1
         if bad >= 10:
             raise RuntimeError(f"step {step}: ten gradients in a row were not finite; the last checkpoint is good")
@@ -137,6 +135,15 @@ def _batches(recipe: Recipe, first_step: int):
         order = torch.randperm(len(files), generator=torch.Generator().manual_seed(epoch + done)).tolist()
         keys = [(index, epoch) for index in order]
         yield from DataLoader(pairs, recipe.batch, sampler=keys, drop_last=True, num_workers=1, prefetch_factor=4)
+
+
+def _ema(decay: float):
+    """Exponential moving average that forgets its random start: the decay grows to `decay` over the first steps."""
+
+    def average(old, new, count):
+        return old + (new - old) * max(1 - decay, float(1 / (1 + 0.2 * count)))
+
+    return average
 
 
 def _schedule(progress: float, step: int) -> float:

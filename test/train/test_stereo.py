@@ -49,7 +49,7 @@ def test_upsampling_takes_the_matched_value_where_it_is_trusted():
     torch.testing.assert_close(stereo.upsample(half, prior, logits), expected)
 
 
-def test_the_untrained_network_returns_its_prior():
+def test_the_untrained_network_returns_a_flat_prior():
     prior = torch.full((1, 2, 64, 96), 12.0)
     disparity, _ = stereo.StereoNet().eval()(torch.rand(1, 3, 64, 96), torch.rand(1, 3, 64, 96), prior)
     torch.testing.assert_close(disparity, prior[:, :1])
@@ -74,10 +74,11 @@ def test_losses_ignore_what_is_masked_and_have_true_gradients():
     truth = torch.rand(1, 1, 2, 4, dtype=torch.float64) * 9
     mask = torch.tensor([1, 1, 0, 1, 0, 1, 1, 1], dtype=torch.bool).view(1, 1, 2, 4)
     broken = torch.where(mask, truth, truth + 50)
-    assert losses.robust_disparity(broken, truth, mask).item() == 0
-    assert losses.robust_disparity(truth, truth, mask & False).item() == 0
+    assert losses.capped_l1(broken, truth, mask).item() == 0
+    assert losses.capped_l1(truth, truth, mask & False).item() == 0
+    assert losses.capped_l1(truth + 99, truth, mask, cap_px=32.0).item() == pytest.approx(32)
     guess = (truth + 1.5).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: losses.robust_disparity(x, truth, mask), guess)
+    assert torch.autograd.gradcheck(lambda x: losses.capped_l1(x, truth, mask), guess)
     assert torch.autograd.gradcheck(lambda s: losses.laplace_nll(truth - 3, s, mask), guess)
 
 

@@ -6,6 +6,7 @@ One pair a file, named by its seed, so that a pool can grow while a training rea
 from __future__ import annotations
 
 import os
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,13 +15,28 @@ from tqdm import tqdm
 
 from depth_ros.core.scenes import random_rig, random_scene
 from depth_ros.core.world import render_stereo
+from depth_ros.engine.matching import matched_prior
+
+_HARDEST_PCT, _RANGE_PX = 30.0, 128
 
 
 def make_pair(seed: int, height: int, width: int) -> dict:
-    """Render pair `seed`: left, right (H,W,3) u8; disparity (H,W) f32 px; occluded (H,W) bool; depth (H,W) f32 m."""
-    rng = np.random.default_rng(seed)
-    rig = random_rig(rng, height, width)
-    return render_stereo(random_scene(rng, rig), rig)
+    """Render pair `seed`: left, right (H,W,3) u8; disparity (H,W) f32 px; occluded (H,W) bool; depth (H,W) f32 m.
+
+    Draws again while classical matching fails on more than 30 % of the pixels: bare walls teach only to guess.
+    """
+    for attempt in count():
+        rng = np.random.default_rng((seed, attempt) if attempt else seed)
+        rig = random_rig(rng, height, width)
+        pair = render_stereo(random_scene(rng, rig), rig)
+        if matched_bad2(pair) <= _HARDEST_PCT:
+            return pair
+
+
+def matched_bad2(pair: dict) -> float:
+    """Share of pixels, in %, that classical matching of the clean pair misses by over 2 px."""
+    matched = matched_prior(pair["left"], pair["right"], _RANGE_PX)[0]
+    return 100 * float((np.abs(matched - pair["disparity"]) > 2).mean())
 
 
 def write_pair(path: Path, height: int, width: int) -> None:
@@ -32,10 +48,10 @@ def write_pair(path: Path, height: int, width: int) -> None:
     os.replace(part, path)
 
 
-def fill_pool(folder: Path, count: int, height: int = 320, width: int = 448, jobs: int = 1) -> None:
-    """Render the pairs 0..count-1 that the folder lacks."""
+def fill_pool(folder: Path, pairs: int, height: int = 320, width: int = 448, jobs: int = 1) -> None:
+    """Render the pairs 0 to pairs - 1 that the folder lacks."""
     folder.mkdir(parents=True, exist_ok=True)
-    todo = [p for p in (folder / f"{seed:07d}.npz" for seed in range(count)) if not p.exists()]
+    todo = [p for p in (folder / f"{seed:07d}.npz" for seed in range(pairs)) if not p.exists()]
     with get_context("spawn").Pool(jobs) as pool:
         work = pool.imap_unordered(_write, [(p, height, width) for p in todo])
         for _ in tqdm(work, total=len(todo), desc=f"render {folder}", unit="pair"):

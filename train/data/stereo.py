@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from depth_ros.engine.matching import matched_prior
 
-_RANGES_PX = (64, 96, 128, 160)
+_RANGES_PX = (48, 64, 80, 96, 128, 160)
 
 
 class StereoPairs(Dataset):
@@ -35,7 +35,7 @@ class StereoPairs(Dataset):
             left, right, truth = _crop(rng, self.size, file["left"], file["right"], file["disparity"], centre=not self.spoil)
         ndisp = 128
         if self.spoil:
-            ndisp = int(rng.choice(_RANGES_PX))
+            ndisp = _range_px(rng, truth)
             left, right, truth = _flip(rng, left, right, truth)
             left, right = spoil_pair(rng, left, right)
         return sample(left, right, truth, ndisp)
@@ -43,7 +43,7 @@ class StereoPairs(Dataset):
 
 def sample(left: np.ndarray, right: np.ndarray, truth: np.ndarray, ndisp: int) -> dict[str, torch.Tensor]:
     """Tensors of one pair (H,W,3) u8 and its truth (H,W) px, NaN unknown."""
-    mask = np.isfinite(truth) & (truth < 1.25 * ndisp)
+    mask = np.isfinite(truth) & (truth < ndisp)
     return {
         "left": _tensor(left),
         "right": _tensor(right),
@@ -55,14 +55,14 @@ def sample(left: np.ndarray, right: np.ndarray, truth: np.ndarray, ndisp: int) -
 
 def spoil_pair(rng: np.random.Generator, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Add what real cameras add: exposure, colour, blur, noise, compression and a right camera that is not quite level."""
-    if rng.random() < 0.4:
-        right = _tilt(right, rng.uniform(-1.5, 1.5), rng.normal(0, 0.1))
+    if rng.random() < 0.3:
+        right = _tilt(right, rng.uniform(-1.2, 1.2), rng.normal(0, 0.1))
     if rng.random() < 0.15:
         left, right = (cv2.cvtColor(cv2.cvtColor(i, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) for i in (left, right))
     gain, gamma = np.exp(rng.normal(0, 0.25)), np.exp(rng.normal(0, 0.25))
-    noise = rng.exponential(3.0) if rng.random() < 0.8 else 0.0
+    noise = rng.exponential(3.0) if rng.random() < 0.6 else 0.0
     blur = rng.uniform(0.3, 1.0) if rng.random() < 0.3 else 0.0
-    quality = int(rng.integers(30, 96)) if rng.random() < 0.3 else 0
+    quality = int(rng.integers(30, 96)) if rng.random() < 0.25 else 0
     both = []
     for image in (left, right):
         own = np.exp(rng.normal(0, 0.15, 3) * rng.choice([0, 0.3, 1])) * np.exp(rng.normal(0, 0.1))
@@ -75,6 +75,12 @@ def spoil_pair(rng: np.random.Generator, left: np.ndarray, right: np.ndarray) ->
             image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
         both.append(image)
     return both[0], both[1]
+
+
+def _range_px(rng, truth) -> int:
+    """A range to search that holds nearly all of the truth, as its owner would set it, or a wider one."""
+    enough = [r for r in _RANGES_PX if r > np.nanpercentile(truth, 99)] or _RANGES_PX[-1:]
+    return int(enough[0] if rng.random() < 0.6 else rng.choice(enough))
 
 
 def _crop(rng, size, left, right, truth, centre):

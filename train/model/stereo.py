@@ -42,26 +42,26 @@ class StereoNet(nn.Module):
         self._start_from_the_match()
 
     def _start_from_the_match(self):
-        """Untrained, the network returns its prior: training starts at the error of classical matching."""
+        """Untrained, the network hardly changes its prior: training starts near the error of classical matching."""
         for layer in (self.guess, self.affinity, self.head):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         with torch.no_grad():
-            self.affinity.bias.view(-1, 9)[:, 4] = 4.0  # stay
-            self.head.bias[1 + 36 : 1 + 40] = 5.0  # the matched value
+            self.affinity.bias.view(-1, 9)[:, 4] = 2.0  # stay
+            self.head.bias[1 + 36 : 1 + 40] = 2.5  # the matched value
 
     def forward(self, left: Tensor, right: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         return self.stages(left, right, prior)[1:]
 
-    def stages(self, left: Tensor, right: Tensor, prior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Like forward, with the half-resolution disparity (B,1,H/2,W/2) px before the last correction in front."""
+    def stages(self, left: Tensor, right: Tensor, prior: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Like forward, with the half-resolution disparities (B,1,H/2,W/2) px on the way, guessed and moved, in front."""
         here, there = self.features(left - 0.5), self.features(right - 0.5)
         given = F.pixel_unshuffle(prior, 2)
         start = given[:, :1]  # the top left of each 2 x 2: a mean would invent surfaces between two
         known = F.pixel_unshuffle(left - 0.5, 2), given[:, :4] / _SCALE_PX, given[:, 4:]
         x = self.entry(torch.cat([*known, here, local_volume(here, there, start)], 1))
         x = self._unet(x)
-        disparity = start + 8 * self.guess(x)
+        guess = disparity = start + 8 * self.guess(x)
         affinity = self.affinity(x).chunk(len(_DILATIONS), 1)
         for weights, dilation in zip(affinity, _DILATIONS):
             disparity = propagate(disparity, weights, dilation)
@@ -69,7 +69,7 @@ class StereoNet(nn.Module):
         x = x + self.refine(torch.cat([x, local_volume(here, there, disparity), change], 1))
         step, weights, log_sigma = self.head(x).split((1, 40, 4), 1)
         final = upsample(disparity + step, prior[:, :1], weights)
-        return disparity, final, F.pixel_shuffle(log_sigma, 2)
+        return [guess, disparity], final, F.pixel_shuffle(log_sigma, 2)
 
     def _unet(self, x: Tensor) -> Tensor:
         skips = []
