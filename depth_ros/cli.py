@@ -33,7 +33,9 @@ def refuses_plainly(command):
 
             if os.environ.get("DEPTH_ROS_DEBUG"):
                 raise
-            fail(f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (DEPTH_ROS_DEBUG=1 shows where)", 2)
+            fail(
+                f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (DEPTH_ROS_DEBUG=1 shows where)", 2
+            )
 
     return wrapper
 
@@ -45,8 +47,12 @@ def fail(words: str, code: int) -> None:
 
 
 _input = click.argument("input", type=click.Path(path_type=Path))
-_model = click.option("--model", type=click.Path(path_type=Path), help="An ONNX model with its spec; default: the shipped one.")
-_backend = click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True, help="auto: model, else sgbm.")
+_model = click.option(
+    "--model", type=click.Path(path_type=Path), help="An ONNX model with its spec; default: the shipped one."
+)
+_backend = click.option(
+    "--backend", type=click.Choice(BACKENDS), default="auto", show_default=True, help="auto: model, else sgbm."
+)
 _mode = click.option("--mode", type=click.Choice(["stereo"]), default="stereo", show_default=True)
 _range = click.option(
     "--max-disparity-px", type=click.IntRange(16, 1024), default=128, show_default=True,
@@ -74,7 +80,9 @@ def main():
 @_range
 @_tolerance
 @click.option("--replay", is_flag=True, help="Play the bag at recorded rate over ROS 2 into the real node.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for report.json and report.html [evaluation/<input>].")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for report.json and report.html [evaluation/<input>]."
+)
 @refuses_plainly
 def evaluate(input, mode, model, backend, max_disparity_px, sync_tolerance_s, replay, out):
     """Judge depth on INPUT: accuracy where there is truth, time, drops by cause."""
@@ -142,7 +150,7 @@ def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
 @click.argument("bag", type=click.Path(path_type=Path))
 @refuses_plainly
 def doctor(bag):
-    """Name every calibration, stamp and encoding problem in BAG (or a folder of scenes). Exit code 1 if there is one."""
+    """Name every calibration, stamp and encoding problem in BAG, or a folder of scenes. Exit code 1 if there is one."""
     from .replay.doctor import examine
 
     findings = examine(bag)

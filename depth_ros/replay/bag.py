@@ -60,7 +60,7 @@ def open_reader(path: str | Path) -> Iterator[AnyReader]:
 
 
 def raw_messages(reader: AnyReader, *topics: str | None) -> Iterator[tuple]:
-    """Yield (connection, log time in ns, CDR bytes) of some topics in recorded order; raises InputError where a bag breaks."""
+    """Yield (connection, log time in ns, CDR bytes) of some topics as recorded; raises InputError where a bag breaks."""
     connections = [connection for connection in reader.connections if connection.topic in topics]
     if not connections:
         return  # rosbags takes an empty list for all topics
@@ -92,7 +92,7 @@ def _corrupt(path, error: Exception) -> InputError:
 
 
 def cdr_stamp_ns(raw: bytes) -> int:
-    """Read header.stamp out of a serialised message whose first field is a header, in nanoseconds, without decoding it."""
+    """Read header.stamp, in nanoseconds, out of a serialised message whose first field is a header."""
     order = "<" if raw[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", raw, 4)
     return seconds * 1_000_000_000 + nanoseconds
@@ -117,7 +117,7 @@ def find_topics(reader: AnyReader, path: str | Path) -> Topics:
 
 
 class Bag:
-    """The stereo frames of a bag in recorded order, each with the calibration of its time and ground truth if it has it.
+    """The stereo frames of a bag in recorded order, each with the calibration of its time and ground truth if there is any.
 
     Iterating is deterministic. After it, drops says which messages were not used and why; reasons has the first words.
     tolerance_ns: by how much the stamps of a pair may differ. Raises InputError for a bag that cannot be used.
@@ -221,7 +221,7 @@ class TruthDepth:
             self._raw[cdr_stamp_ns(raw)] = (connection.msgtype, raw)
 
     def at(self, stamp_ns: int, shape: tuple[int, int]):
-        """Give (H, W) metres or None; a broken map, or one of another size than the image, cannot be compared: the doctor names it."""
+        """Give (H, W) metres, or None: a broken map, or one of another size than the image, cannot be compared."""
         if stamp_ns not in self._raw:
             return None
         msgtype, raw = self._raw[stamp_ns]
@@ -243,5 +243,7 @@ def _image_topic(kinds: dict[str, str], side: str) -> str | None:
 
 def _ending(kinds: dict[str, str], ending: str, types: tuple[str, ...]) -> str | None:
     """The first topic, by name, with this ending and one of these types."""
-    fitting = (topic for topic in sorted(kinds) if f"/{topic.lstrip('/')}".endswith(f"/{ending}") and kinds[topic] in types)
+    fitting = (
+        topic for topic in sorted(kinds) if f"/{topic.lstrip('/')}".endswith(f"/{ending}") and kinds[topic] in types
+    )
     return next(fitting, None)

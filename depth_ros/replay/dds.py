@@ -20,6 +20,7 @@ from .bag import SIDES, Bag, Topics, cdr_stamp_ns, open_reader, raw_messages
 from .evaluate import Evaluation, FrameResult, judge
 from .sample import Source
 
+_SETTLE_S = 1.0  # matched here is not yet matched at the node
 _READY_S = 60  # loading a network on a busy machine takes long
 _QUIET_S = 3  # without output for so long after the last pair, nothing comes any more
 _PRELOAD_BYTES = 1 << 30
@@ -45,6 +46,7 @@ def replay(source: Source, model, backend: str, max_disparity_px: int, sync_tole
     with NodeProcess(parameters, domain_id) as node, Listener(domain_id) as listener:
         player = Player(listener, _kinds(source))
         node.wait_until(lambda: player.is_matched() and listener.is_matched(), _READY_S, "to subscribe")
+        time.sleep(_SETTLE_S)
         shift_ns, sent = play(source, player, node)
         _wait_for_the_last(listener, sent, shift_ns)
         counters, engine_ms = listener.counters(node)
@@ -204,4 +206,7 @@ def _judge_all(bag: Bag, sent: Sent, shift_ns: int, listener) -> list[FrameResul
 def _kinds(bag: Bag) -> dict[str, str]:
     """The message type of each topic that is played: "Image", "CompressedImage" or "CameraInfo"."""
     image = "CompressedImage" if bag.topics.compressed else "Image"
-    return {**dict.fromkeys(bag.topics.images.values(), image), **dict.fromkeys(bag.topics.infos.values(), "CameraInfo")}
+    return {
+        **dict.fromkeys(bag.topics.images.values(), image),
+        **dict.fromkeys(bag.topics.infos.values(), "CameraInfo"),
+    }

@@ -12,7 +12,6 @@ import numpy as np
 from ..core.camera import Calibration, Camera, StereoRig
 from ..core.errors import DepthRosError, InputError
 from ..core.rectify import rectify_map
-from ..core.sync import StampMatcher
 from ..nodes.decode import image_to_depth, image_to_rgb, info_to_calibration, stamp_to_ns
 from ..prepare import rectified
 from .bag import SIDES, Bag, Topics, find_topics, messages, open_reader
@@ -78,13 +77,15 @@ def examine_stamps(topic: str, stamps: list[int]) -> list[Finding]:
     if doubled := int(np.sum(steps == 0)):
         findings.append(Finding(PROBLEM, topic, f"{doubled} stamps are the same as the one before"))
     if back := int(np.sum(steps < 0)):
-        findings.append(Finding(PROBLEM, topic, f"stamps run backwards {back} times, by up to {-steps.min() / 1e9:.3f} s"))
+        findings.append(
+            Finding(PROBLEM, topic, f"stamps run backwards {back} times, by up to {-steps.min() / 1e9:.3f} s")
+        )
     forward = steps[steps > 0]
     if len(forward) > 2:
         period = float(np.median(forward))
         if gaps := int(np.sum(forward > 2.5 * period)):
             longest = forward.max() / 1e9
-            words = f"{gaps} gaps in the stamps (period {period / 1e6:.1f} ms, longest gap {longest:.3f} s): frames were lost"
+            words = f"{gaps} gaps in the stamps (period {period / 1e6:.1f} ms, longest {longest:.3f} s): frames were lost"
             findings.append(Finding(WARNING, topic, words))
     return findings
 
@@ -128,14 +129,18 @@ def examine_pair(infos: dict, images: dict, topics: Topics) -> list[Finding]:
                 findings.append(Finding(WARNING, where, words))
         except DepthRosError as error:
             findings.append(Finding(PROBLEM, where, str(error)))
-        if not topics.rectified and all(cal.R == (1, 0, 0, 0, 1, 0, 0, 0, 1) and not any(cal.D) for cal in first.values()):
+        if not topics.rectified and all(
+            cal.R == (1, 0, 0, 0, 1, 0, 0, 0, 1) and not any(cal.D) for cal in first.values()
+        ):
             findings.append(Finding(WARNING, where, "raw images without D and R: calibrated?"))
     encodings = {side: {fact.encoding for fact in images[side]} for side in SIDES}
     if encodings["left"] != encodings["right"]:
         findings.append(Finding(WARNING, where, f"encodings differ: {encodings['left']} and {encodings['right']}"))
     sizes = {side: {fact.size for fact in images[side] if fact.size[0]} for side in SIDES}
     if sizes["left"] and sizes["right"] and sizes["left"] != sizes["right"]:
-        findings.append(Finding(PROBLEM, where, f"image sizes differ: {sorted(sizes['left'])} and {sorted(sizes['right'])}"))
+        findings.append(
+            Finding(PROBLEM, where, f"image sizes differ: {sorted(sizes['left'])} and {sorted(sizes['right'])}")
+        )
     return findings + examine_pairing({side: [fact.stamp_ns for fact in images[side]] for side in SIDES})
 
 
@@ -181,7 +186,9 @@ def _examine_truth(reader, topics: Topics) -> list[Finding]:
             image_to_depth(message)
         except DepthRosError as error:
             errors[str(error)] += 1
-    return [Finding(PROBLEM, topics.truth_depth, f"{count} maps cannot be used: {words}") for words, count in errors.items()]
+    return [
+        Finding(PROBLEM, topics.truth_depth, f"{count} maps cannot be used: {words}") for words, count in errors.items()
+    ]
 
 
 def _examine_pairs(source: Source) -> list[Finding]:
@@ -197,10 +204,16 @@ def _examine_pairs(source: Source) -> list[Finding]:
     measured = [error for frame in samples if (error := epipolar_error(frame.left, frame.right)) is not None]
     where = f"{source.name}, {len(samples)} pairs"
     if not measured:
-        return [*refused, Finding(WARNING, where, "too few features match between left and right to judge the rectification")]
+        return [
+            *refused,
+            Finding(WARNING, where, "too few features match between left and right to judge the rectification"),
+        ]
     offset, disparity = (float(np.median([error[i] for error in measured])) for i in (0, 1))
     level = PROBLEM if offset > _BAD_EPIPOLAR_PX else WARNING if offset > _POOR_EPIPOLAR_PX else OK
-    findings = [*refused, Finding(level, where, f"matched features lie {offset:.2f} px off their row (median); 0.5 or less is good")]
+    findings = [
+        *refused,
+        Finding(level, where, f"matched features lie {offset:.2f} px off their row (median); 0.5 or less is good"),
+    ]
     if disparity + float(np.median([frame.rig.doffs_px for frame in samples])) < 0:
         words = f"median disparity of matched features is {disparity:.1f} px, negative: left and right swapped?"
         findings.append(Finding(PROBLEM, where, words))
@@ -230,4 +243,3 @@ def _infos(reader, topic: str, findings: list[Finding]) -> list[tuple[str, Calib
         except DepthRosError as error:
             findings.append(Finding(PROBLEM, topic, str(error)))
     return found
-

@@ -30,7 +30,7 @@ def matched_offsets(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def epipolar_error(left: np.ndarray, right: np.ndarray) -> tuple[float, float, int] | None:
-    """Give (median |v_left - v_right| px, median disparity px, number of matches); None where too few features match."""
+    """Give (median |v_left - v_right| px, median disparity px, number of matches); None where too few match."""
     offsets = matched_offsets(left, right)
     near = offsets[np.abs(offsets[:, 1]) <= _SEARCH_PX]
     if len(near) < _LEAST:
@@ -41,5 +41,8 @@ def epipolar_error(left: np.ndarray, right: np.ndarray) -> tuple[float, float, i
 def _best(matcher, queries: np.ndarray, trained: np.ndarray) -> dict[int, int]:
     """The unambiguous nearest neighbour of each descriptor."""
     found = matcher.knnMatch(queries, trained, k=2)
-    return {a.queryIdx: a.trainIdx for a, b in (pair for pair in found if len(pair) == 2) if a.distance < _RATIO * b.distance}
-
+    return {
+        a.queryIdx: a.trainIdx
+        for a, b in (pair for pair in found if len(pair) == 2)
+        if a.distance < _RATIO * b.distance
+    }

@@ -64,7 +64,9 @@ class Evaluation:
     replay: bool = False
 
 
-def evaluate(source: Source, estimator: Estimator, model: str, on_step: Callable[[], None] = lambda: None) -> Evaluation:
+def evaluate(
+    source: Source, estimator: Estimator, model: str, on_step: Callable[[], None] = lambda: None
+) -> Evaluation:
     """Estimate every sample of a source and compare it with what truth it has.
 
     on_step: called once a sample, for a progress bar. Raises InputError where the source gives no sample at all.
@@ -78,6 +80,9 @@ def evaluate(source: Source, estimator: Estimator, model: str, on_step: Callable
         run.dropped[cause] = run.dropped.get(cause, 0) + count
     run.reasons = {**getattr(source, "reasons", {}), **run.reasons}
     run.frames_in = len(run.results) + sum(run.dropped.values())
+    nominal = sum(bool(result.stereo) and not result.depth for result in run.results)
+    if nominal and _any(run, "depth"):
+        run.notes.append(f"Depth is judged on {len(run.results) - nominal} of {len(run.results)}: the others are not metric.")
     if not run.results:
         causes = "; ".join(f"{cause} {count} ({run.reasons.get(cause, '')})" for cause, count in run.dropped.items())
         raise InputError(f"{source.name}: expected at least one usable pair, got none: {causes or 'no image at all'}")

@@ -70,7 +70,7 @@ def colour_inverse_depth(depth: np.ndarray, limits: tuple[float, float] | None =
 
 
 def colour_error(error: np.ndarray, full_scale: float) -> np.ndarray:
-    """Colour an error: white is zero, dark red is full_scale or more, grey is unknown. (H, W) to (H, W, 3) uint8 RGB."""
+    """Colour an error (H, W) as (H, W, 3) uint8 RGB: white is 0, dark red full_scale or more, grey unknown."""
     known = np.isfinite(error)
     level = np.clip(np.where(known, np.abs(error), 0) / full_scale, 0, 1)[..., None]
     colours = (1 - level) * np.array([255, 255, 255]) + level * np.array([150, 0, 20])

@@ -30,7 +30,10 @@ def verdict(run: Evaluation, report: dict) -> list[str]:
     frames, lines = report["frames"], []
     share = 100 * frames["out"] / max(1, frames["in"])
     dropped = ", ".join(f"{count} {cause}" for cause, count in frames["dropped"].items() if count)
-    lines.append(f"{frames['out']} of {frames['in']} pairs answered ({share:.0f} %)" + (f"; dropped: {dropped}." if dropped else "."))
+    lines.append(
+        f"{frames['out']} of {frames['in']} pairs answered ({share:.0f} %)"
+        + (f"; dropped: {dropped}." if dropped else ".")
+    )
     lost = frames["in"] - frames["out"] - sum(frames["dropped"].values())
     if lost:
         lines.append(f"{lost} pairs are NOT accounted for.")
@@ -84,7 +87,9 @@ def chosen(results: list[FrameResult]) -> list[tuple[str, FrameResult]]:
     ranked, labels = (judged, ("worst", "median", "best")) if judged else (pictured, ("first", "middle", "last"))
     if not ranked:
         return []
-    places = dict(zip((0, len(ranked) // 2, len(ranked) - 1), labels, strict=True)) if len(ranked) > 2 else {0: labels[0]}
+    places = (
+        dict(zip((0, len(ranked) // 2, len(ranked) - 1), labels, strict=True)) if len(ranked) > 2 else {0: labels[0]}
+    )
     if len(ranked) == 2:
         places[1] = labels[2]
     return [(label, ranked[place]) for place, label in places.items()]
@@ -96,7 +101,9 @@ def _plots(run: Evaluation) -> list[bytes]:
     errors = [result.error for result in run.results if result.error is not None]
     what = "bad2, %" if any(result.stereo for result in run.results) else "abs_rel"
     curves.append((what, {"error": errors}))
-    return [_plot(label, {k: v for k, v in lines.items() if v}) for label, lines in curves if any(map(len, lines.values()))]
+    return [
+        _plot(label, {k: v for k, v in lines.items() if v}) for label, lines in curves if any(map(len, lines.values()))
+    ]
 
 
 def _plot(label: str, lines: dict[str, list[float]]) -> bytes:
@@ -122,7 +129,11 @@ def _number(value) -> str:
     """A figure for a table cell."""
     if isinstance(value, float):
         return f"{value:.4g}"
-    return ", ".join(f"{key}: {count}" for key, count in value.items()) or "none" if isinstance(value, dict) else str(value)
+    return (
+        ", ".join(f"{key}: {count}" for key, count in value.items()) or "none"
+        if isinstance(value, dict)
+        else str(value)
+    )
 
 
 def _base64(content: bytes) -> str:

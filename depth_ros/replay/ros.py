@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import os
 import signal
 import subprocess
@@ -21,10 +23,11 @@ from sensor_msgs import msg as sensor_msgs
 from ..core.errors import InputError
 from ..transport import transport_environment
 from .account import NodeCounters
-from .bag import cdr_stamp_ns
+from .bag import SIDES, cdr_stamp_ns
 from .dds import Arrival
 
 _DEPTH_TOPIC = "depth/image_rect"
+_STATUS = "depth_node: depth"
 _RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 _STOP_S = 10
 
@@ -137,8 +140,8 @@ class Listener:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         """Keep the newest figures of the node."""
         for status in message.status:
-            if "depth" in status.name:
-                self._values = {**self._values, **{item.key: item.value for item in status.values}}
+            if status.name == _STATUS:
+                self._values = {item.key: item.value for item in status.values}
                 self._values_at = time.monotonic()
 
     def _spin(self) -> None:
@@ -165,12 +168,14 @@ class Player:
 
 
 def read_counters(values: dict[str, str]) -> tuple[NodeCounters, float | None]:
-    """Read the key-value pairs of the node's diagnostics."""
-    return NodeCounters(), None
+    """Read the key-value pairs of the node's diagnostics: its counters, and its median engine time in milliseconds."""
+    received = {side: int(values[key]) if (key := f"received/{side} image") in values else 0 for side in SIDES}
+    drops = {key.removeprefix("dropped/"): int(value) for key, value in values.items() if key.startswith("dropped/")}
+    published = int(values["frames_out"]) if "frames_out" in values else None
+    engine_ms = float(values.get("engine_ms", "nan"))
+    return NodeCounters(received, published, drops), engine_ms if math.isfinite(engine_ms) else None
 
 
 def _yaml(value) -> str:
     """A parameter value as ROS parses it: YAML."""
-    import json
-
     return json.dumps(value)

@@ -16,8 +16,8 @@ from ..core.frame import Frame
 class Sample:
     """One frame and what is known about it.
 
-    name: for people and file names. truth_disparity: (H, W) float32 pixels, or None. truth_depth: (H, W) float32 metres,
-    or None; NaN where there is no truth. metric: False where focal length and baseline are placeholders.
+    name: for people and file names. truth_disparity: (H, W) float32 pixels, or None. truth_depth: (H, W) float32
+    metres, or None; NaN where there is no truth. metric: False where focal length and baseline are placeholders.
     """
 
     name: str

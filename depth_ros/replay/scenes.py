@@ -33,7 +33,9 @@ class SceneFolder:
         folders = [self.path] if is_scene else [child for child in sorted(self.path.iterdir()) if child.is_dir()]
         self.scenes = [folder for folder in folders if is_scene or _looks_like_scene(folder)]
         if not self.scenes:
-            raise InputError(f"{path}: expected metadata.yaml (a bag) or folders with im0.png and calib.txt, got neither")
+            raise InputError(
+                f"{path}: expected metadata.yaml (a bag) or folders with im0.png and calib.txt, got neither"
+            )
         for folder in self.scenes:
             for name in ("calib.txt", "im0.png", "im1.png"):
                 if not (folder / name).is_file():
@@ -53,7 +55,9 @@ def read_scene(folder: str | Path) -> Sample:
     left, right = read_rgb(folder / "im0.png"), read_rgb(folder / "im1.png")
     height, width = left.shape[:2]
     if (calib.get("width", width), calib.get("height", height)) != (width, height):
-        raise InputError(f"{folder}: calib.txt says {calib['width']:.0f}x{calib['height']:.0f}, im0.png is {width}x{height}")
+        raise InputError(
+            f"{folder}: calib.txt says {calib['width']:.0f}x{calib['height']:.0f}, im0.png is {width}x{height}"
+        )
     cam0 = calib["cam0"]
     camera = Camera(width, height, cam0[0], cam0[4], cam0[2], cam0[5])
     rig = StereoRig(camera, calib["baseline"] / 1000.0, calib.get("doffs", 0.0))
@@ -104,7 +108,7 @@ def read_rgb(path: str | Path) -> np.ndarray:
 
 
 def read_pfm(path: str | Path) -> np.ndarray:
-    """Read a one-channel PFM, stored bottom-up, as (H, W) float32; infinity (no truth) becomes NaN. Raises InputError."""
+    """Read a one-channel PFM, stored bottom-up, as (H, W) float32; infinity becomes NaN. Raises InputError."""
     path = Path(path)
     try:
         content = path.read_bytes()
