@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PROFILE = "fastdds.xml"
@@ -21,15 +22,24 @@ def fastdds_profile() -> Path | None:
 def transport_environment() -> dict[str, str]:
     """Give the environment variables with which to start a process that sends or receives large images.
 
-    FASTDDS_DEFAULT_PROFILES_FILE (and its older name FASTRTPS_..., which Fast DDS 2 reads): a shared-memory segment of
+    FASTDDS_DEFAULT_PROFILES_FILE (FASTRTPS_DEFAULT_PROFILES_FILE for Fast DDS 2, up to Jazzy): a shared-memory segment of
     64 MB, without which a 640x480 rgb8 image is mostly lost before Python sees it; only the sender's segment counts.
     MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_: glibc keeps freed image buffers (2.7x less CPU, measured).
     A profile that the user has already chosen is left alone. They work only if set before the process starts.
     """
     environment = {"MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD), "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD)}
     names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-    chosen = next((os.environ[name] for name in names if os.environ.get(name)), None)
-    profile = chosen or fastdds_profile()
-    if profile is not None:
-        environment.update(dict.fromkeys(names, str(profile)))
+    profile = fastdds_profile()
+    if profile is not None and not any(os.environ.get(name) for name in names):
+        environment[names[1] if _is_fastdds_2() else names[0]] = str(profile)
     return environment
+
+
+def _is_fastdds_2() -> bool:
+    """Tell whether Fast DDS is older than 3 (ROS 2 up to Jazzy): by the ROS distribution, else by the wheel."""
+    if distribution := os.environ.get("ROS_DISTRO"):
+        return distribution in ("humble", "iron", "jazzy")
+    try:
+        return version("ros-fastdds").startswith("2.")
+    except PackageNotFoundError:
+        return False
