@@ -1,0 +1,38 @@
+"""Install depth_ros with colcon (ament_python) or pip: both leave what `ros2 run` and `ros2 launch` look for."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+NAME = "depth_ros"
+SHARE = f"share/{NAME}"
+
+
+def files(*patterns: str) -> list[str]:
+    """Give the files that match, sorted; a pattern may match nothing (models/ is empty before the first release)."""
+    return sorted(path for pattern in patterns for path in glob(pattern))
+
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Metric depth from stereo cameras for ROS 2: cameras in, metres out",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={NAME: ["**/*.html", "**/*.j2", "**/*.css"]},
+    install_requires=[  # rclpy and the messages come with ROS, or from requirements-ros.txt
+        "numpy>=1.26", "opencv-python-headless", "onnxruntime", "rosbags>=0.11", "click>=8", "tqdm", "jinja2", "matplotlib",
+        "array-api-compat",
+    ],
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (SHARE, ["package.xml"]),
+        (f"{SHARE}/launch", files("launch/*.launch.py")),
+        (f"{SHARE}/config", files("config/*.yaml", "config/*.xml")),
+        (f"{SHARE}/models", files("models/*.onnx", "models/*.md")),
+        (f"lib/{NAME}", ["resource/depth_node"]),  # a file, not an entry point: pip would put that in bin/ only
+    ],
+    entry_points={"console_scripts": ["depth-ros = depth_ros.cli:main"]},
+    zip_safe=True,
+)
