@@ -60,7 +60,7 @@ def open_reader(path: str | Path) -> Iterator[AnyReader]:
 
 
 def raw_messages(reader: AnyReader, *topics: str | None) -> Iterator[tuple]:
-    """Yield (connection, log time in ns, CDR bytes) of some topics as recorded; raises InputError where a bag breaks."""
+    """Yield (connection, log time in ns, CDR bytes) of some topics as recorded; InputError where a bag breaks."""
     connections = [connection for connection in reader.connections if connection.topic in topics]
     if not connections:
         return  # rosbags takes an empty list for all topics
@@ -117,7 +117,7 @@ def find_topics(reader: AnyReader, path: str | Path) -> Topics:
 
 
 class Bag:
-    """The stereo frames of a bag in recorded order, each with the calibration of its time and ground truth if there is any.
+    """The stereo frames of a bag in recorded order, each with the calibration of its time, and truth if there is any.
 
     Iterating is deterministic. After it, drops says which messages were not used and why; reasons has the first words.
     tolerance_ns: by how much the stamps of a pair may differ. Raises InputError for a bag that cannot be used.

@@ -85,7 +85,7 @@ def examine_stamps(topic: str, stamps: list[int]) -> list[Finding]:
         period = float(np.median(forward))
         if gaps := int(np.sum(forward > 2.5 * period)):
             longest = forward.max() / 1e9
-            words = f"{gaps} gaps in the stamps (period {period / 1e6:.1f} ms, longest {longest:.3f} s): frames were lost"
+            words = f"{gaps} gaps in the stamps (period {period / 1e6:.1f} ms, longest {longest:.3f} s): frames lost"
             findings.append(Finding(WARNING, topic, words))
     return findings
 

@@ -82,7 +82,8 @@ def evaluate(
     run.frames_in = len(run.results) + sum(run.dropped.values())
     nominal = sum(bool(result.stereo) and not result.depth for result in run.results)
     if nominal and _any(run, "depth"):
-        run.notes.append(f"Depth is judged on {len(run.results) - nominal} of {len(run.results)}: the others are not metric.")
+        judged = len(run.results) - nominal
+        run.notes.append(f"Depth is judged on {judged} of {len(run.results)} scenes: the others are not metric.")
     if not run.results:
         causes = "; ".join(f"{cause} {count} ({run.reasons.get(cause, '')})" for cause, count in run.dropped.items())
         raise InputError(f"{source.name}: expected at least one usable pair, got none: {causes or 'no image at all'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -29,7 +30,8 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
     except OSError as error:
         raise InputError(f"{path}: expected to write a file here, got: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # gone after the rename
+            part.unlink()
     return path
 
 

@@ -1,0 +1,111 @@
+"""The doctor names each problem; a good recording has none."""
+
+import numpy as np
+import pytest
+
+from depth_ros.replay.doctor import OK, PROBLEM, WARNING, examine, examine_pairing, examine_stamps
+from depth_ros.replay.epipolar import epipolar_error
+
+from .conftest import START_NS, STEP_NS
+
+
+def told(findings, level):
+    return " | ".join(f"{finding.where}: {finding.words}" for finding in findings if finding.level == level)
+
+
+@pytest.fixture
+def big_pair():
+    """Blobs with a disparity of 9 px, in which features are found."""
+    import cv2
+
+    noise = np.random.default_rng(5).integers(0, 256, (160, 249, 3), dtype=np.uint8)
+    wide = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+    return wide[:, :240].copy(), wide[:, 9:].copy()
+
+
+def make_big(bag_builder, pair, n=3, right_info=None, swap=False):
+    bag = bag_builder()
+    size = {"width": 240, "height": 160}
+    for stamp_ns in range(START_NS, START_NS + n * STEP_NS, STEP_NS):
+        bag.info("left", stamp_ns, **size)
+        bag.info("right", stamp_ns, **{**size, **(right_info or {})})
+        for side, image in zip(("left", "right"), pair[::-1] if swap else pair, strict=True):
+            bag.image(side, stamp_ns, image)
+    return bag.close()
+
+
+def test_good_bag(bag_builder, big_pair):
+    findings = examine(make_big(bag_builder, big_pair))
+    assert [finding.level for finding in findings] == [OK]
+    assert "0.0" in findings[0].words
+
+
+def test_rows_that_do_not_meet(bag_builder, big_pair):
+    left, right = big_pair
+    findings = examine(make_big(bag_builder, (left, np.roll(right, 3, axis=0))))
+    assert "3.0" in told(findings, PROBLEM) and "off their row" in told(findings, PROBLEM)
+
+
+def test_swapped_images(bag_builder, big_pair):
+    assert "-9.0 px, negative: left and right swapped" in told(
+        examine(make_big(bag_builder, big_pair, swap=True)), PROBLEM
+    )
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"baseline_m": -0.2}, "swapped"),
+        ({"K": (0,) * 9}, "is the camera calibrated"),
+        ({"P": (float("nan"),) * 12}, "P: expected finite"),
+        ({"model": "magic"}, "magic"),
+        ({"width": 120}, "camera_info is for 120x160, the images are 240x160"),
+    ],
+)
+def test_bad_calibration_is_named(bag_builder, big_pair, change, words):
+    assert words in told(examine(make_big(bag_builder, big_pair, right_info=change)), PROBLEM)
+
+
+def test_encoding_and_truncated_image(bag_builder, big_pair):
+    bag = bag_builder()
+    for side, image in zip(("left", "right"), big_pair, strict=True):
+        bag.info(side, START_NS, width=240, height=160)
+        bag.image(side, START_NS, image, **({"encoding": "yuv9"} if side == "left" else {"step": 7}))
+    text = told(examine(bag.close()), PROBLEM)
+    assert "yuv9" in text and "/right/image_rect: 1 of 1 images cannot be used: expected a step" in text
+
+
+def test_missing_topic(bag_builder, big_pair):
+    bag = bag_builder()
+    bag.image("left", START_NS, big_pair[0])
+    assert "expected right images" in told(examine(bag.close()), PROBLEM)
+
+
+def test_stamps():
+    findings = examine_stamps("t", [0, 10, 10, 20, 15, 25, 35, 45, 90])
+    assert "1 of 9 stamps are 0" in told(findings, PROBLEM) and "same as the one before" in told(findings, PROBLEM)
+    assert "backwards 1 times" in told(findings, PROBLEM) and "1 gaps" in told(findings, WARNING)
+    assert examine_stamps("t", [5, 15, 25, 35]) == []
+
+
+def test_stamps_that_never_meet_name_the_tolerance():
+    left = [START_NS + i * STEP_NS for i in range(9)]
+    (finding,) = examine_pairing({"left": left, "right": [stamp + 1_500_000 for stamp in left]})
+    assert finding.level == PROBLEM
+    assert "0 of 9" in finding.words and "1.500 ms" in finding.words and "--sync-tolerance-s 0.0015" in finding.words
+    assert examine_pairing({"left": left, "right": left}) == []
+
+
+def test_epipolar_error_of_a_known_shift(big_pair):
+    left, right = big_pair
+    offset, disparity, matches = epipolar_error(left[2:], right[:-2])
+    assert offset == pytest.approx(2, abs=0.1) and disparity == pytest.approx(9, abs=0.1) and matches > 20
+    assert epipolar_error(np.zeros_like(left), np.zeros_like(right)) is None
+
+
+def test_recordings_are_sound(shared_data):
+    """EuRoC is raw: after rectification its rows must meet within half a pixel."""
+    findings = examine(shared_data / "bags" / "euroc_static_unrectified")
+    assert told(findings, PROBLEM) == ""
+    (words,) = (finding.words for finding in findings if "off their row" in finding.words)
+    assert float(words.split()[3]) < 0.5

@@ -1,0 +1,114 @@
+"""The depth-ros command: one line for every error, exit code 2, never a traceback."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from depth_ros import cli
+from depth_ros.engine.load import BACKENDS
+from depth_ros.replay.scenes import write_pfm
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def scenes(tmp_path, make_pair):
+    """A folder with one scene, disparity 12 everywhere."""
+    import cv2
+    import numpy as np
+
+    folder = tmp_path / "scenes" / "Room"
+    folder.mkdir(parents=True)
+    for i, image in enumerate(make_pair(12)):
+        cv2.imwrite(str(folder / f"im{i}.png"), image[..., ::-1])
+    lines = ("cam0=[80 0 44.25; 0 84 30.5; 0 0 1]", "baseline=210", "width=96", "height=56", "ndisp=32", "doffs=0")
+    (folder / "calib.txt").write_text("\n".join(lines))
+    write_pfm(folder / "disp0.pfm", np.full((56, 96), 12, np.float32))
+    return folder.parent
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+
+
+def assert_plain_error(result, words):
+    assert result.exit_code == 2 and "Traceback" not in result.output
+    assert result.stderr.startswith("depth-ros: error: ") and result.stderr.count("\n") == 1
+    assert words in result.stderr
+
+
+def test_backends_are_those_of_the_engine():
+    assert cli.BACKENDS == BACKENDS
+
+
+def test_evaluate_writes_a_report(scenes, tmp_path):
+    result = run("evaluate", scenes, "--backend", "sgbm", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["backend"] == "sgbm" and report["frames"] == {"in": 1, "out": 1, "dropped": {}}
+    assert "1 of 1 pairs answered" in result.output and (tmp_path / "out" / "report.html").exists()
+
+
+def test_run_writes_files(scenes, tmp_path):
+    result = run("run", scenes, "--backend", "sgbm", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    names = sorted(child.name for child in (tmp_path / "out").iterdir())
+    assert names == ["Room_cloud.ply", "Room_color.png", "Room_depth.npy", "Room_depth.png"]
+
+
+def test_folder_without_calib(scenes):
+    (scenes / "Room" / "calib.txt").unlink()
+    for command in ("evaluate", "run", "doctor"):
+        more = ("--out", scenes / "out") if command == "run" else ()
+        assert_plain_error(run(command, scenes, *more), "expected calib.txt")
+
+
+def test_truncated_pfm(scenes):
+    path = scenes / "Room" / "disp0.pfm"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert_plain_error(run("evaluate", scenes, "--backend", "sgbm"), "truncated")
+
+
+def test_nothing_there(tmp_path):
+    assert_plain_error(run("evaluate", tmp_path / "no"), "nothing at this path")
+    assert_plain_error(run("evaluate", tmp_path), "expected metadata.yaml")
+
+
+def test_broken_bag(tmp_path):
+    (tmp_path / "metadata.yaml").write_text("")
+    assert_plain_error(run("evaluate", tmp_path), "readable rosbag2")
+    assert_plain_error(run("doctor", tmp_path), "readable rosbag2")
+
+
+def test_broken_model(tmp_path, scenes):
+    (tmp_path / "a.onnx").write_bytes(b"no model")
+    assert_plain_error(run("info", tmp_path / "a.onnx"), "expected an ONNX model")
+    assert_plain_error(run("evaluate", scenes, "--model", tmp_path / "a.onnx"), "expected an ONNX model")
+    assert_plain_error(run("info", tmp_path / "b.onnx"), "b.onnx")
+
+
+def test_replay_of_scenes(scenes):
+    assert_plain_error(run("evaluate", scenes, "--replay", "--backend", "sgbm"), "expected a bag")
+
+
+def test_a_fault_of_ours_is_one_line_too(scenes, monkeypatch):
+    monkeypatch.delenv("DEPTH_ROS_DEBUG", raising=False)
+    monkeypatch.setattr(cli, "open_input", lambda *_: 1 / 0)
+    assert_plain_error(run("evaluate", scenes), "unexpected ZeroDivisionError")
+
+
+def test_doctor_exit_code(scenes):
+    result = run("doctor", scenes)
+    assert result.exit_code in (0, 1) and "problem(s)" in result.output
+
+
+def test_help_is_quick_and_loads_nothing_heavy():
+    code = "import sys, depth_ros.cli; print([m for m in ('cv2', 'numpy', 'rclpy', 'rosbags') if m in sys.modules])"
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]" and time.monotonic() - started < 5
