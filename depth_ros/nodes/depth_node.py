@@ -13,6 +13,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
@@ -59,7 +60,8 @@ class DepthNode(LifecycleNode):
         self._last_output_s = 0.0
         self._failure = ""
         self.add_on_set_parameters_callback(self._on_parameters)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        quiet = PublisherEventCallbacks(use_default_callbacks=False)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10, event_callbacks=quiet)
         # A steady clock: with sim time the watchdog must bark most of all when time stands still.
         self.create_timer(1.0, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -199,6 +201,7 @@ class DepthNode(LifecycleNode):
                 clock_ns=self.get_clock().now().nanoseconds,
                 last_stamp_ns=stats.last_stamp_ns,
                 subscribers=len(self._outputs.wanted()),
+                unmet=tuple(self._outputs.conflicts(self)),
             )
         )
 

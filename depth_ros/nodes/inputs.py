@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import struct
+
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..core.errors import CalibrationError
 from ..core.sync import StampMatcher
-from .decode import info_to_calibration, stamp_to_ns
+from .decode import stamp_to_ns
+from .infos import Gate, InfoReader, take_all
 from .pairing import Calibrator, Pair
 from .parameters import Parameters
 from .statistics import Statistics
@@ -25,13 +28,14 @@ class StereoInputs:
         self._node, self._statistics, self._on_pair = node, statistics, on_pair
         self.matcher = StampMatcher(SIDES, tolerance_ns=round(parameters.sync_tolerance_s * 1e9))
         self._calibrator = Calibrator(SIDES)
+        self._readers = {side: InfoReader() for side in SIDES}
+        self._gate = Gate()
         self._drops_at_pair = dict(self.matcher.drops)
-        self._conflicts: dict[str, str] = {}
         self._subscriptions = {}
         compressed = parameters.image_transport == "compressed"
-        for side in SIDES:  # camera_info first: the executor then serves it first, too
+        for side in SIDES:
             info_topic = getattr(parameters, f"{side}_info_topic")
-            self._subscribe(f"{side} camera_info", CameraInfo, info_topic, self._on_info, side)
+            self._subscribe(f"{side} camera_info", CameraInfo, info_topic, self._on_info, side, self._gate)
         for side in SIDES:
             topic = getattr(parameters, f"{side}_image_topic")
             # Both left/image_rect and left/image_rect/compressed can be remapped, as with image_transport.
@@ -40,6 +44,7 @@ class StereoInputs:
 
     def streams(self) -> tuple[Stream, ...]:
         """Describe every subscription for the watchdog; asks the graph, so call it seldom."""
+        self.poll_infos()  # without images nobody else does
         return tuple(self._describe(name, subscription) for name, subscription in self._subscriptions.items())
 
     def unmatched_since_pair(self) -> dict[str, int]:
@@ -52,30 +57,39 @@ class StereoInputs:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
-    def _subscribe(self, name, kind, topic, callback, side):
+    def poll_infos(self) -> None:
+        """Take the camera_infos that are there, and wait for those that a pair still needs."""
+        for side in SIDES:
+            name = f"{side} camera_info"
+            for raw in take_all(self._subscriptions[name]):
+                self._on_info(side, name, raw)
+        self._gate.is_open = self._calibrator.is_waiting
+
+    def _subscribe(self, name, kind, topic, callback, side, group=None):
         """Subscribe with the sensor-data QoS, which also matches reliable publishers."""
-
-        def conflict(event):
-            self._conflicts[name] = qos_policy_name_from_kind(event.last_policy_kind)
-
+        # No QoS events: rclpy waits on each one in every turn, 24 of them cost more CPU than the images do. The
+        # watchdog asks the graph instead.
         self._subscriptions[name] = self._node.create_subscription(
             kind,
             topic,
             lambda msg: callback(side, name, msg),
             QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=conflict),
+            raw=kind is CameraInfo,
+            callback_group=group,
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
-    def _on_info(self, side, name, msg):
+    def _on_info(self, side, name, raw):
         """Remember a calibration; numbers that do not even have the right count are a drop of their own."""
         self._statistics.arrive(name)
         try:
-            calibration = info_to_calibration(msg)
-        except CalibrationError as error:
+            stamp_ns, calibration = self._readers[side].read(raw)
+        except (CalibrationError, struct.error, IndexError) as error:
             self._statistics.drop("bad_calibration", f"{name}: {error}")
             return
-        self._hand_over(self._calibrator.add_info(side, stamp_to_ns(msg.header.stamp), calibration))
+        self._hand_over(self._calibrator.add_info(side, stamp_ns, calibration))
+        self._gate.is_open = self._calibrator.is_waiting
 
     def _on_image(self, side, name, msg):
         """Give the image to the matcher, and the pair that it may complete to the calibrator."""
@@ -85,7 +99,9 @@ class StereoInputs:
             self._drops_at_pair = dict(self.matcher.drops)
             stamps_ns = {side: stamp_to_ns(image.header.stamp) for side, image in pair.items()}
             self._statistics.pair(stamps_ns["left"])
+            self.poll_infos()
             self._hand_over(self._calibrator.add_images(pair, stamps_ns))
+            self._gate.is_open = self._calibrator.is_waiting
 
     def _hand_over(self, complete):
         """Give complete pairs to the node; count those for which no camera_info ever came."""
@@ -105,7 +121,8 @@ class StereoInputs:
         topic = subscription.topic_name
         kind = subscription.msg_type
         type_name = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
-        types = [info.topic_type for info in self._node.get_publishers_info_by_topic(topic)]
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        types = [info.topic_type for info in publishers]
         qos = subscription.qos_profile
         text = f"{qos.reliability.name.lower().replace('_', ' ')}, {qos.durability.name.lower()}, depth {qos.depth}"
         similar = [] if types else [t for t, kinds in self._node.get_topic_names_and_types() if type_name in kinds]
@@ -117,10 +134,18 @@ class StereoInputs:
             publishers=types.count(type_name),
             received=self._statistics.since_output[name],
             other_types=tuple(sorted({t for t in types if t != type_name})) if type_name not in types else (),
-            conflict=self._conflicts.get(name) if not self._statistics.since_output[name] else None,
+            conflict=_conflict([info.qos_profile for info in publishers], subscription.qos_profile),
             similar_topics=tuple(t for t in similar if self._published_by_others(t)),
         )
 
     def _published_by_others(self, topic) -> bool:
         """Tell whether anybody but this node publishes a topic."""
         return any(info.node_name != self._node.get_name() for info in self._node.get_publishers_info_by_topic(topic))
+
+
+def _conflict(offered, asked) -> str | None:
+    """Say why none of the offered QoS profiles meets the one asked for; None where one does, or none is offered."""
+    checks = [qos_check_compatible(profile, asked) for profile in offered]
+    if not checks or any(result != QoSCompatibility.ERROR for result, _ in checks):
+        return None
+    return checks[0][1].strip().rstrip(";")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rclpy.qos import QoSProfile
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from stereo_msgs.msg import DisparityImage
@@ -29,7 +30,11 @@ class Outputs:
         self._delta_px = _SGBM_STEP_PX if engine_name == "sgbm" else None
         self.publishers = {
             name: node.create_lifecycle_publisher(
-                kind, topic, QoSProfile(depth=5), qos_overriding_options=QoSOverridingOptions.with_default_policies()
+                kind,
+                topic,
+                QoSProfile(depth=5),
+                event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),  # see StereoInputs
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
             for name, (topic, kind) in TOPICS.items()
         }
@@ -37,6 +42,16 @@ class Outputs:
     def wanted(self) -> set[str]:
         """Name the outputs that somebody subscribes to."""
         return {name for name, publisher in self.publishers.items() if publisher.get_subscription_count()}
+
+    def conflicts(self, node) -> list[str]:
+        """Name subscribers that our QoS does not satisfy and that therefore hear nothing; asks the graph."""
+        found = []
+        for publisher in self.publishers.values():
+            for info in node.get_subscriptions_info_by_topic(publisher.topic_name):
+                result, why = qos_check_compatible(publisher.qos_profile, info.qos_profile)
+                if result == QoSCompatibility.ERROR:
+                    found.append(f"{info.node_name} asks more of {publisher.topic_name} than it offers: {why.strip()}")
+        return found
 
     def publish(self, estimate: Estimate, wanted: set[str], parameters: Parameters) -> None:
         """Publish what is wanted, with stamp and frame of the input; depth first, which is waited for."""

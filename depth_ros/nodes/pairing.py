@@ -62,6 +62,11 @@ class Calibrator:
         self._released_ns: dict[str, int] = {}
         self._waiting: tuple[dict, dict] | None = None
 
+    @property
+    def is_waiting(self) -> bool:
+        """True while a pair waits for its camera_info."""
+        return self._waiting is not None
+
     def add_info(self, side: str, stamp_ns: int, calibration: Calibration) -> list[tuple[dict, dict]]:
         """Take a calibration; gives the pairs that are complete with it, as in add_images."""
         self._recent[side].append((stamp_ns, calibration))

@@ -16,7 +16,7 @@ _FAULTS = {
 
 @dataclass(frozen=True)
 class Stream:
-    """One subscription as seen from here. received: messages since the last output. conflict: QoS policy or None."""
+    """One subscription as seen from here. received: messages since the last output. conflict: why QoS fails."""
 
     name: str
     topic: str
@@ -44,6 +44,7 @@ class Snapshot:
     clock_ns: int = 1
     last_stamp_ns: int | None = None
     subscribers: int = 1
+    unmet: tuple[str, ...] = ()
 
 
 def explain(snapshot: Snapshot) -> list[str]:
@@ -56,6 +57,7 @@ def explain(snapshot: Snapshot) -> list[str]:
     found += _of_clock(snapshot) + _of_pairing(snapshot) + _of_drops(snapshot)
     if snapshot.subscribers == 0:
         found.append("nobody subscribes to an output, so nothing is computed")
+        found += snapshot.unmet
     if not found and snapshot.pairs:
         found.append(f"the engine has not answered for {snapshot.silent_s:.0f} s: {snapshot.pairs} pairs came in")
     return found or [f"no cause found: {snapshot.silent_s:.0f} s without output, {snapshot.pairs} pairs came in"]
