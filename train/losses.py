@@ -8,13 +8,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def capped_l1(prediction: Tensor, truth: Tensor, mask: Tensor, cap_px: float = 32.0) -> Tensor:
+def capped_l1(prediction: Tensor, truth: Tensor, mask: Tensor, cap_px: float = 16.0) -> Tensor:
     """Mean of min(|e|, cap): every miss pulls alike, one beyond hope does not pull at all.
 
     prediction, truth (B,1,H,W) px; mask (B,1,H,W) bool, pixels to judge. Returns a scalar, 0 where the mask is empty.
     A logarithmic loss was tried first: it spent itself on hundredths of a pixel and left holes as they were.
     """
     return _masked_mean((prediction - truth).abs().clamp(max=cap_px), mask)
+
+
+def soft_bad(prediction: Tensor, truth: Tensor, mask: Tensor, scale_px: float = 2.0) -> Tensor:
+    """Mean of e^2 / (e^2 + scale^2): a smooth count of the pixels that are wrong by more than `scale_px`.
+
+    The Geman-McClure loss (Barron 2019, "A General and Adaptive Robust Loss", alpha = -2). prediction, truth (B,1,H,W)
+    px; mask (B,1,H,W) bool. Returns a scalar in [0,1), 0 where the mask is empty.
+    """
+    square = (prediction - truth) ** 2
+    return _masked_mean(square / (square + scale_px**2), mask)
 
 
 def laplace_nll(error: Tensor, log_sigma: Tensor, mask: Tensor) -> Tensor:
@@ -32,7 +42,8 @@ def stereo_loss(halves: list[Tensor], disparity: Tensor, log_sigma: Tensor, trut
     few = F.pixel_unshuffle(truth, 2)[:, :1], F.pixel_unshuffle(mask.to(truth), 2)[:, :1] > 0
     on_the_way = sum(capped_l1(half, *few) for half in halves)
     spread = laplace_nll((disparity - truth).detach().clamp(-50, 50), log_sigma.clamp(-4, 5), mask)
-    return capped_l1(disparity, truth, mask) + 0.3 * on_the_way + 0.1 * spread
+    miss = capped_l1(disparity, truth, mask) + 4 * soft_bad(disparity, truth, mask)
+    return miss + 0.3 * on_the_way + 0.1 * spread
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -77,8 +77,10 @@ def test_losses_ignore_what_is_masked_and_have_true_gradients():
     assert losses.capped_l1(broken, truth, mask).item() == 0
     assert losses.capped_l1(truth, truth, mask & False).item() == 0
     assert losses.capped_l1(truth + 99, truth, mask, cap_px=32.0).item() == pytest.approx(32)
+    assert losses.soft_bad(truth + 2, truth, mask, 2.0).item() == pytest.approx(0.5)
     guess = (truth + 1.5).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: losses.capped_l1(x, truth, mask), guess)
+    assert torch.autograd.gradcheck(lambda x: losses.soft_bad(x, truth, mask), guess)
     assert torch.autograd.gradcheck(lambda s: losses.laplace_nll(truth - 3, s, mask), guess)
 
 
