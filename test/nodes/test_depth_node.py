@@ -12,6 +12,7 @@ pytest.importorskip("rclpy")
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from stereo_msgs.msg import DisparityImage
@@ -35,7 +36,7 @@ def node():
 @pytest.fixture(scope="module")
 def world(node):
     world = dds.World(DOMAIN)
-    world.listen("depth/image_rect", Image)
+    world.depth_subscription = world.listen("depth/image_rect", Image)
     yield world
     world.close()
 
@@ -102,6 +103,25 @@ def test_calibration_may_change_in_mid_stream(world):
     assert_is_depth(world.depth(first))
     second = world.send(baseline_m=2 * dds.BASELINE_M)
     assert_is_depth(world.depth(second), 2 * dds.DEPTH_M)
+
+
+def test_camera_info_may_come_after_its_images(world):
+    stamp_ns = world.next_stamp()
+    world.send_images(*dds.pair(stamp_ns))
+    world.wait(lambda: False, PACE_S)
+    world.send_infos(stamp_ns, baseline_m=3 * dds.BASELINE_M)
+    assert_is_depth(world.depth(stamp_ns), 3 * dds.DEPTH_M)
+
+
+def test_a_subscriber_that_asks_for_more_is_named(world):
+    world.ros.destroy_subscription(world.depth_subscription)
+    durable = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    subscription = world.ros.create_subscription(Image, "depth/image_rect", lambda msg: None, durable)
+    assert world.wait(lambda: "test_world asks more of /depth/image_rect" in world.status.message), world.status.message
+    world.ros.destroy_subscription(subscription)
+    world.depth_subscription = world.listen("depth/image_rect", Image)
+    world.wait(lambda: False, 0.5)
+    assert_is_depth(world.depth(world.send()))
 
 
 NAN = float("nan")
