@@ -22,8 +22,8 @@ setup(
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     package_data={NAME: ["**/*.html", "**/*.j2", "**/*.css"]},
     install_requires=[  # rclpy and the messages come with ROS, or from requirements-ros.txt
-        "numpy>=1.26", "opencv-python-headless", "onnxruntime", "rosbags>=0.11", "click>=8", "tqdm", "jinja2", "matplotlib",
-        "array-api-compat",
+        "numpy>=1.26", "opencv-python-headless", "onnxruntime", "rosbags>=0.11",
+        "click>=8", "tqdm", "jinja2", "matplotlib", "array-api-compat",
     ],
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
