@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from ..core.camera import Calibration, StereoRig
 from ..core.errors import ImageError
 from ..core.frame import Frame
 from .decode import image_to_rgb
 
+_second_decoder = ThreadPoolExecutor(1, "decode")
 _rig_of = lru_cache(maxsize=4)(StereoRig.from_calibrations)
 
 
@@ -36,7 +40,7 @@ def pair_to_frame(pair: Pair, rectify: bool) -> Frame:
     Raises ImageError, SizeError or CalibrationError, which say what was expected and what came.
     """
     rig = _rig_of(*pair.calibrations)
-    left, right = image_to_rgb(pair.left), image_to_rgb(pair.right)
+    left, right = _decode(pair)
     for name, image, calibration in (("left", left, pair.calibrations[0]), ("right", right, pair.calibrations[1])):
         size = (image.shape[1], image.shape[0])
         if size != (calibration.width, calibration.height):
@@ -46,6 +50,14 @@ def pair_to_frame(pair: Pair, rectify: bool) -> Frame:
             )
     frame_id = pair.left.header.frame_id
     return Frame(pair.stamp_ns, frame_id, left, right, rig, pair.calibrations if rectify else None)
+
+
+def _decode(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Both images; compressed ones at the same time, since OpenCV decodes outside Python's lock."""
+    if not hasattr(pair.right, "format"):  # CompressedImage
+        return image_to_rgb(pair.left), image_to_rgb(pair.right)
+    right = _second_decoder.submit(image_to_rgb, pair.right)
+    return image_to_rgb(pair.left), right.result()
 
 
 class Calibrator:
