@@ -7,12 +7,13 @@ Topics are relative: put the camera's namespace in `namespace`, or remap in a la
 import os
 from pathlib import Path
 
-from depth_ros.transport import transport_environment
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+
+from depth_ros.transport import transport_environment
 
 DEFAULTS = Path(__file__).resolve().parents[1] / "config" / "stereo.yaml"
 AS_CONFIGURED = ""  # not given on the command line

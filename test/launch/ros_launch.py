@@ -1,0 +1,110 @@
+"""A small stand-in for launch and launch_ros: what stereo.launch.py uses, with the checks that the real ones make.
+
+The real ones come with ROS only. Behaviour follows launch 3.x / launch_ros 0.2x: a second declaration of an argument
+without default is required, substitutions are performed late, ParameterValue reads its text as YAML of the given type.
+"""
+
+import sys
+from types import ModuleType
+
+import yaml
+
+
+class LaunchContext:
+    def __init__(self, arguments=None):
+        self.launch_configurations = dict(arguments or {})
+
+
+class LaunchDescription:
+    def __init__(self, entities=()):
+        self.entities = list(entities)
+
+
+class LaunchConfiguration:
+    def __init__(self, variable_name):
+        self.variable_name = variable_name
+
+    def perform(self, context):
+        if self.variable_name not in context.launch_configurations:
+            raise LookupError(f"launch configuration '{self.variable_name}' does not exist")
+        return context.launch_configurations[self.variable_name]
+
+
+class DeclareLaunchArgument:
+    def __init__(self, name, *, default_value=None, description=None, choices=None):
+        if not (default_value is None or isinstance(default_value, (str, LaunchConfiguration))):
+            raise TypeError(f"{name}: default_value must be text or a substitution, got {default_value!r}")
+        self.name, self.default_value, self.description, self.choices = name, default_value, description, choices
+
+    def execute(self, context):
+        if self.name not in context.launch_configurations:
+            if self.default_value is None:
+                raise RuntimeError(f"required launch argument '{self.name}' was not provided")
+            context.launch_configurations[self.name] = text(self.default_value, context)
+        return []
+
+
+class OpaqueFunction:
+    def __init__(self, *, function, args=None, kwargs=None):
+        self.function, self.args, self.kwargs = function, args or [], kwargs or {}
+
+    def execute(self, context):
+        return self.function(context, *self.args, **self.kwargs) or []
+
+
+class ParameterValue:
+    def __init__(self, value, *, value_type=None):
+        self.value, self.value_type = value, value_type
+
+    def evaluate(self, context):
+        raw = text(self.value, context)
+        value = raw if self.value_type is str else yaml.safe_load(raw)
+        if self.value_type is not None and type(value) is not self.value_type:
+            raise ValueError(f"expected {self.value_type.__name__}, got {raw!r}")
+        return value
+
+
+class Node:
+    """Only keywords that launch_ros.actions.Node and ExecuteProcess know."""
+
+    def __init__(self, *, executable, package=None, name=None, namespace=None, parameters=None, remappings=None,
+                 arguments=None, additional_env=None, output="log"):  # fmt: skip
+        self.package, self.executable, self.name, self.namespace = package, executable, name, namespace
+        self.parameters, self.remappings, self.arguments = parameters or [], remappings or [], arguments or []
+        self.additional_env, self.output = additional_env or {}, output
+
+    def execute(self, context):
+        return []
+
+
+def text(value, context):
+    """Perform what may be text or a substitution."""
+    return value.perform(context) if hasattr(value, "perform") else value
+
+
+def run(description, arguments):
+    """Execute the entities in order, as LaunchService does; returns (nodes, context)."""
+    context, nodes = LaunchContext(arguments), []
+    pending = list(description.entities)
+    while pending:
+        entity = pending.pop(0)
+        pending = entity.execute(context) + pending
+        if isinstance(entity, Node):
+            nodes.append(entity)
+    return nodes, context
+
+
+def install(monkeypatch):
+    """Put the stand-ins where the launch file imports from, for one test."""
+    contents = {
+        "launch": {"LaunchDescription": LaunchDescription},
+        "launch.actions": {"DeclareLaunchArgument": DeclareLaunchArgument, "OpaqueFunction": OpaqueFunction},
+        "launch.substitutions": {"LaunchConfiguration": LaunchConfiguration},
+        "launch_ros": {},
+        "launch_ros.actions": {"Node": Node},
+        "launch_ros.parameter_descriptions": {"ParameterValue": ParameterValue},
+    }
+    for name, members in contents.items():
+        module = ModuleType(name)
+        vars(module).update(members)
+        monkeypatch.setitem(sys.modules, name, module)

@@ -1,0 +1,106 @@
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+import ros_launch
+import yaml
+
+from depth_ros.nodes.parameters import Parameters
+from depth_ros.transport import transport_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+OF_ROS = {"use_sim_time"}
+OF_LAUNCH = {"namespace", "params_file"}
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """A factory: the launch description, with variables of the environment as given."""
+
+    def make(**environment):
+        for name in transport_environment():
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        ros_launch.install(monkeypatch)
+        spec = importlib.util.spec_from_file_location("stereo_launch", ROOT / "launch/stereo.launch.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.generate_launch_description()
+
+    return make
+
+
+def start(description, **arguments):
+    """Launch; returns the one node, its parameter file, the parameters that go before it, and the context."""
+    nodes, context = ros_launch.run(description, arguments)
+    assert len(nodes) == 1
+    file, *overrides = nodes[0].parameters
+    values = {name: value.evaluate(context) for group in overrides for name, value in group.items()}
+    return nodes[0], Path(ros_launch.text(file, context)), values, context
+
+
+def declared(description):
+    return [entity for entity in description.entities if isinstance(entity, ros_launch.DeclareLaunchArgument)]
+
+
+def test_at_most_eight_arguments_each_described_and_optional(load):
+    arguments = declared(load())
+    assert 0 < len(arguments) <= 8
+    assert all(argument.description and argument.default_value is not None for argument in arguments)
+
+
+def test_every_argument_is_a_parameter_of_the_node(load):
+    names = {argument.name for argument in declared(load())} - OF_LAUNCH - OF_ROS
+    assert names <= set(Parameters.__dataclass_fields__)
+
+
+def test_without_arguments_the_file_decides(load):
+    node, file, values, context = start(load())
+    assert (node.package, node.executable, node.name) == ("depth_ros", "depth_node", "depth_node")
+    assert file == ROOT / "config/stereo.yaml" and file.is_file()
+    assert values == {}
+    assert ros_launch.text(node.namespace, context) == ""
+
+
+def test_arguments_arrive_with_their_types(load):
+    given = {"model": "12", "backend": "sgbm", "rectify": "true", "use_sim_time": "false", "autostart": "false"}
+    _, _, values, _ = start(load(), **given, image_transport="compressed")
+    assert values == {
+        "model": "12",  # a path, even where it looks like a number
+        "backend": "sgbm",
+        "rectify": True,
+        "use_sim_time": False,
+        "autostart": False,
+        "image_transport": "compressed",
+    }
+    Parameters(**{name: value for name, value in values.items() if name not in OF_ROS})
+
+
+def test_a_bad_value_is_refused(load):
+    with pytest.raises(ValueError, match="perhaps"):
+        start(load(), rectify="perhaps")
+
+
+def test_namespace_and_file_of_the_user(load, tmp_path):
+    node, file, _, context = start(load(), namespace="front", params_file=str(tmp_path / "mine.yaml"))
+    assert ros_launch.text(node.namespace, context) == "front" and file == tmp_path / "mine.yaml"
+
+
+def test_transport_is_set_for_the_node(load):
+    node = start(load())[0]
+    assert any(value.endswith("fastdds.xml") for value in node.additional_env.values())
+    assert node.additional_env["MALLOC_MMAP_THRESHOLD_"] == transport_environment()["MALLOC_MMAP_THRESHOLD_"]
+
+
+def test_what_the_user_has_set_stays(load):
+    node = start(load(MALLOC_MMAP_THRESHOLD_="1000"))[0]
+    assert "MALLOC_MMAP_THRESHOLD_" not in node.additional_env and os.environ["MALLOC_MMAP_THRESHOLD_"] == "1000"
+
+
+def test_the_shipped_file_holds_known_parameters_that_differ_from_the_defaults():
+    content = yaml.safe_load((ROOT / "config/stereo.yaml").read_text())
+    values = content["/**"]["ros__parameters"]
+    parameters = Parameters(**values)
+    assert all(getattr(parameters, name) != getattr(Parameters(), name) for name in values)
