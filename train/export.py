@@ -15,7 +15,7 @@ from depth_ros.engine.spec import METADATA_KEY, ModelSpec
 from train.data.stereo import StereoPairs
 from train.model.stereo import DIVISOR, StereoNet
 
-OPSET = 16  # the newest that TensorRT 8.6 reads whole
+OPSET = 16  # old enough for every TensorRT that we mean to support
 _TOLERANCE_PX = 0.01
 
 

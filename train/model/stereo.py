@@ -16,6 +16,9 @@ from torch import Tensor, nn
 DIVISOR = 32
 OFFSETS_PX = tuple(range(-3, 4))  # the local volume's disparities around the current one, half-resolution pixels
 _DILATIONS = (16, 8, 4, 2, 1)
+# Logits of a choice between disparities are multiplied by this. Soft weights mix foreground with background, which is
+# right nowhere: on held-out procedural pairs a trained net gave 17.0 % bad2 with 1, 16.5 with 3, 16.4 with 10.
+_DECISIVENESS = 5.0
 _SCALE_PX = 32.0  # disparities enter the network divided by this
 
 
@@ -47,8 +50,8 @@ class StereoNet(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         with torch.no_grad():
-            self.affinity.bias.view(-1, 9)[:, 4] = 2.0  # stay
-            self.head.bias[1 + 36 : 1 + 40] = 2.5  # the matched value
+            self.affinity.bias.view(-1, 9)[:, 4] = 2.0 / _DECISIVENESS  # stay
+            self.head.bias[1 + 36 : 1 + 40] = 2.5 / _DECISIVENESS  # the matched value
 
     def forward(self, left: Tensor, right: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         return self.stages(left, right, prior)[1:]
@@ -102,7 +105,7 @@ def local_volume(here: Tensor, there: Tensor, disparity: Tensor) -> Tensor:
 
 def propagate(x: Tensor, logits: Tensor, dilation: int) -> Tensor:
     """Replace x (B,1,h,w) by a convex mix of its 3 x 3 neighbours `dilation` apart; logits (B,9,h,w)."""
-    return (logits.softmax(1) * _neighbours(x, dilation)).sum(1, keepdim=True)
+    return _choose(_neighbours(x, dilation), logits)
 
 
 def upsample(half: Tensor, prior: Tensor, logits: Tensor) -> Tensor:
@@ -111,10 +114,16 @@ def upsample(half: Tensor, prior: Tensor, logits: Tensor) -> Tensor:
     half (B,1,h,w) px; prior (B,1,2h,2w) px; logits (B,40,h,w): 10 weights for each of 2 x 2. Returns (B,1,2h,2w).
     """
     batch, _, height, width = half.shape
-    weights = logits.view(batch, 10, 4, height, width).softmax(1)
     options = _neighbours(half, 1).unsqueeze(2).expand(batch, 9, 4, height, width)
     options = torch.cat([options, F.pixel_unshuffle(prior, 2).unsqueeze(1)], 1)
-    return F.pixel_shuffle((weights * options).sum(1), 2)
+    chosen = _choose(options, logits.view(batch, 10, 4, height, width))
+    return F.pixel_shuffle(chosen.squeeze(1), 2)
+
+
+def _choose(options: Tensor, logits: Tensor) -> Tensor:
+    """Mix options over axis 1 by the softmax of the logits, spelt out: ONNX Runtime's own is slow on that axis."""
+    weights = (_DECISIVENESS * (logits - logits.amax(1, keepdim=True))).exp()
+    return (weights * options).sum(1, keepdim=True) / weights.sum(1, keepdim=True)
 
 
 def _neighbours(x: Tensor, dilation: int) -> Tensor:
