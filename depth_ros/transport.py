@@ -22,8 +22,8 @@ def fastdds_profile() -> Path | None:
 def transport_environment() -> dict[str, str]:
     """Give the environment variables with which to start a process that sends or receives large images.
 
-    FASTDDS_DEFAULT_PROFILES_FILE (FASTRTPS_DEFAULT_PROFILES_FILE for Fast DDS 2, up to Jazzy): a shared-memory segment of
-    64 MB, without which a 640x480 rgb8 image is mostly lost before Python sees it; only the sender's segment counts.
+    FASTDDS_DEFAULT_PROFILES_FILE (FASTRTPS_DEFAULT_PROFILES_FILE for Fast DDS 2, up to Jazzy): a shared-memory segment
+    of 64 MB, without which a 640x480 rgb8 image is mostly lost before Python sees it; only the sender's segment counts.
     MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_: glibc keeps freed image buffers (2.7x less CPU, measured).
     A profile that the user has already chosen is left alone. They work only if set before the process starts.
     """

@@ -1,1 +1,1 @@
-"""Training of depth networks in PyTorch; imports depth_ros.core and depth_ros.engine only. See `python -m train --help`."""
+"""Training of depth networks in PyTorch; never imported by the runtime. See `python -m train --help`."""

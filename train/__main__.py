@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+_PATH = click.Path(path_type=Path)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main():
@@ -13,7 +15,7 @@ def main():
 
 
 @main.command()
-@click.option("--pool", type=click.Path(path_type=Path), default=Path("runs/pool"), show_default=True, help="Folder of the pairs.")
+@click.option("--pool", type=_PATH, default=Path("runs/pool"), show_default=True, help="Folder of the pairs.")
 @click.option("--count", default=2000, show_default=True, help="How many pairs the pool shall hold.")
 @click.option("--jobs", default=1, show_default=True, help="Processes.")
 def render(pool: Path, count: int, jobs: int):
@@ -27,7 +29,7 @@ def render(pool: Path, count: int, jobs: int):
 @click.option("--config", type=click.Path(path_type=Path, exists=True), help="Recipe, see config/train/.")
 @click.option("--pool", help="Folder of the pairs (overrides the recipe).")
 @click.option("--minutes", type=float, help="Budget (overrides the recipe).")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/stereo"), show_default=True, help="Run folder.")
+@click.option("--out", type=_PATH, default=Path("runs/stereo"), show_default=True, help="Run folder.")
 def fit(config: Path | None, pool: str | None, minutes: float | None, out: Path):
     """Fit the stereo network; resumes from OUT/checkpoint.pt."""
     from train.fit import Recipe

@@ -24,9 +24,12 @@ _HELD_OUT = 32  # the first pairs of every pool are never trained on
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training. pool: folder of pairs; minutes: budget, the schedule ends with it; batch: pairs
-    a step; height, width: crop in px; learning_rate: peak; width_channels: of the network; ema: decay of the averaged
-    weights; checkpoint_s: seconds between checkpoints; threads: CPU threads; seed."""
+    """Everything that decides a training.
+
+    pool: folder of pairs; minutes: budget, the schedule ends with it; batch: pairs a step; height, width: crop, px;
+    learning_rate: peak; width_channels: of the network; ema: decay of the averaged weights; checkpoint_s: seconds
+    between checkpoints; threads: of the CPU; seed: of everything random.
+    """
 
     pool: str = "runs/pool"
     minutes: float = 60.0

@@ -86,7 +86,8 @@ def _shape(rng, kind, center, axes, half, rig, z, cutout=0.0):
     stripe = _unit(rng.normal(size=3)) * rig.left.fx / z / np.exp(rng.uniform(np.log(5), np.log(60)))
     return dict(
         kind=kind, center=center, axes=axes.T, half=half, cutout=cutout, freq=freq, gain=rng.uniform(0.5, 1.05),
-        stripes=rng.uniform(0.2, 1) if rng.random() < 0.25 else 0.0, stripe_dir=stripe, sharp=np.exp(rng.uniform(1.0, 3.0)),
+        stripes=rng.uniform(0.2, 1) if rng.random() < 0.25 else 0.0, stripe_dir=stripe,
+        sharp=np.exp(rng.uniform(1.0, 3.0)),
         colors=np.clip(colors, 0.02, 0.98), mirror=rng.uniform(0.1, 0.5) if rng.random() < 0.15 else 0.0,
         offset=rng.uniform(0, 60, 3),
     )  # fmt: skip
@@ -126,11 +127,15 @@ def clip_scene() -> Scene:
     eye = np.eye(3)
     rows = [
         (QUAD, [0, 0, 6.0], eye, [4, 3, 1], 0), (QUAD, [0, 1.2, 3], lie, [4, 4, 1], 0),
-        (QUAD, [-3, 0, 3], side, [4, 3, 1], 0), (QUAD, [3, 0, 3], side, [4, 3, 1], 0), (QUAD, [0, -1.6, 3], lie, [4, 4, 1], 0),
-        (BOX, [-0.9, 0.75, 3.4], _rotation(rng, 0.5), [0.5, 0.45, 0.4], 0), (BOX, [0.9, 0.9, 2.6], _rotation(rng, 0.3), [0.3, 0.3, 0.3], 0),
-        (ELLIPSOID, [0.95, 0.42, 2.6], eye, [0.2, 0.2, 0.2], 0), (ELLIPSOID, [-1.0, 0.1, 3.4], eye, [0.3, 0.22, 0.3], 0),
+        (QUAD, [-3, 0, 3], side, [4, 3, 1], 0), (QUAD, [3, 0, 3], side, [4, 3, 1], 0),
+        (QUAD, [0, -1.6, 3], lie, [4, 4, 1], 0),
+        (BOX, [-0.9, 0.75, 3.4], _rotation(rng, 0.5), [0.5, 0.45, 0.4], 0),
+        (BOX, [0.9, 0.9, 2.6], _rotation(rng, 0.3), [0.3, 0.3, 0.3], 0),
+        (ELLIPSOID, [0.95, 0.42, 2.6], eye, [0.2, 0.2, 0.2], 0),
+        (ELLIPSOID, [-1.0, 0.1, 3.4], eye, [0.3, 0.22, 0.3], 0),
         (TUBE, [0.25, 0, 2.2], eye, [0.025, 1.2, 0.025], 0), (TUBE, [-1.9, 0, 4.2], eye, [0.12, 1.6, 0.12], 0),
-        (QUAD, [1.8, 0.3, 4.2], _rotation(rng, 0.3), [0.7, 0.9, 1], 0.5), (QUAD, [-0.2, -0.6, 5.2], _rotation(rng, 0.4), [0.9, 0.5, 1], 0),
+        (QUAD, [1.8, 0.3, 4.2], _rotation(rng, 0.3), [0.7, 0.9, 1], 0.5),
+        (QUAD, [-0.2, -0.6, 5.2], _rotation(rng, 0.4), [0.9, 0.5, 1], 0),
         (ELLIPSOID, [-0.35, 0.95, 2.0], eye, [0.2, 0.25, 0.2], 0),
     ]  # fmt: skip
     shapes = [_shape(rng, kind, c, axes, half, rig, max(c[2], 2.0), hole) for kind, c, axes, half, hole in rows]

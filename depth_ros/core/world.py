@@ -6,7 +6,7 @@ World and camera axes are optical (x right, y down, z forward), lengths are metr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import array_api_compat
 import numpy as np
@@ -16,6 +16,7 @@ from depth_ros.core.camera import Camera, StereoRig
 QUAD, ELLIPSOID, BOX, TUBE = range(4)
 _LATTICE = 64  # side of the periodic random lattice behind the noise
 _NEAR_M = 1e-3
+_BAND = 1 << 14  # rays at a time: what they need fits into a CPU's cache
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class Scene:
 
     kind (N,) int; center (N,3) m; axes (N,3,3), rows are the shape's own axes in the world; half (N,3) m: half sizes
     or radii (a quad uses the first two, a tube is round about its second axis); cutout (N,) in [0,1): share of a quad
-    that is holes; freq (N,) 1/m: base frequency of the texture; gain (N,): octave gain; stripes (N,): weight of stripes;
-    stripe_dir (N,3) 1/m; sharp (N,): contrast; colors (N,3,3): palette in [0,1]; mirror (N,): share of reflected light;
-    offset (N,3): where in the noise the shape was cut from. light (3,) is the unit direction towards the light.
+    that is holes; freq (N,) 1/m: base frequency of the texture; gain (N,): octave gain; stripes (N,): weight of
+    stripes; stripe_dir (N,3) 1/m; sharp (N,): contrast; colors (N,3,3): palette in [0,1]; mirror (N,): share of
+    reflected light; offset (N,3): where in the noise the shape was cut from. light (3,): unit, towards the light.
     """
 
     kind: np.ndarray
@@ -55,14 +56,10 @@ def render(scene: Scene, camera: Camera, world_T_camera=None, xp=np, device=None
     pose = np.eye(4) if world_T_camera is None else np.asarray(world_T_camera, np.float64)
     rays = _rays(camera, pose[:3, :3], xp, lattice)
     origin = xp.asarray(pose[:3, 3].astype(np.float32), **_kw(lattice))
-    depth, shape, local, normal = _nearest(scene, origin, rays, xp, lattice)
-    hit = shape >= 0
-    index = xp.where(hit, shape, 0)
-    footprint = xp.where(hit, depth, 1.0) / camera.fx
-    rgb = _shade(scene, index, local, normal, rays, footprint, xp, lattice)
-    rgb = xp.where(hit[:, None], rgb, 0.5)
+    band = _BAND if device in (None, "cpu") else rays.shape[0]
+    parts = [_cast(scene, camera, origin, rays[i : i + band], xp, lattice) for i in range(0, rays.shape[0], band)]
+    rgb, depth, shape = (xp.concat(column) for column in zip(*parts, strict=True))
     size = (camera.height, camera.width)
-    depth = xp.where(hit, depth, float("nan"))
     return {"rgb": xp.reshape(rgb, size + (3,)), "depth": xp.reshape(depth, size), "shape": xp.reshape(shape, size)}
 
 
@@ -75,7 +72,7 @@ def render_stereo(scene: Scene, rig: StereoRig, world_T_camera=None, xp=np, devi
     pose = np.eye(4) if world_T_camera is None else np.asarray(world_T_camera, np.float64)
     step = np.eye(4)
     step[0, 3] = rig.baseline_m
-    right_camera = Camera(rig.left.width, rig.left.height, rig.left.fx, rig.left.fy, rig.left.cx + rig.doffs_px, rig.left.cy)
+    right_camera = replace(rig.left, cx=rig.left.cx + rig.doffs_px)
     left = {k: _numpy(v) for k, v in render(scene, rig.left, pose, xp, device).items()}
     right = {k: _numpy(v) for k, v in render(scene, right_camera, pose @ step, xp, device).items()}
     disparity = (rig.left.fx * rig.baseline_m / left["depth"] - rig.doffs_px).astype(np.float32)
@@ -106,6 +103,15 @@ def _rays(camera, world_R_camera, xp, like):
     v, u = np.mgrid[: camera.height, : camera.width].astype(np.float32)
     ray = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(u)], -1).reshape(-1, 3)
     return xp.asarray((ray @ world_R_camera.T).astype(np.float32), **_kw(like))
+
+
+def _cast(scene, camera, origin, rays, xp, lattice):
+    """Colour (P,3), depth (P,) and shape (P,) of some rays."""
+    depth, shape, local, normal = _nearest(scene, origin, rays, xp, lattice)
+    hit = shape >= 0
+    footprint = xp.where(hit, depth, 1.0) / camera.fx
+    rgb = _shade(scene, xp.where(hit, shape, 0), local, normal, rays, footprint, xp, lattice)
+    return xp.where(hit[:, None], rgb, 0.5), xp.where(hit, depth, float("nan")), shape
 
 
 def _nearest(scene, origin, rays, xp, lattice):

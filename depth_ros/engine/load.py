@@ -10,6 +10,7 @@ from ..core.errors import EngineError
 from .base import Engine
 
 BACKENDS = ("auto", "onnxruntime", "sgbm")
+_TREE_MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
 def load_engine(model: str | Path | None = None, backend: str = "auto", max_disparity_px: int = 128) -> Engine:
@@ -37,8 +38,10 @@ def load_engine(model: str | Path | None = None, backend: str = "auto", max_disp
 
 
 def default_model(task: str = "stereo") -> Path | None:
-    """Find the released model of a task: installed share/depth_ros/models first, then models/ of the source tree."""
+    """Find the released model of a task: the source tree's models/, else share/depth_ros/models.
+
+    The tree first, so that a model installed earlier does not stand in for the one beside the code.
+    """
     prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
-    folders = [prefix / "share" / "depth_ros" / "models" for prefix in (*prefixes, Path(sys.prefix))]
-    folders.append(Path(__file__).resolve().parents[2] / "models")
-    return next((path for folder in folders if (path := folder / f"{task}.onnx").is_file()), None)
+    installed = [prefix / "share" / "depth_ros" / "models" for prefix in (*prefixes, Path(sys.prefix))]
+    return next((path for folder in (_TREE_MODELS, *installed) if (path := folder / f"{task}.onnx").is_file()), None)

@@ -91,9 +91,13 @@ def test_load(make_model, monkeypatch, tmp_path):
     installed = tmp_path / "share" / "depth_ros" / "models" / "stereo.onnx"
     installed.parent.mkdir(parents=True)
     path.rename(installed)
+    monkeypatch.setattr("depth_ros.engine.load._TREE_MODELS", tmp_path / "tree")
     assert default_model("stereo") == installed
     assert load_engine().spec.name == "tiny"
     assert default_model("no_such_task") is None
+    monkeypatch.setattr("depth_ros.engine.load._TREE_MODELS", installed.parent)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", "/nowhere")
+    assert default_model("stereo") == installed
 
 
 def test_without_any_model(monkeypatch):

@@ -1,4 +1,4 @@
-"""Training samples: crops of the pool, spoilt as cameras spoil images, with the classical match that the network refines."""
+"""Training samples: crops of the pool, spoilt as cameras spoil images, with the match that the network refines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class StereoPairs(Dataset):
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         rng = np.random.default_rng((self.seed, index, epoch))
         with np.load(self.files[index], allow_pickle=False) as file:
-            left, right, truth = _crop(rng, self.size, file["left"], file["right"], file["disparity"], centre=not self.spoil)
+            arrays = [file[name] for name in ("left", "right", "disparity")]
+        left, right, truth = _crop(rng, self.size, *arrays, centre=not self.spoil)
         ndisp = 128
         if self.spoil:
             ndisp = _range_px(rng, truth)
@@ -54,7 +55,7 @@ def sample(left: np.ndarray, right: np.ndarray, truth: np.ndarray, ndisp: int) -
 
 
 def spoil_pair(rng: np.random.Generator, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Add what real cameras add: exposure, colour, blur, noise, compression and a right camera that is not quite level."""
+    """Add what real cameras add: exposure, colour, blur, noise, compression, a right camera not quite level."""
     if rng.random() < 0.3:
         right = _tilt(right, rng.uniform(-1.2, 1.2), rng.normal(0, 0.1))
     if rng.random() < 0.15:

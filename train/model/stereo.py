@@ -1,4 +1,4 @@
-"""A stereo network that starts from classical matching and learns what classical matching cannot: to aggregate and fill.
+"""A stereo network that starts from classical matching and learns what that cannot: to aggregate and fill.
 
 Semi-global matching answers textured, visible surfaces to a fraction of a pixel, and fails in holes, shadows of
 foreground objects, flat walls and along depth edges. The network gets its answer as an input, measures a local cost
@@ -45,7 +45,7 @@ class StereoNet(nn.Module):
         self._start_from_the_match()
 
     def _start_from_the_match(self):
-        """Untrained, the network hardly changes its prior: training starts near the error of classical matching."""
+        """Untrained, the network hardly changes its prior: training starts near the error of the match."""
         for layer in (self.guess, self.affinity, self.head):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -57,7 +57,7 @@ class StereoNet(nn.Module):
         return self.stages(left, right, prior)[1:]
 
     def stages(self, left: Tensor, right: Tensor, prior: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Like forward, with the half-resolution disparities (B,1,H/2,W/2) px on the way, guessed and moved, in front."""
+        """As forward, with the half-resolution disparities (B,1,H/2,W/2) px guessed and moved, in front."""
         here, there = self.features(left - 0.5), self.features(right - 0.5)
         given = F.pixel_unshuffle(prior, 2)
         start = given[:, :1]  # the top left of each 2 x 2: a mean would invent surfaces between two
