@@ -41,7 +41,7 @@ def stereo_loss(halves: list[Tensor], disparity: Tensor, log_sigma: Tensor, trut
     """Loss of StereoNet.stages against truth (B,1,H,W) px where mask (B,1,H,W) is true."""
     few = F.pixel_unshuffle(truth, 2)[:, :1], F.pixel_unshuffle(mask.to(truth), 2)[:, :1] > 0
     on_the_way = sum(capped_l1(half, *few) for half in halves)
-    spread = laplace_nll((disparity - truth).detach().clamp(-50, 50), log_sigma.clamp(-4, 5), mask)
+    spread = laplace_nll((disparity - truth).detach().clamp(-50, 50), log_sigma, mask)
     miss = capped_l1(disparity, truth, mask) + 4 * soft_bad(disparity, truth, mask)
     return miss + 0.3 * on_the_way + 0.1 * spread
 

@@ -40,7 +40,9 @@ def depth_sigma(depth: np.ndarray, sigma_disparity_px: np.ndarray, fx: float, ba
     [0.25]
     """
     depth = np.asarray(depth, np.float32)
-    return (depth * depth * np.asarray(sigma_disparity_px, np.float32) / np.float32(fx * baseline_m)).astype(np.float32)
+    with np.errstate(over="ignore"):  # at disparities near zero depth is next to infinite, and so is its sigma
+        sigma = depth * depth * np.asarray(sigma_disparity_px, np.float32) / np.float32(fx * baseline_m)
+    return sigma.astype(np.float32)
 
 
 def depth_to_mm(depth: np.ndarray) -> np.ndarray:
