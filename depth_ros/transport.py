@@ -24,7 +24,7 @@ def transport_environment() -> dict[str, str]:
 
     FASTDDS_DEFAULT_PROFILES_FILE (FASTRTPS_DEFAULT_PROFILES_FILE for Fast DDS 2, up to Jazzy): a shared-memory segment
     of 64 MB, without which a 640x480 rgb8 image is mostly lost before Python sees it; only the sender's segment counts.
-    MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_: glibc keeps freed image buffers (2.7x less CPU, measured).
+    MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_: glibc keeps freed image buffers instead of mapping new ones.
     A profile that the user has already chosen is left alone. They work only if set before the process starts.
     """
     environment = {"MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD), "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD)}

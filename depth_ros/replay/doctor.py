@@ -20,7 +20,7 @@ from .sample import Source, is_bag, open_source
 
 PROBLEM, WARNING, OK = "PROBLEM", "WARNING", "ok"
 _PAIRS = 5  # looked at for epipolar error
-_BAD_EPIPOLAR_PX, _POOR_EPIPOLAR_PX = 1.5, 0.75  # facts: 2 px of misrectification ruin SGBM, 0.5 px hardly show
+_BAD_EPIPOLAR_PX, _POOR_EPIPOLAR_PX = 1.5, 0.75  # bench/robustness.py: 2 px ruin SGBM, 0.5 px hardly show
 _DARK = 8
 
 
