@@ -1,14 +1,16 @@
-"""Metrics of depth and of stereo disparity: written once, used by evaluation, training and tests."""
+"""Metrics of depth, stereo disparity and motion: written once, used by evaluation, training and tests."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .errors import ImageError
+from .lie import so3_log
 
 DEPTH_KEYS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "silog", "delta1", "delta2", "delta3", "coverage")
 STEREO_KEYS = ("epe_px", "bad1_pct", "bad2_pct", "d1_pct", "coverage")
-SCALINGS = ("none", "median")
+SCALINGS = ("none", "median", "scale-shift")
+_GARG_CROP = (0.40810811, 0.99189189, 0.03594771, 0.96405229)  # first and last row, first and last column, as shares
 
 
 def depth_metrics(
@@ -17,17 +19,19 @@ def depth_metrics(
     """Compare depth with truth (Eigen et al. 2014), over answered pixels whose truth lies in [min_m, max_m].
 
     pred, truth: same shape, metres, NaN unknown (0 and inf count as unknown too). Predictions are clipped to the range.
-    scaling: "none", or "median": pred is multiplied by median(truth) / median(pred) first, for depth of unknown scale.
+    scaling: what align does to pred first, over the judged pixels; its name is in the result, so that figures of
+    metric depth and of depth with a borrowed scale cannot be mixed.
     Returns abs_rel, sq_rel (m), rmse (m), rmse_log, silog (100 x standard deviation of the log error), delta1-3
     (shares of max(p/t, t/p) < 1.25^k), coverage (share answered), scaling. Figures are NaN where nothing was answered.
-    Raises ImageError for shapes that differ, truth without a pixel in the range, or an unknown scaling.
+    Raises ImageError for shapes that differ, truth without a pixel in the range, an empty range, or an unknown scaling.
 
     >>> depth_metrics(np.array([2.0, 5.0]), np.array([2.0, 4.0]))["abs_rel"]
     0.125
     """
     pred, truth = _pair(pred, truth)
-    if scaling not in SCALINGS:
-        raise ImageError(f"scaling: expected one of {SCALINGS}, got {scaling!r}")
+    _check_scaling(scaling)
+    if not 0 < min_m < max_m:
+        raise ImageError(f"expected a range of depth above 0 m, got {min_m} to {max_m} m")
     with np.errstate(invalid="ignore"):
         judged = (truth >= min_m) & (truth <= max_m)
         answered = judged & np.isfinite(pred) & (pred > 0)
@@ -37,9 +41,81 @@ def depth_metrics(
     result = {"coverage": float(answered.sum() / judged.sum()), "scaling": scaling}
     if not len(p):
         return {**dict.fromkeys(DEPTH_KEYS, float("nan")), **result}
-    if scaling == "median":
-        p = p * (np.median(t) / np.median(p))
-    return {**_depth_errors(np.clip(p, min_m, max_m), t), **result}
+    return {**_depth_errors(np.clip(align(p, t, scaling), min_m, max_m), t), **result}
+
+
+def align(pred: np.ndarray, truth: np.ndarray, how: str) -> np.ndarray:
+    """Give depth the scale of the truth, over the pixels where both are known (finite and above 0).
+
+    pred, truth: same shape, metres (pred up to scale). how: "none" = as it is; "median" = pred times median(truth) /
+    median(pred) (Zhou et al. 2017); "scale-shift" = s / pred + t fitted to 1 / truth by least squares (Ranftl et al.
+    2020, eq. 4): for inverse depth of unknown scale and offset. What that turns behind the camera is inf.
+    Returns float64, NaN unknown. Raises ImageError for shapes that differ, an unknown name, or no pixel in common.
+
+    >>> align(np.array([1.0, 2.0, 8.0]), np.array([3.0, 6.0, 9.0]), "median").tolist()
+    [3.0, 6.0, 24.0]
+    """
+    pred, truth = _pair(pred, truth)
+    _check_scaling(how)
+    with np.errstate(invalid="ignore"):
+        known = np.isfinite(pred) & (pred > 0)
+        both = known & np.isfinite(truth) & (truth > 0)
+    pred = np.where(known, pred, np.nan)
+    if how == "none":
+        return pred
+    if not both.any():
+        raise ImageError("expected a pixel where prediction and truth are known, got none")
+    if how == "median":
+        return pred * (np.median(truth[both]) / np.median(pred[both]))
+    columns = np.stack([1 / pred[both], np.ones(both.sum())], axis=1)
+    scale, shift = np.linalg.lstsq(columns, 1 / truth[both], rcond=None)[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inverse = scale / pred + shift
+        return np.where(known, np.where(inverse > 0, 1 / inverse, np.inf), np.nan)
+
+
+def garg_crop(height: int, width: int) -> np.ndarray:
+    """Make the mask in which the field judges KITTI (Garg et al. 2016): without sky, bonnet and the outer columns.
+
+    Returns (height, width) bool, True where truth counts.
+
+    >>> mask = garg_crop(375, 1242)
+    >>> np.argwhere(mask).min(0).tolist(), np.argwhere(mask).max(0).tolist()
+    ([153, 44], [370, 1196])
+    """
+    top, bottom, left, right = (int(share * side) for share, side in zip(_GARG_CROP, (height, height, width, width)))
+    mask = np.zeros((height, width), bool)
+    mask[top:bottom, left:right] = True
+    return mask
+
+
+def rotation_error_deg(pred: np.ndarray, truth: np.ndarray) -> float:
+    """Measure the angle of the rotation that leads from one pose to the other, degrees in [0, 180].
+
+    pred, truth: (4, 4), both a_T_b of the same a and b.
+
+    >>> turned = np.diag([-1.0, -1.0, 1.0, 1.0])
+    >>> rotation_error_deg(turned, np.eye(4))
+    180.0
+    """
+    between = np.asarray(pred, np.float64)[:3, :3].T @ np.asarray(truth, np.float64)[:3, :3]
+    return float(np.degrees(np.linalg.norm(so3_log(between))))
+
+
+def translation_direction_error_deg(pred: np.ndarray, truth: np.ndarray) -> float:
+    """Measure the angle between the directions of two translations, degrees in [0, 180]; scale does not matter.
+
+    pred, truth: (4, 4), both a_T_b of the same a and b. NaN where either does not move: it has no direction.
+
+    >>> sideways, forward = np.eye(4), np.eye(4)
+    >>> sideways[0, 3], forward[2, 3] = 0.1, 2.0
+    >>> translation_direction_error_deg(sideways, forward)
+    90.0
+    """
+    a, b = np.asarray(pred, np.float64)[:3, 3], np.asarray(truth, np.float64)[:3, 3]
+    if not (a.any() and b.any()):
+        return float("nan")
+    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b)))
 
 
 def stereo_metrics(pred: np.ndarray, truth: np.ndarray) -> dict:
@@ -95,6 +171,12 @@ def _depth_errors(p: np.ndarray, t: np.ndarray) -> dict:
         "silog": float(100 * np.std(log_error)),
         **{f"delta{k}": float(np.mean(ratio < 1.25**k)) for k in (1, 2, 3)},
     }
+
+
+def _check_scaling(how: str) -> None:
+    """Refuse a name that is not one of SCALINGS."""
+    if how not in SCALINGS:
+        raise ImageError(f"scaling: expected one of {SCALINGS}, got {how!r}")
 
 
 def _mean(key: str, values: list):
