@@ -40,7 +40,14 @@ def test_json_round_trip():
         ({"std": (1.0, 0.0, 1.0)}, "std"),
         ({"mean": (1.0, 2.0)}, "mean"),
         ({"mean": (1.0, 2.0, float("nan"))}, "mean"),
-        ({"version": 2}, "version"),
+        ({"version": 1}, "version"),
+        ({"focal_px": -1.0}, "focal_px"),
+        ({"focal_px": True}, "focal_px"),
+        ({"working_pixels": 60_000}, "working_pixels"),
+        ({"value_range": (2.0, 1.0)}, "value_range"),
+        ({"value_range": (0.1, float("inf"))}, "value_range"),
+        ({"pose_direction": "first_T_second"}, "pose_direction"),
+        ({"recipe": None}, "recipe"),
         ({"name": None}, "name"),
     ],
 )
@@ -55,7 +62,7 @@ def test_json_with_other_keys_or_version():
         ModelSpec.from_json(json.dumps({**values, "speed": 1}))
     with pytest.raises(SpecError, match=r"missing.*divisor"):
         ModelSpec.from_json(json.dumps({key: v for key, v in values.items() if key != "divisor"}))
-    with pytest.raises(SpecError, match="version: expected 1, got 7"):
+    with pytest.raises(SpecError, match="version: expected 2, got 7"):
         ModelSpec.from_json(json.dumps({**values, "version": 7, "later": True}))
 
 
@@ -63,3 +70,20 @@ def test_json_with_other_keys_or_version():
 def test_not_a_spec(text):
     with pytest.raises(SpecError, match="expected"):
         ModelSpec.from_json(text)
+
+
+def test_a_pose_says_its_direction():
+    values = {"task": "pose", "inputs": ("first", "second"), "outputs": ("pose",)}
+    spec = make(**values, pose_direction="first_T_second", scale_source="none")
+    assert (spec.is_metric, ModelSpec.from_json(spec.to_json())) == (False, spec)
+    with pytest.raises(SpecError, match="pose_direction: expected.*first_T_second.*got"):
+        make(**values)
+
+
+def test_metres_per_canonical_unit():
+    mono = {"task": "mono", "inputs": ("image",), "outputs": ("depth", "log_rel_sigma"), "height": 0, "width": 0}
+    spec = make(**mono, focal_px=200.0, working_pixels=60_000, value_range=(0.1, 100.0))
+    assert spec.focal_ratio(300.0) == 1.5
+    assert ModelSpec.from_json(spec.to_json()) == spec
+    assert make(**mono).focal_ratio(300.0) == 1.0
+    assert make().is_metric
