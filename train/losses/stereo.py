@@ -1,11 +1,12 @@
-"""Losses, each a pure function of predictions and truth."""
+"""Losses of the stereo network against true disparity."""
 
 from __future__ import annotations
 
-import math
-
 import torch.nn.functional as F
 from torch import Tensor
+
+from train.losses.means import masked_mean
+from train.losses.supervised import laplace_nll
 
 
 def capped_l1(prediction: Tensor, truth: Tensor, mask: Tensor, cap_px: float = 16.0) -> Tensor:
@@ -14,7 +15,7 @@ def capped_l1(prediction: Tensor, truth: Tensor, mask: Tensor, cap_px: float = 1
     prediction, truth (B,1,H,W) px; mask (B,1,H,W) bool, pixels to judge. Returns a scalar, 0 where the mask is empty.
     A logarithmic loss was tried first: it spent itself on hundredths of a pixel and left holes as they were.
     """
-    return _masked_mean((prediction - truth).abs().clamp(max=cap_px), mask)
+    return masked_mean((prediction - truth).abs().clamp(max=cap_px), mask)
 
 
 def soft_bad(prediction: Tensor, truth: Tensor, mask: Tensor, scale_px: float = 2.0) -> Tensor:
@@ -24,17 +25,7 @@ def soft_bad(prediction: Tensor, truth: Tensor, mask: Tensor, scale_px: float = 
     px; mask (B,1,H,W) bool. Returns a scalar in [0,1), 0 where the mask is empty.
     """
     square = (prediction - truth) ** 2
-    return _masked_mean(square / (square + scale_px**2), mask)
-
-
-def laplace_nll(error: Tensor, log_sigma: Tensor, mask: Tensor) -> Tensor:
-    """Negative log-likelihood of a Laplace error with standard deviation sigma (Kendall & Gal 2017, eq. 8 with L1).
-
-    b = sigma / sqrt 2; the mean of |e| / b + log b is least where sigma = sqrt 2 * mean |e|. error, log_sigma
-    (B,1,H,W) of px, mask bool. Returns a scalar.
-    """
-    log_b = log_sigma - 0.5 * math.log(2)
-    return _masked_mean(error.abs() * (-log_b).exp() + log_b, mask)
+    return masked_mean(square / (square + scale_px**2), mask)
 
 
 def stereo_loss(halves: list[Tensor], disparity: Tensor, log_sigma: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
@@ -44,8 +35,3 @@ def stereo_loss(halves: list[Tensor], disparity: Tensor, log_sigma: Tensor, trut
     spread = laplace_nll((disparity - truth).detach().clamp(-50, 50), log_sigma, mask)
     miss = capped_l1(disparity, truth, mask) + 4 * soft_bad(disparity, truth, mask)
     return miss + 0.3 * on_the_way + 0.1 * spread
-
-
-def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    weight = mask.to(values)
-    return (values * weight).sum() / weight.sum().clamp(min=1)
