@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ..core.camera import Camera, StereoRig
 from ..core.errors import InputError
+from ..core.formats import calib_to_rig, parse_calib, parse_pfm
 from ..core.frame import Frame
 from .output import write_bytes
 from .sample import Sample
-
-_NUMBER = r"[-+0-9.eE]+|nan|inf"
 
 
 class SceneFolder:
@@ -58,9 +55,7 @@ def read_scene(folder: str | Path) -> Sample:
         raise InputError(
             f"{folder}: calib.txt says {calib['width']:.0f}x{calib['height']:.0f}, im0.png is {width}x{height}"
         )
-    cam0 = calib["cam0"]
-    camera = Camera(width, height, cam0[0], cam0[4], cam0[2], cam0[5])
-    rig = StereoRig(camera, calib["baseline"] / 1000.0, calib.get("doffs", 0.0))
+    rig = calib_to_rig(calib, height, width)
     ndisp = int(calib["ndisp"]) if "ndisp" in calib else None
     truth = None
     if (folder / "disp0.pfm").exists():
@@ -75,24 +70,9 @@ def read_calib(path: str | Path) -> dict:
     """Read calib.txt: numbers by name, cam0 and cam1 as nine; baseline in mm as there. Raises InputError."""
     path = Path(path)
     try:
-        lines = path.read_text().splitlines()
+        return parse_calib(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a readable calib.txt, got: {error}") from error
-    calib: dict = {}
-    for line in filter(str.strip, lines):
-        key, equals, text = line.partition("=")
-        try:
-            numbers = [float(number) for number in re.findall(_NUMBER, text)]
-        except ValueError:
-            numbers = []
-        wanted = 9 if key.strip() in ("cam0", "cam1") else 1
-        if not equals or len(numbers) != wanted:
-            raise InputError(f"{path}: expected key=value with {wanted} number(s), got {line!r}")
-        calib[key.strip()] = numbers if wanted == 9 else numbers[0]
-    for key in ("cam0", "baseline"):
-        if key not in calib:
-            raise InputError(f"{path}: expected the key {key}, got {sorted(calib)}")
-    return calib
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
@@ -114,15 +94,7 @@ def read_pfm(path: str | Path) -> np.ndarray:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: expected a PFM file, got: {error.strerror}") from error
-    header = re.match(rb"Pf\s+(\d+)\s+(\d+)\s+([-+0-9.eE]+)[ \t\r]*\n", content)
-    if not header:
-        raise InputError(f"{path}: expected a PFM header 'Pf', width, height and scale, got {content[:16]!r}")
-    width, height, scale = int(header[1]), int(header[2]), float(header[3])
-    body, expected = content[header.end() :], width * height * 4
-    if len(body) != expected or expected == 0:
-        raise InputError(f"{path}: expected {expected} bytes for {width}x{height}, got {len(body)}: truncated?")
-    values = np.frombuffer(body, "<f4" if scale < 0 else ">f4").reshape(height, width)[::-1]
-    return np.where(np.isfinite(values), values, np.nan).astype(np.float32)
+    return parse_pfm(content, str(path))
 
 
 def write_pfm(path: str | Path, disparity: np.ndarray) -> Path:
