@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+
 from .core.depth import depth_sigma, disparity_to_depth
 from .core.errors import EngineError, SpecError
 from .core.frame import Estimate, Frame
+from .core.odometry import Odometry
+from .core.scale import ScaleSource
 from .engine.base import Engine
-from .prepare import from_tensors, rectified, to_tensors
+from .engine.spec import RELATIVE
+from .motion import NetworkMotion
+from .prepare import depth_from_tensors, from_tensors, rectified, to_image_tensor, to_tensors
 
 
 class Estimator:
@@ -42,12 +48,98 @@ class Estimator:
         depth = disparity_to_depth(disparity, camera.fx, baseline_m, frame.rig.doffs_px)
         sigma_m = None if sigma_px is None else depth_sigma(depth, sigma_px, camera.fx, baseline_m)
         clock.append(time.perf_counter())
-        timing_ms = _timing_ms(clock)
+        timing_ms = _timing_ms(clock, "prepare", "engine", "decode")
         return Estimate(frame.stamp_ns, frame.frame_id, frame.rig, frame.left, depth, disparity, sigma_m, timing_ms)
 
 
-def _timing_ms(clock: list[float]) -> dict[str, float]:
+class MonoEstimator:
+    """Turn the images of one camera into depth, and the motion between them into odometry.
+
+    engine: of a mono model. pose_engine: of a pose model of the same scale, or None: no motion. scale: what gives
+    metres to relative answers, or corrects metric ones; None: the answers stay what the model's spec says they are.
+    Where nothing gives metres, depth is None and inv_depth is relative. Raises SpecError for engines of other tasks, or
+    of which one is metric and the other is not.
+    """
+
+    def __init__(self, engine: Engine, pose_engine: Engine | None = None, scale: ScaleSource | None = None):
+        if engine.spec.task != "mono":
+            raise SpecError(f"expected a mono model, got one for {engine.spec.task!r}")
+        self.engine, self.scale = engine, scale
+        self.motion = NetworkMotion(pose_engine)
+        if pose_engine is not None and pose_engine.spec.is_metric != engine.spec.is_metric:
+            sources = engine.spec.scale_source, pose_engine.spec.scale_source
+            raise SpecError(f"expected depth and pose of one scale, got scale sources {sources}")
+        self.odometry = Odometry()
+
+    @property
+    def is_metric(self) -> bool:
+        """True where answers are metres, or become metres as soon as the scale is known."""
+        return self.scale is not None or self.engine.spec.is_metric
+
+    def estimate(self, frame: Frame) -> Estimate:
+        """Estimate depth and sigma, in the size and with the stamp of the frame, and the motion since the last one.
+
+        Of a stereo frame the left image is used. Raises CalibrationError, ImageError or EngineError.
+        """
+        clock = [time.perf_counter()]
+        frame = rectified(frame.left_only())
+        tensor, camera = to_image_tensor(frame.left, frame.camera, self.engine.spec)
+        clock.append(time.perf_counter())
+        outputs = self.engine.run({"image": tensor})
+        clock.append(time.perf_counter())
+        motion = self.motion.update(frame)
+        clock.append(time.perf_counter())
+        depth, rel_sigma = depth_from_tensors(outputs, self.engine.spec, camera, *frame.left.shape[:2])
+        factor = self._factor(frame, depth, motion)
+        known = factor is not None
+        depth = depth * np.float32(factor) if known else depth
+        prev_T_curr = _scaled(motion.prev_T_curr, factor or 1.0)
+        has_odometry = known and self.motion.engine is not None
+        if has_odometry:
+            self.odometry.update(frame.stamp_ns, prev_T_curr)
+        clock.append(time.perf_counter())
+        return Estimate(
+            frame.stamp_ns,
+            frame.frame_id,
+            None,
+            frame.left,
+            depth if known else None,
+            None,
+            depth * rel_sigma if known and rel_sigma is not None else None,
+            _timing_ms(clock, "prepare", "engine", "pose", "decode"),
+            camera=frame.camera,
+            inv_depth=1 / depth,
+            scale=self._scale_name(known),
+            scale_reason="" if known or self.scale is None else self.scale.reason,
+            prev_T_curr=prev_T_curr,
+            prev_stamp_ns=motion.prev_stamp_ns,
+            odom_T_camera=self.odometry.odom_T_camera if has_odometry else None,
+            covariance=self.odometry.covariance if has_odometry else None,
+        )
+
+    def _factor(self, frame: Frame, depth: np.ndarray, motion) -> float | None:
+        """Metres in one unit of the network's depth; None where that is not known."""
+        if self.scale is None:
+            return 1.0 if self.engine.spec.is_metric else None
+        return self.scale.update(frame.stamp_ns, depth, frame.camera, motion.prev_stamp_ns, motion.prev_T_curr)
+
+    def _scale_name(self, known: bool) -> str:
+        """Where the metres of this estimate come from."""
+        if not known:
+            return RELATIVE
+        return self.engine.spec.scale_source if self.scale is None else self.scale.name
+
+
+def _scaled(prev_T_curr: np.ndarray | None, factor: float) -> np.ndarray | None:
+    """The motion with its translation in metres."""
+    if prev_T_curr is None:
+        return None
+    T = prev_T_curr.copy()
+    T[:3, 3] *= factor
+    return T
+
+
+def _timing_ms(clock: list[float], *names: str) -> dict[str, float]:
     """Milliseconds between the marks, by name."""
-    names = ("prepare", "engine", "decode")
     steps = {name: 1e3 * (clock[i + 1] - clock[i]) for i, name in enumerate(names)}
     return {**steps, "total": 1e3 * (clock[-1] - clock[0])}

@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from .core.camera import Calibration, StereoRig
+from .core.camera import Calibration, Camera, StereoRig
 from .core.depth import resize_disparity, resize_nearest
 from .core.errors import EngineError, ImageError, InputError
 from .core.frame import Frame
@@ -16,17 +16,24 @@ from .core.rectify import rectify_map
 from .engine.matching import matched_prior
 from .engine.spec import ModelSpec
 
+_SAME_SURFACE = 0.1  # neighbours whose inverse depths differ by more than this share lie on two surfaces
+
 
 def rectified(frame: Frame) -> Frame:
     """Give the frame with rectified images; the same frame where they are rectified already.
 
-    The rig is made anew from the calibrations, so that it cannot contradict them. What the raw image missed is black.
-    Raises CalibrationError for numbers that cannot be used, InputError without a right image, ImageError for a size.
+    Rig and camera are made anew from the calibrations, so that they cannot contradict them. What the raw image missed
+    is black. Raises CalibrationError for numbers that cannot be used, InputError for a rig without a right image,
+    ImageError for a size.
     """
-    if frame.right is None:
+    if frame.rig is not None and frame.right is None:
         raise InputError("expected a stereo pair, got a left image only")
     if frame.calibrations is None:
         return frame
+    if frame.rig is None:
+        (calibration,) = frame.calibrations
+        camera = Camera.from_calibration(calibration)
+        return replace(frame, left=_remap(frame.left, calibration), camera=camera, calibrations=None)
     rig = StereoRig.from_calibrations(*frame.calibrations)
     if (rig.left.height, rig.left.width) != frame.left.shape[:2]:
         raise ImageError(
@@ -87,6 +94,65 @@ def from_tensors(outputs: dict, spec: ModelSpec, height: int, width: int) -> tup
     return resize_disparity(disparity, height, width), sigma
 
 
+def to_image_tensor(image: np.ndarray, camera: Camera, spec: ModelSpec) -> tuple[np.ndarray, Camera]:
+    """Make the tensor of one image for a mono or pose model.
+
+    image: (H, W, 3) uint8 RGB, rectified. camera: of it. With spec.working_pixels the image is resized, its aspect
+    kept, to about that many pixels; then it is padded at the bottom and the right, by repetition of the border, to multiples
+    of spec.divisor. A network of a fixed size gets it resized.
+    Returns (1, 3, h, w) float32 and the camera of the part of it that is not padding, which starts at its first pixel.
+    """
+    resized = _resize(image, *working_size(camera.height, camera.width, spec))
+    return _normalised(_fit(resized, spec), spec), camera.resized(*resized.shape[:2])
+
+
+def working_size(height: int, width: int, spec: ModelSpec) -> tuple[int, int]:
+    """The (height, width) to which an image is resized, ahead of padding.
+
+    >>> working_size(480, 640, ModelSpec("m", "mono", ("image",), ("depth",), 0, 0, working_pixels=76_800))
+    (240, 320)
+    """
+    if not spec.is_dynamic:
+        return spec.height, spec.width
+    scale = (spec.working_pixels / (height * width)) ** 0.5 if spec.working_pixels else 1.0
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def depth_from_tensors(
+    outputs: dict, spec: ModelSpec, camera: Camera, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Undo what to_image_tensor did to size and focal length.
+
+    outputs: of the engine, (1, 1, h, w) float32. camera: as to_image_tensor gave it. height, width: of the frame.
+    Returns depth, and one standard deviation of depth relative to depth or None: both (height, width) float32, depth in
+    metres (relative where the spec is), NaN unknown. Raises EngineError for an output of another shape.
+    """
+    maps = {}
+    for name in ("depth", "log_rel_sigma"):
+        if name in outputs:
+            expected = (1, 1, *_fitted_size(camera.height, camera.width, spec))
+            if outputs[name].shape != expected:
+                raise EngineError(f"output {name}: expected {expected}, got {outputs[name].shape}")
+            maps[name] = outputs[name][0, 0, : camera.height, : camera.width]
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        known = np.isfinite(maps["depth"]) & (maps["depth"] > 0)
+        inv_depth = np.where(known, 1 / (maps["depth"] * np.float32(spec.focal_ratio(camera.fx))), np.float32(np.nan))
+        depth = 1 / _resize_inverse(inv_depth, height, width)
+        if "log_rel_sigma" not in maps:
+            return depth, None
+        rel_sigma = np.exp(resize_nearest(maps["log_rel_sigma"], height, width))
+        return depth, np.where(np.isfinite(depth), rel_sigma, np.float32(np.nan))
+
+
+def _resize_inverse(inv_depth: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize inverse depth, in which planes are straight: bilinear, but nearest where that would bridge surfaces."""
+    if inv_depth.shape == (height, width):
+        return inv_depth
+    smooth = cv2.resize(inv_depth, (width, height), interpolation=cv2.INTER_LINEAR)
+    nearest = resize_nearest(inv_depth, height, width)
+    return np.where(np.abs(smooth - nearest) <= _SAME_SURFACE * nearest, smooth, nearest)
+
+
 @lru_cache(maxsize=4)
 def _maps(calibration: Calibration):
     """The rectification maps in OpenCV's fixed-point form, twice as fast as float; kept for the calibrations in use."""
@@ -116,6 +182,14 @@ def _fit(image: np.ndarray, spec: ModelSpec) -> np.ndarray:
         return image
     if spec.is_dynamic:
         return cv2.copyMakeBorder(image, 0, height - old_height, 0, width - old_width, cv2.BORDER_REPLICATE)
+    return _resize(image, height, width)
+
+
+def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The image in another size: areas averaged where it shrinks, bilinear where it grows."""
+    old_height, old_width = image.shape[:2]
+    if (height, width) == (old_height, old_width):
+        return image
     shrinks = height * width < old_height * old_width
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 

@@ -11,7 +11,8 @@ ALLOWED = {
     "core": set(),
     "engine": {"core"},
     "prepare": {"core", "engine"},  # the estimator's helpers
-    "estimator": {"core", "engine", "prepare"},
+    "motion": {"core", "engine", "prepare"},
+    "estimator": {"core", "engine", "prepare", "motion"},
     "transport": set(),
     "nodes": {"core", "engine", "estimator", "prepare", "transport"},
     "replay": {"core", "engine", "estimator", "prepare", "transport", "nodes"},

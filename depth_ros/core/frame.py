@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .camera import Calibration, StereoRig
-from .errors import ImageError
+from .camera import Calibration, Camera, StereoRig
+from .errors import CalibrationError, ImageError
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,32 +15,37 @@ class Frame:
     """One stereo pair (or one image) at one instant.
 
     stamp_ns: integer nanoseconds of the image header. frame_id: the optical frame of the left camera.
-    left, right: (H, W, 3) uint8 RGB, the same size; right is None in mono. rig: of the rectified images, H x W.
-    calibrations: (left, right) where the images are raw and must be rectified first; None where they are rectified.
-    max_disparity_px: the range to search, where this frame knows better than the estimator; None otherwise.
+    left, right: (H, W, 3) uint8 RGB, the same size; right is None in mono. rig: of the rectified images, H x W; None in
+    mono, where camera is given instead. camera: of the (left) rectified image; rig.left wherever there is a rig.
+    calibrations: (left, right), in mono (left,), where the images are raw and must be rectified first; None where they
+    are rectified. max_disparity_px: the range to search, where this frame knows better than the estimator.
     Raises ImageError for a wrong shape, type or size.
 
     >>> from depth_ros.core.camera import Camera
     >>> image = np.zeros((48, 64, 3), np.uint8)
     >>> Frame(7, "left", image, image, StereoRig(Camera(64, 48, 50, 52, 30, 25), 0.2)).stamp_ns
     7
+    >>> Frame(7, "camera", image, None, None, camera=Camera(64, 48, 50, 52, 30, 25)).camera.fx
+    50
     """
 
     stamp_ns: int
     frame_id: str
     left: np.ndarray
     right: np.ndarray | None
-    rig: StereoRig
-    calibrations: tuple[Calibration, Calibration] | None = None
+    rig: StereoRig | None
+    calibrations: tuple[Calibration, ...] | None = None
     max_disparity_px: int | None = None
+    camera: Camera | None = None
 
     def __post_init__(self):
+        _set_camera(self)
         _check_image("left", self.left)
         if self.right is not None:
             _check_image("right", self.right)
             if self.left.shape != self.right.shape:
                 raise ImageError(f"expected left and right of one size, got {self.left.shape} and {self.right.shape}")
-        camera = self.rig.left
+        camera = self.camera
         if self.left.shape[:2] != (camera.height, camera.width):
             raise ImageError(
                 f"expected images of {camera.width}x{camera.height} as camera_info says, "
@@ -49,24 +54,53 @@ class Frame:
         if self.max_disparity_px is not None and self.max_disparity_px <= 0:
             raise ImageError(f"expected a disparity range above 0 px, got {self.max_disparity_px}")
 
+    def left_only(self) -> Frame:
+        """Give the same instant as a mono frame: the left image and its camera."""
+        return replace(self, right=None, rig=None, calibrations=self.calibrations and self.calibrations[:1])
+
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """What the estimator knows about one frame; it has the stamp and the frame_id of its input.
 
-    rig: of the maps below. left: (H, W, 3) uint8 RGB, rectified. depth: (H, W) float32 metres along the optical axis.
-    disparity: (H, W) float32 pixels. sigma_m: (H, W) float32, one standard deviation of depth in metres, or None.
-    An unknown value is NaN. timing_ms: "prepare", "engine", "decode", "total".
+    rig: of the maps below, None in mono. camera: of the maps below. left: (H, W, 3) uint8 RGB, rectified.
+    depth: (H, W) float32 metres along the optical axis; None where no scale is known: never relative numbers.
+    disparity: (H, W) float32 pixels, None in mono. sigma_m: (H, W) float32, one standard deviation of depth in metres,
+    or None. An unknown value is NaN. timing_ms: "prepare", "engine", "decode", "total"; mono also "pose".
+    inv_depth: mono, (H, W) float32, 1/m, or relative (true up to one factor) where depth is None.
+    scale: where metres come from, "none" where nothing gives them. scale_reason: why a source that was asked for
+    gives none at present; "" otherwise.
+    prev_T_curr: (4, 4) float64 or None: maps points of this camera into that of the frame at prev_stamp_ns, optical
+    axes; metres, or the relative unit of inv_depth. odom_T_camera, covariance: see core.odometry.Odometry, or None.
     """
 
     stamp_ns: int
     frame_id: str
-    rig: StereoRig
+    rig: StereoRig | None
     left: np.ndarray
-    depth: np.ndarray
-    disparity: np.ndarray
+    depth: np.ndarray | None
+    disparity: np.ndarray | None
     sigma_m: np.ndarray | None = None
     timing_ms: dict[str, float] = field(default_factory=dict)
+    camera: Camera | None = None
+    inv_depth: np.ndarray | None = None
+    scale: str = "stereo baseline"
+    scale_reason: str = ""
+    prev_T_curr: np.ndarray | None = None
+    prev_stamp_ns: int | None = None
+    odom_T_camera: np.ndarray | None = None
+    covariance: np.ndarray | None = None
+
+    def __post_init__(self):
+        _set_camera(self)
+
+
+def _set_camera(item: Frame | Estimate) -> None:
+    """Take the camera from the rig, so that replacing the one cannot leave the other behind."""
+    if item.rig is not None:
+        object.__setattr__(item, "camera", item.rig.left)
+    elif item.camera is None:
+        raise CalibrationError("expected a rig or a camera, got neither")
 
 
 def _check_image(name: str, image: np.ndarray) -> None:

@@ -1,0 +1,92 @@
+"""Chain the motion from frame to frame into a pose, and say how little that pose may be trusted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .frames import body_R_optical
+from .lie import se3_log, so3_exp, so3_log
+
+LOST_VARIANCE = 1e6  # m^2 and rad^2: nothing is known
+# The share of the way by which the pose may be wrong, and where it starts. Not calibrated: chosen too large on purpose.
+_DRIFT, _START_M, _START_RAD = 0.5, 0.05, 0.02
+
+
+def pose_to_matrix(pose: np.ndarray, focal_ratio: float = 1.0) -> np.ndarray:
+    """Make the metric transform of a pose network's canonical answer.
+
+    To first order a camera of focal length f that sees what a canonical one of focal_px would see moves with the same
+    t_x and t_y, with t_z f / focal_px, turns about x and y by focal_px / f and about z alike: the motion field of
+    Longuet-Higgins and Prazdny (1980) with depth scaled by f / focal_px.
+    pose: (6,) rotation vector (rad), then translation, first_T_second, optical axes. focal_ratio: f / focal_px.
+    Returns (4, 4) float64; translation in the unit of pose.
+
+    >>> pose_to_matrix([0, 0, 0, 1.0, 2.0, 3.0], focal_ratio=2.0)[:3, 3].tolist()
+    [1.0, 2.0, 6.0]
+    """
+    pose = np.asarray(pose, np.float64)
+    T = np.eye(4)
+    T[:3, :3] = so3_exp(pose[:3] * (1 / focal_ratio, 1 / focal_ratio, 1.0))
+    T[:3, 3] = pose[3:] * (1.0, 1.0, focal_ratio)
+    return T
+
+
+def twist(prev_T_curr: np.ndarray, span_s: float) -> np.ndarray:
+    """Give the mean velocity (6,) over a step: metres a second, then radians a second, axes of the moving camera.
+
+    >>> step = np.eye(4)
+    >>> step[2, 3] = 0.5
+    >>> twist(step, 0.1).tolist()
+    [0.0, 0.0, 5.0, 0.0, 0.0, 0.0]
+    """
+    return se3_log(prev_T_curr) / span_s
+
+
+class Odometry:
+    """Chain steps: odom_T_camera of the optical frame; odom has body axes (x forward, z up) at the first camera.
+
+    covariance: (6, 6), metres and radians, axes of odom. It is no estimate of the error but a bound that grows by half
+    of the way travelled and half of the angle turned, and LOST_VARIANCE once a step is missing: from then on nothing is
+    known about the way back to the start. Stamps that go back start it anew (a bag that loops).
+
+    >>> odometry = Odometry()
+    >>> step = np.eye(4)
+    >>> step[2, 3] = 2.0
+    >>> odometry.update(10, None), odometry.update(20, step)
+    (None, None)
+    >>> odometry.odom_T_camera[:3, 3].tolist(), odometry.is_lost
+    ([2.0, 0.0, 0.0], False)
+    """
+
+    def __init__(self):
+        self._last_ns: int | None = None
+        self.restarts = -1  # the first start is none
+        self._start()
+
+    def update(self, stamp_ns: int, prev_T_curr: np.ndarray | None) -> None:
+        """Take the next step in: (4, 4) metres from the frame of the last call to this one; None: it is not known."""
+        if self._last_ns is None or stamp_ns <= self._last_ns:
+            self._start()
+        elif prev_T_curr is None:
+            self.is_lost = True
+        else:
+            self.odom_T_camera = self.odom_T_camera @ prev_T_curr
+            self._path_m += float(np.linalg.norm(prev_T_curr[:3, 3]))
+            self._turned_rad += float(np.linalg.norm(so3_log(prev_T_curr[:3, :3])))
+        self._last_ns = stamp_ns
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """The (6, 6) covariance: x y z in m^2, then rotation about x y z in rad^2."""
+        if self.is_lost:
+            return LOST_VARIANCE * np.eye(6)
+        sigma = [_START_M + _DRIFT * self._path_m] * 3 + [_START_RAD + _DRIFT * self._turned_rad] * 3
+        return np.diag(np.square(sigma))
+
+    def _start(self) -> None:
+        """Begin at the origin of odom, looking along its x."""
+        self.restarts += 1
+        self.odom_T_camera = np.eye(4)
+        self.odom_T_camera[:3, :3] = body_R_optical
+        self._path_m = self._turned_rad = 0.0
+        self.is_lost = False

@@ -1,0 +1,52 @@
+"""The pose network: the motion between the last frame and this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .core.camera import Camera
+from .core.errors import SpecError
+from .core.frame import Frame
+from .core.odometry import pose_to_matrix
+from .engine.base import Engine
+from .prepare import to_image_tensor
+
+_MAX_GAP_NS = 1_000_000_000  # over a longer one hardly anything is seen by both frames
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """prev_T_curr: (4, 4) float64, optical axes, metres or relative; None where there is no last frame to go by."""
+
+    prev_T_curr: np.ndarray | None = None
+    prev_stamp_ns: int | None = None
+
+
+class NetworkMotion:
+    """Remember the last frame, and ask the pose network what happened since.
+
+    engine: of a pose model; None: no motion is ever known. Raises SpecError for an engine of another task.
+    """
+
+    def __init__(self, engine: Engine | None):
+        if engine is not None and engine.spec.task != "pose":
+            raise SpecError(f"expected a pose model, got one for {engine.spec.task!r}")
+        self.engine = engine
+        self._last: tuple[int, Camera, np.ndarray] | None = None
+
+    def update(self, frame: Frame) -> Motion:
+        """Give the motion since the last frame; without any for the first, another camera, or a gap above 1 s.
+
+        frame: rectified. Raises EngineError.
+        """
+        if self.engine is None:
+            return Motion()
+        last, spec = self._last, self.engine.spec
+        tensor, camera = to_image_tensor(frame.left, frame.camera, spec)
+        self._last = (frame.stamp_ns, camera, tensor)
+        if last is None or last[1] != camera or not 0 < frame.stamp_ns - last[0] <= _MAX_GAP_NS:
+            return Motion()
+        outputs = self.engine.run({"first": last[2], "second": tensor})
+        return Motion(pose_to_matrix(outputs["pose"][0], spec.focal_ratio(camera.fx)), last[0])
