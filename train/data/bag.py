@@ -1,0 +1,240 @@
+"""A rosbag2 recording as training views: an index in memory, the messages read from the bag when they are asked for."""
+
+from __future__ import annotations
+
+import bisect
+import os
+from collections import OrderedDict
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from depth_ros.core.camera import Calibration, Camera, StereoRig
+from depth_ros.core.errors import DepthRosError, InputError
+from depth_ros.core.lie import quat_to_matrix
+from depth_ros.core.rectify import rectify_map
+from depth_ros.nodes.decode import image_to_depth, image_to_rgb
+from depth_ros.replay.bag import InfoTimeline, cdr_stamp_ns, messages, open_reader, raw_messages
+from depth_ros.replay.sample import Drops
+from train.data.bag_topics import CameraTopics, find_camera_topics
+from train.data.view import View
+
+HELD_OUT = ("val", "test")
+_LEAST_BLOCKS, _LEAST_BLOCK_FRAMES, _BLOCK_S = 10, 20, 1.0
+_GAP_STEPS = 2.5  # frames further apart than this many usual steps are not neighbours
+
+
+def read_bag(path: Path, split: str = "", part: str = "train") -> BagFrames:
+    """Open a bag; split "": blocks of time by part (see block_parts), "all": every frame in every part."""
+    if split not in ("", "all"):
+        raise InputError(f"bag: expected split '' or 'all', got {split!r}")
+    return BagFrames(path, None if split == "all" else (part,))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where one instant lies in the bag: its stamp, and (log time, stamp) of each message, None where there is none."""
+
+    stamp_ns: int
+    images: tuple[tuple[int, int], ...]
+    depth: tuple[int, int] | None
+
+
+class BagFrames:
+    """Frames (see train.data.view) of a rosbag2 directory: mono or stereo, raw or compressed, rectified or raw.
+
+    Raw images are rectified with D, R and P. /ground_truth/depth, and /ground_truth/odometry (the pose of the left
+    optical frame), become depth and world_T_camera where their stamps are those of a rectified image.
+    parts: those of block_parts to keep, None for all. tolerance_ns: by how much the stamps of a pair may differ.
+    cache_mb: decoded views kept, MiB a process. drops: what cannot be used, counted by cause; reasons: first words.
+    Works in the worker processes of a DataLoader: each opens the bag for itself.
+    Raises InputError for a bag without usable frames and CalibrationError for a camera that is not calibrated.
+    """
+
+    def __init__(
+        self, path: str | Path, parts: tuple[str, ...] | None = None, tolerance_ns: int = 0, cache_mb: int = 256
+    ):
+        self.path, self._limit, self._opened = Path(path), cache_mb << 20, (0, None, None)
+        self._cache: OrderedDict[int, View] = OrderedDict()
+        drops = Drops()
+        self.drops, self.reasons = drops.counts, drops.reasons
+        with open_reader(self.path) as reader:
+            self.topics = find_camera_topics(reader, self.path)
+            self._infos = [InfoTimeline(reader, topic, drops) for topic in self.topics.infos]
+            self._entries = _index(reader, self.topics, tolerance_ns, drops)
+            self._poses = _poses(reader, self.topics.odometry) if self.topics.rectified else {}
+        if not self._entries:
+            raise InputError(f"{self.path}: expected images with stamps that pair, got none of {self.topics.images}")
+        self.stamps_ns = np.array([entry.stamp_ns for entry in self._entries])
+        self.camera, self.baseline_m = self._geometry(self.stamps_ns[0])[:2]
+        self._runs = runs(self.stamps_ns, block_parts(self.stamps_ns), parts)
+        self._kept = np.flatnonzero(self._runs >= 0)
+        self._place = {int(entry): number for number, entry in enumerate(self._kept)}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def neighbour(self, index: int, offset: int) -> int | None:
+        """See train.data.view.Frames; nothing is a neighbour across a gap or in another part."""
+        here = int(self._kept[index])
+        there = here + offset
+        if not 0 <= there < len(self._runs) or self._runs[there] != self._runs[here]:
+            return None
+        return self._place[there]
+
+    def __getitem__(self, index: int) -> View:
+        key = int(self._kept[index])
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        view = self._cache[key] = self._read(self._entries[key])
+        size = sum(a.nbytes for a in (view.image, view.right, view.depth) if a is not None)
+        while len(self._cache) > max(1, self._limit // size):
+            self._cache.popitem(last=False)
+        return view
+
+    def __getstate__(self):
+        return {**self.__dict__, "_opened": (0, None, None), "_cache": OrderedDict()}
+
+    def close(self) -> None:
+        """Close the bag's files; the next view opens them again."""
+        process, _, stack = self._opened
+        if stack is not None and process == os.getpid():  # what a fork inherited is its parent's to close
+            stack.close()
+        self._opened = (0, None, None)
+
+    def _read(self, entry: Entry) -> View:
+        """Read and decode one instant; raises InputError naming it where its messages do not decode."""
+        name = f"{self.path.name}/{entry.stamp_ns}"
+        try:
+            camera, baseline_m, doffs_px, raw = self._geometry(entry.stamp_ns)
+            images = [image_to_rgb(self._message(t, at)) for t, at in zip(self.topics.images, entry.images)]
+            if any(image.shape[:2] != (camera.height, camera.width) for image in images):
+                shapes = [image.shape for image in images]
+                raise InputError(f"expected images of {camera.width}x{camera.height} as in camera_info, got {shapes}")
+            if not self.topics.rectified:
+                images = [_rectified(image, calibration) for image, calibration in zip(images, raw)]
+            if doffs_px and len(images) == 2:
+                images[1] = _shifted(images[1], -doffs_px)
+            depth = image_to_depth(self._message(self.topics.depth, entry.depth)) if entry.depth else None
+        except (DepthRosError, cv2.error) as error:
+            raise InputError(f"{name}: {error}") from error
+        depth = depth if depth is not None and depth.shape == images[0].shape[:2] else None
+        pose, right = self._poses.get(entry.stamp_ns), images[1] if len(images) == 2 else None
+        return View(np.array(images[0]), camera, right, baseline_m, depth, None, pose, entry.stamp_ns, name)
+
+    def _geometry(self, stamp_ns: int) -> tuple[Camera, float | None, float, list[Calibration]]:
+        """The rectified left camera, baseline_m, doffs_px and the camera_infos of a time."""
+        infos = [timeline.at(int(stamp_ns)) for timeline in self._infos]
+        if len(infos) == 1:
+            return Camera.from_calibration(infos[0]), None, 0.0, infos
+        rig = StereoRig.from_calibrations(*infos)
+        return rig.left, rig.baseline_m, rig.doffs_px, infos
+
+    def _message(self, topic: str, at: tuple[int, int]):
+        """Read one message by its log time and stamp."""
+        log_ns, stamp_ns = at
+        reader = self._reader()
+        try:
+            connections = [c for c in reader.connections if c.topic == topic]
+            for connection, _, raw in reader.messages(connections, start=log_ns, stop=log_ns + 1):
+                if cdr_stamp_ns(raw) == stamp_ns:
+                    return reader.deserialize(raw, connection.msgtype)
+        except Exception as error:  # rosbags passes on what sqlite3, zstd and struct raise
+            raise InputError(f"{topic}: expected a readable message, got: {error}") from error
+        raise InputError(f"{topic}: expected the message of {stamp_ns} that was there before, got none: bag changed?")
+
+    def _reader(self):
+        """This process's open reader: a file position shared with another process would read nonsense."""
+        if self._opened[0] != os.getpid():
+            stack = ExitStack()
+            self._opened = (os.getpid(), stack.enter_context(open_reader(self.path)), stack)
+        return self._opened[1]
+
+
+def block_parts(stamps_ns: np.ndarray) -> list[str]:
+    """Assign frames to parts by blocks of time, so that what is held out is another place than what is trained on.
+
+    A block is 1 s, or 20 frames where that is longer, but at most a tenth of the recording; of every ten blocks the
+    fifth is "test" and the tenth "val". stamps_ns: (N,) ascending. Returns N names.
+
+    >>> parts = block_parts(np.arange(60) * 100_000_000)
+    >>> [parts.index("test"), parts.count("test"), parts.index("val"), parts.count("val"), parts.count("train")]
+    [24, 6, 54, 6, 48]
+    """
+    count = len(stamps_ns)
+    step_s = float(np.median(np.diff(stamps_ns))) / 1e9 if count > 1 else _BLOCK_S
+    block = max(_LEAST_BLOCK_FRAMES, _BLOCK_S / max(step_s, 1e-9))
+    blocks = max(_LEAST_BLOCKS, round(count / block))
+    names = {4: "test", 9: "val"}
+    return [names.get(i * blocks // count % 10, "train") for i in range(count)]
+
+
+def runs(stamps_ns: np.ndarray, names: list[str], parts: tuple[str, ...] | None) -> np.ndarray:
+    """Number the stretches (N,) of one part without a gap; -1 for frames of parts that are not wanted."""
+    steps = np.diff(stamps_ns)
+    gap = steps > _GAP_STEPS * np.median(steps) if len(steps) else np.zeros(0, bool)
+    wanted = np.array([parts is None or name in parts for name in names])
+    other = np.array([parts is not None and a != b for a, b in zip(names, names[1:])], bool)
+    return np.where(wanted, np.cumsum(np.concatenate([[0], gap | other])), -1)
+
+
+def _index(reader, topics: CameraTopics, tolerance_ns: int, drops: Drops) -> list[Entry]:
+    """Read every image's stamp once, in the order of stamps; left and right are paired by the nearest."""
+    found: dict[str, dict[int, int]] = {topic: {} for topic in (*topics.images, topics.depth) if topic}
+    for connection, log_ns, raw in raw_messages(reader, *found):
+        stamp_ns = cdr_stamp_ns(raw)
+        if stamp_ns in found[connection.topic]:
+            drops.add("duplicate_stamp", f"{connection.topic}: stamp {stamp_ns} came twice")
+        found[connection.topic].setdefault(stamp_ns, log_ns)
+    left, others = found[topics.images[0]], [found[topic] for topic in topics.images[1:]]
+    stamps = [sorted(other) for other in others]
+    depths = found.get(topics.depth, {})
+    entries = []
+    for stamp_ns in sorted(left):
+        partners = [_nearest(candidates, stamp_ns, tolerance_ns) for candidates in stamps]
+        if None in partners:
+            drops.add("unmatched", "stamps of left and right that do not pair")
+            continue
+        images = ((left[stamp_ns], stamp_ns), *((other[at], at) for other, at in zip(others, partners)))
+        depth = (depths[stamp_ns], stamp_ns) if topics.rectified and stamp_ns in depths else None
+        entries.append(Entry(stamp_ns, images, depth))
+    return entries
+
+
+def _nearest(stamps: list[int], stamp_ns: int, tolerance_ns: int) -> int | None:
+    """The stamp of a sorted list nearest to another one, None where it is further off than the tolerance."""
+    at = bisect.bisect_left(stamps, stamp_ns)
+    near = min(stamps[max(0, at - 1) : at + 1], key=lambda other: abs(other - stamp_ns), default=None)
+    return near if near is not None and abs(near - stamp_ns) <= tolerance_ns else None
+
+
+def _poses(reader, topic: str | None) -> dict[int, np.ndarray]:
+    """world_T_camera (4,4) of an Odometry topic, by stamp."""
+    poses = {}
+    for _, message in messages(reader, topic) if topic else ():
+        place, turn = message.pose.pose.position, message.pose.pose.orientation
+        pose = np.eye(4)
+        pose[:3, :3] = quat_to_matrix(np.array([turn.x, turn.y, turn.z, turn.w]))
+        pose[:3, 3] = place.x, place.y, place.z
+        poses[message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec] = pose
+    return poses
+
+
+@lru_cache(maxsize=4)
+def _map(calibration: Calibration):
+    return rectify_map(calibration)
+
+
+def _rectified(image: np.ndarray, calibration: Calibration) -> np.ndarray:
+    return cv2.remap(image, *_map(calibration), cv2.INTER_LINEAR)
+
+
+def _shifted(image: np.ndarray, shift_px: float) -> np.ndarray:
+    """Move a picture along its rows, so that both principal points agree."""
+    move = np.float32([[1, 0, shift_px], [0, 1, 0]])
+    return cv2.warpAffine(image, move, image.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
