@@ -53,7 +53,10 @@ _model = click.option(
 _backend = click.option(
     "--backend", type=click.Choice(BACKENDS), default="auto", show_default=True, help="auto: model, else sgbm."
 )
-_mode = click.option("--mode", type=click.Choice(["stereo"]), default="stereo", show_default=True)
+_mode = click.option(
+    "--mode", type=click.Choice(["auto", "stereo", "mono"]), default="auto", show_default=True,
+    help="auto: what --model is for, else mono where the input has one camera only.",
+)  # fmt: skip
 _range = click.option(
     "--max-disparity-px", type=click.IntRange(16, 1024), default=128, show_default=True,
     help="Range to search, where the input does not say (ndisp in calib.txt).",
@@ -66,7 +69,7 @@ _tolerance = click.option(
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main():
-    """Cameras in, metres out: depth of stereo recordings, judged and explained.
+    """Cameras in, metres out: depth of stereo and mono recordings, judged and explained.
 
     INPUT is a rosbag2 directory (sqlite3 or mcap) or a folder of scenes in the Middlebury 2014 layout.
     """
@@ -88,13 +91,14 @@ def evaluate(input, mode, model, backend, max_disparity_px, sync_tolerance_s, re
     """Judge depth on INPUT: accuracy where there is truth, time, drops by cause."""
     from .replay.report import verdict, write_report
 
-    source = open_input(input, sync_tolerance_s)
     if replay:
         from .replay.dds import replay as run_replay
 
+        source = open_input(input, sync_tolerance_s, mode)
         run = run_replay(source, model, backend, max_disparity_px, sync_tolerance_s)
     else:
-        run = evaluate_offline(source, model, backend, max_disparity_px)
+        source, estimator, label = open_both(input, sync_tolerance_s, mode, model, backend, max_disparity_px)
+        run = evaluate_offline(source, estimator, label)
     folder = out or Path("evaluation") / source.name
     report = write_report(run, folder)
     for scene, values in report.get("stereo", {}).get("per_scene", {}).items():
@@ -103,11 +107,10 @@ def evaluate(input, mode, model, backend, max_disparity_px, sync_tolerance_s, re
     click.echo(f"{folder / 'report.html'}")
 
 
-def evaluate_offline(source, model, backend, max_disparity_px):
+def evaluate_offline(source, estimator, label):
     """Evaluate without ROS, with a progress bar."""
     from .replay.evaluate import evaluate as run_evaluation
 
-    estimator, label = make_estimator(model, backend, max_disparity_px)
     with progress(len(source)) as bar:
         return run_evaluation(source, estimator, label, bar.update)
 
@@ -122,28 +125,28 @@ def evaluate_offline(source, model, backend, max_disparity_px):
 @_tolerance
 @refuses_plainly
 def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
-    """Write the depth of every pair: 16-bit PNG in millimetres, NPY in metres, coloured PNG, PLY cloud."""
+    """Write the depth of every pair or image: 16-bit PNG in millimetres, NPY in metres, coloured PNG, PLY cloud."""
     from .core.errors import InputError
-    from .replay.evaluate import Evaluation, estimates
+    from .replay.evaluate import Evaluation, estimates, noun
     from .replay.output import write_estimate
 
-    source = open_input(input, sync_tolerance_s)
-    estimator, label = make_estimator(model, backend, max_disparity_px)
-    done, scaleless = Evaluation(source.name, label, estimator.engine.name), 0
+    source, estimator, label = open_both(input, sync_tolerance_s, mode, model, backend, max_disparity_px)
+    done, scaleless = Evaluation(source.name, label, estimator.engine.name, source.mode), 0
     with progress(len(source)) as bar:
         count = 0
         for sample, estimate in estimates(source, estimator, done):
             write_estimate(out, sample.name, estimate, sample.metric)
-            count, scaleless = count + 1, scaleless + (not sample.metric)
+            count, scaleless = count + 1, scaleless + (not sample.metric or estimate.depth is None)
             bar.update()
     dropped = {**source.drops, **done.dropped}
     reasons = {**getattr(source, "reasons", {}), **done.reasons}
     words = "; ".join(f"dropped {n} {cause}: {reasons.get(cause, '')}" for cause, n in dropped.items())
     if not count:
-        raise InputError(f"{input}: expected at least one usable pair, got none; {words}")
-    click.echo(f"{count} pairs written to {out}" + (f"; {words}" if words else ""))
+        raise InputError(f"{input}: expected at least one usable {noun(done)}, got none; {words}")
+    click.echo(f"{count} {noun(done)}s written to {out}" + (f"; {words}" if words else ""))
     if scaleless:
-        click.echo(f"{scaleless} scenes have a nominal calibration: disparity written, no metres")
+        why = "are relative: inverse depth" if source.mode == "mono" else "have a nominal calibration: disparity"
+        click.echo(f"{scaleless} of them {why} written, no metres")
 
 
 @main.command()
@@ -186,23 +189,38 @@ def demo(arguments):
     sys.exit(run_demo(list(arguments)) or 0)
 
 
-def open_input(path: Path, sync_tolerance_s: float):
+def open_both(path, sync_tolerance_s, mode, model, backend, max_disparity_px):
+    """Open the input and load the engine that fits it; returns source, estimator and the words that name the model."""
+    from .engine.load import load_engine
+
+    engine = load_engine(model, backend, max_disparity_px) if model else None
+    source = open_input(path, sync_tolerance_s, engine.spec.task if engine and mode == "auto" else mode)
+    return source, *make_estimator(engine, source.mode, backend, max_disparity_px)
+
+
+def open_input(path: Path, sync_tolerance_s: float, mode: str):
     """Open a bag or a folder of scenes."""
     from .replay.sample import open_source
 
-    source = open_source(path)
+    source = open_source(path, mode)
     if hasattr(source, "tolerance_ns"):
         source.tolerance_ns = round(sync_tolerance_s * 1e9)
     return source
 
 
-def make_estimator(model: Path | None, backend: str, max_disparity_px: int):
-    """Load the engine; returns the estimator and the words that name the model in a report."""
-    from .engine.load import load_engine
-    from .estimator import Estimator
+def make_estimator(engine, mode: str, backend: str, max_disparity_px: int):
+    """Make the estimator of an engine (None: the shipped one), and the words that name the model in a report."""
+    from .core.errors import EngineError
+    from .engine.load import default_model, load_engine
+    from .estimator import Estimator, MonoEstimator
 
-    engine = load_engine(model, backend, max_disparity_px)
-    return Estimator(engine, max_disparity_px), f"{engine.spec.name} ({engine.model_hash})"
+    if mode == "mono":
+        if engine is None and (path := default_model("mono")) is None:
+            raise EngineError("expected --model for a mono input, got none, and no released mono model is installed")
+        engine = engine or load_engine(path, backend)
+    engine = engine or load_engine(None, backend, max_disparity_px)
+    estimator = MonoEstimator(engine) if mode == "mono" else Estimator(engine, max_disparity_px)
+    return estimator, f"{engine.spec.name} ({engine.model_hash})"
 
 
 def progress(total: int):

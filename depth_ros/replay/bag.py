@@ -21,9 +21,9 @@ from .sample import Drops, Sample
 
 SIDES = ("left", "right")
 TRUTH_DEPTH = "ground_truth/depth"
-_IMAGES = ("image_rect", "image_raw", "image_rect_color", "image_color", "image_rect_raw")
-_IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-_INFO_TYPE = "sensor_msgs/msg/CameraInfo"
+IMAGES = ("image_rect", "image_raw", "image_rect_color", "image_color", "image_rect_raw")
+IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+INFO_TYPE = "sensor_msgs/msg/CameraInfo"
 
 
 @dataclass(frozen=True)
@@ -104,16 +104,23 @@ def find_topics(reader: AnyReader, path: str | Path) -> Topics:
     if not kinds:
         raise InputError(f"{path}: expected messages in the bag, got an empty one")
     images = {side: _image_topic(kinds, side) for side in SIDES}
-    infos = {side: _ending(kinds, f"{side}/camera_info", (_INFO_TYPE,)) for side in SIDES}
+    infos = {side: _ending(kinds, f"{side}/camera_info", (INFO_TYPE,)) for side in SIDES}
     for what, found, name in (("images", images, "image_rect or image_raw"), ("CameraInfo", infos, "camera_info")):
         for side in SIDES:
             if found[side] is None:
                 raise InputError(f"{path}: expected {side} {what} on .../{side}/{name}, got topics {sorted(kinds)}")
     rectified = ["rect" in images[side].rsplit(f"{side}/", 1)[-1] and "rect_raw" not in images[side] for side in SIDES]
-    compressed = [kinds[images[side]] == _IMAGE_TYPES[1] for side in SIDES]
+    compressed = [kinds[images[side]] == IMAGE_TYPES[1] for side in SIDES]
     if len(set(rectified)) > 1 or len(set(compressed)) > 1:
         raise InputError(f"{path}: expected the same kind of images on both sides, got {list(images.values())}")
-    return Topics(images, infos, _ending(kinds, TRUTH_DEPTH, _IMAGE_TYPES), rectified[0], compressed[0])
+    return Topics(images, infos, _ending(kinds, TRUTH_DEPTH, IMAGE_TYPES), rectified[0], compressed[0])
+
+
+def is_stereo(path: str | Path) -> bool:
+    """Tell whether a bag has images of a right camera; an empty or broken bag is left to whoever reads it."""
+    with open_reader(path) as reader:
+        kinds = {c.topic: c.msgtype for c in reader.connections if c.msgcount}
+    return not kinds or _image_topic(kinds, "right") is not None
 
 
 class Bag:
@@ -122,6 +129,8 @@ class Bag:
     Iterating is deterministic. After it, drops says which messages were not used and why; reasons has the first words.
     tolerance_ns: by how much the stamps of a pair may differ. Raises InputError for a bag that cannot be used.
     """
+
+    mode = "stereo"
 
     def __init__(self, path: str | Path, tolerance_ns: int = 0):
         self.path = Path(path)
@@ -234,9 +243,9 @@ class TruthDepth:
 
 def _image_topic(kinds: dict[str, str], side: str) -> str | None:
     """The image topic of a side: rectified before raw, plain before compressed."""
-    for name in _IMAGES:
+    for name in IMAGES:
         for ending in (f"{side}/{name}", f"{side}/{name}/compressed"):
-            if topic := _ending(kinds, ending, _IMAGE_TYPES):
+            if topic := _ending(kinds, ending, IMAGE_TYPES):
                 return topic
     return None
 

@@ -18,6 +18,7 @@ from ..transport import transport_environment
 from .account import NodeCounters, Sent, account
 from .bag import SIDES, Bag, Topics, cdr_stamp_ns, open_reader, raw_messages
 from .evaluate import Evaluation, FrameResult, judge
+from .mono_bag import MonoBag
 from .sample import Source
 
 _SETTLE_S = 1.0  # matched here is not yet matched at the node
@@ -31,10 +32,12 @@ def replay(source: Source, model, backend: str, max_disparity_px: int, sync_tole
 
     Messages are forwarded as the bytes that were recorded, with their stamps shifted to now. Latency runs from the
     publication of a pair's last image to the arrival of its depth; age from the (shifted) stamp to the arrival.
-    Raises InputError for a folder of scenes, without ROS, or where the node does not come up (with its last words).
+    Raises InputError for anything but a bag of pairs, without ROS, or where the node does not come up (with its
+    last words).
     """
     if not isinstance(source, Bag):
-        raise InputError(f"{source.name}: expected a bag for --replay, got a folder of scenes")
+        got = "one of a single camera" if isinstance(source, MonoBag) else "a folder of scenes"
+        raise InputError(f"{source.name}: expected a bag for --replay, got {got}")
     engine = load_engine(model, backend, max_disparity_px)  # refuses here what the node would refuse, and names it
     os.environ.update(transport_environment())  # before ROS is loaded: only the sender's segment counts
     try:

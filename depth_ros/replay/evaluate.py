@@ -7,33 +7,38 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..core.depth import depth_to_disparity, disparity_to_depth
+from ..core.depth import depth_to_disparity
 from ..core.errors import DepthRosError, InputError
 from ..core.frame import Estimate
-from ..core.metrics import depth_metrics, mean_metrics, stereo_metrics
-from ..estimator import Estimator
-from .panel import panel_jpeg
-from .sample import Sample, Source
+from ..core.metrics import DEPTH_KEYS, depth_metrics, mean_metrics, stereo_metrics
+from .panel import mono_panels, panels, panels_to_jpeg
+from .sample import Sample, Source, known_depth
 
 # Every number that report.json can hold; what has no value is left out and named in not_measured.
+_DEPTH = (*DEPTH_KEYS, "scaling")
 KEYS = {
     "frames": ("in", "out", "dropped"),
     "latency_ms": ("p50", "p95", "p99", "engine_p50"),
-    "depth": (
-        "abs_rel", "sq_rel", "rmse", "rmse_log", "silog", "delta1", "delta2", "delta3", "coverage", "scaling",
-    ),
+    "depth": _DEPTH,
     "stereo": ("epe_px", "bad1_pct", "bad2_pct", "d1_pct", "coverage", "per_scene"),
     "odometry": ("ate_m", "rpe_trans_m", "rpe_rot_deg", "t_err_pct", "r_err_deg_per_100m", "path_m", "lost"),
 }  # fmt: skip
+# In mono there is no disparity to judge; depth with the median of each frame's truth lent to it stands by itself.
+MONO_KEYS = {**{key: KEYS[key] for key in ("frames", "latency_ms", "depth")}, "depth_median": _DEPTH}
+MONO_KEYS["odometry"] = KEYS["odometry"]
 _HEAD = ("input", "model", "backend", "mode")
 
 
 @dataclass
 class FrameResult:
-    """One answered frame: its metrics (empty without ground truth), a picture, and its times in milliseconds."""
+    """One answered frame: its metrics (empty without ground truth), a picture, and its times in milliseconds.
+
+    depth: of metres as they are; depth_median: after median scaling (mono only).
+    """
 
     name: str
     depth: dict = field(default_factory=dict)
+    depth_median: dict = field(default_factory=dict)
     stereo: dict = field(default_factory=dict)
     timing_ms: dict = field(default_factory=dict)
     coverage: float = 0.0
@@ -42,7 +47,8 @@ class FrameResult:
     @property
     def error(self) -> float | None:
         """The number to rank frames by: bad2 in percent, else abs_rel; None without truth. Larger is worse."""
-        return self.stereo.get("bad2_pct", self.depth.get("abs_rel"))
+        depth = self.depth or self.depth_median
+        return self.stereo.get("bad2_pct", depth.get("abs_rel"))
 
 
 @dataclass
@@ -64,14 +70,13 @@ class Evaluation:
     replay: bool = False
 
 
-def evaluate(
-    source: Source, estimator: Estimator, model: str, on_step: Callable[[], None] = lambda: None
-) -> Evaluation:
+def evaluate(source: Source, estimator, model: str, on_step: Callable[[], None] = lambda: None) -> Evaluation:
     """Estimate every sample of a source and compare it with what truth it has.
 
+    estimator: an estimator.Estimator or MonoEstimator, as the source's mode wants.
     on_step: called once a sample, for a progress bar. Raises InputError where the source gives no sample at all.
     """
-    run = Evaluation(source.name, model, estimator.engine.name)
+    run = Evaluation(source.name, model, estimator.engine.name, source.mode)
     for sample, estimate in estimates(source, estimator, run):
         run.results.append(judge(sample, estimate))
         run.latency_ms.append(estimate.timing_ms["total"])
@@ -86,12 +91,12 @@ def evaluate(
         run.notes.append(f"Depth is judged on {judged} of {len(run.results)} scenes: the others are not metric.")
     if not run.results:
         causes = "; ".join(f"{cause} {count} ({run.reasons.get(cause, '')})" for cause, count in run.dropped.items())
-        raise InputError(f"{source.name}: expected at least one usable pair, got none: {causes or 'no image at all'}")
+        raise InputError(f"{source.name}: expected at least one usable {noun(run)}, got none: {causes or 'no image'}")
     run.engine_ms = percentile([result.timing_ms["engine"] for result in run.results], 50)
     return run
 
 
-def estimates(source: Iterable[Sample], estimator: Estimator, run: Evaluation):
+def estimates(source: Iterable[Sample], estimator, run: Evaluation):
     """Yield (sample, estimate); a frame that the estimator refuses is counted with its reason."""
     for sample in source:
         try:
@@ -105,6 +110,8 @@ def estimates(source: Iterable[Sample], estimator: Estimator, run: Evaluation):
 
 def judge(sample: Sample, estimate: Estimate) -> FrameResult:
     """Compare one estimate with its truth: disparity where disparity is known, depth where metres mean metres."""
+    if estimate.disparity is None:
+        return _judge_mono(sample, estimate)
     result = FrameResult(sample.name, timing_ms=estimate.timing_ms)
     result.coverage = float(np.isfinite(estimate.disparity).mean())
     rig = estimate.rig
@@ -113,19 +120,31 @@ def judge(sample: Sample, estimate: Estimate) -> FrameResult:
         truth_disparity = depth_to_disparity(sample.truth_depth, rig.left.fx, rig.baseline_m, rig.doffs_px)
     if truth_disparity is not None and np.isfinite(truth_disparity).any():
         result.stereo = stereo_metrics(estimate.disparity, truth_disparity)
-    if sample.metric and (truth := truth_depth(sample, rig)) is not None and within_range(truth):
+    if sample.metric and (truth := known_depth(sample)) is not None and within_range(truth):
         result.depth = depth_metrics(estimate.depth, truth)
-    result.picture = panel_jpeg(estimate, truth_disparity)
+    result.picture = panels_to_jpeg(panels(estimate, truth_disparity))
     return result
 
 
-def truth_depth(sample: Sample, rig):
-    """The depth that is known: measured, or computed from known disparity; None where neither is."""
-    if sample.truth_depth is not None:
-        return sample.truth_depth
-    if sample.truth_disparity is None:
-        return None
-    return disparity_to_depth(sample.truth_disparity, rig.left.fx, rig.baseline_m, rig.doffs_px)
+def _judge_mono(sample: Sample, estimate: Estimate) -> FrameResult:
+    """Compare depth with truth: as it is where both are metric, and with the median of the truth lent to it."""
+    result = FrameResult(sample.name, timing_ms=estimate.timing_ms)
+    depth, truth = mono_depth(estimate), sample.truth_depth
+    result.coverage = float(np.isfinite(depth).mean())
+    if truth is not None and within_range(truth):
+        result.depth_median = depth_metrics(depth, truth, scaling="median")
+        if sample.metric and estimate.depth is not None:
+            result.depth = depth_metrics(depth, truth)
+    result.picture = panels_to_jpeg(mono_panels(estimate.left, depth, truth, "none" if result.depth else "median"))
+    return result
+
+
+def mono_depth(estimate: Estimate) -> np.ndarray:
+    """Give depth, metres, or in the unknown unit of a relative model."""
+    if estimate.depth is not None:
+        return estimate.depth
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(estimate.inv_depth > 0, 1 / estimate.inv_depth, np.float32(np.nan))
 
 
 def within_range(truth: np.ndarray, min_m: float = 1e-3, max_m: float = 80.0) -> bool:
@@ -134,22 +153,28 @@ def within_range(truth: np.ndarray, min_m: float = 1e-3, max_m: float = 80.0) ->
 
 
 def to_report(run: Evaluation) -> dict:
-    """Make the dictionary of report.json: exactly the keys of KEYS, without those that were not measured."""
+    """Make the dictionary of report.json: the keys of KEYS or MONO_KEYS, without those that were not measured."""
     sections = {
         "frames": {"in": run.frames_in, "out": len(run.results), "dropped": dict(sorted(run.dropped.items()))},
         "latency_ms": _latency(run),
-        "depth": _known(mean_metrics([r.depth for r in run.results if r.depth])) if _any(run, "depth") else {},
+        "depth": _mean_depth(run, "depth"),
+        "depth_median": _mean_depth(run, "depth_median"),
         "stereo": _stereo(run),
         "odometry": {},
     }
     report = {name: getattr(run, name) for name in _HEAD}
     missing = []
-    for section, keys in KEYS.items():
+    for section, keys in (MONO_KEYS if run.mode == "mono" else KEYS).items():
         values = {key: sections[section][key] for key in keys if key in sections[section]}
         missing += [f"{section}.{key}" for key in keys if key not in values]
         if values:
             report[section] = values
     return {**report, "not_measured": missing}
+
+
+def noun(run: Evaluation) -> str:
+    """What a frame of this run is called."""
+    return "image" if run.mode == "mono" else "pair"
 
 
 def percentile(values, share: float) -> float | None:
@@ -161,6 +186,11 @@ def _latency(run: Evaluation) -> dict:
     """Percentiles of latency in milliseconds."""
     latency = {f"p{share}": percentile(run.latency_ms, share) for share in (50, 95, 99)}
     return _known({**latency, "engine_p50": run.engine_ms})
+
+
+def _mean_depth(run: Evaluation, kind: str) -> dict:
+    """Means over the frames that have metrics of this kind."""
+    return _known(mean_metrics([getattr(r, kind) for r in run.results if getattr(r, kind)])) if _any(run, kind) else {}
 
 
 def _stereo(run: Evaluation) -> dict:

@@ -103,14 +103,17 @@ def write_estimate(folder: str | Path, name: str, estimate: Estimate, metric: bo
     """Write one estimate as files NAME_*; where the scale is a placeholder (metric False), only disparity and colours.
 
     _depth.png: 16-bit millimetres, 0 unknown (up to 65.535 m). _depth.npy: float32 metres, NaN unknown.
-    _color.png: coloured inverse depth. _cloud.ply: coloured points. _disparity.npy: float32 pixels.
+    _color.png: coloured inverse depth. _cloud.ply: coloured points. _disparity.npy: float32 pixels. Mono without a
+    scale writes _inv_depth.npy instead of metres: float32, relative.
     """
-    colours = colour_inverse_depth(estimate.depth if metric else 1.0 / np.maximum(estimate.disparity, 1e-3))
+    metric = metric and estimate.depth is not None
+    relative = estimate.disparity if estimate.disparity is not None else estimate.inv_depth
+    colours = colour_inverse_depth(estimate.depth if metric else 1.0 / np.maximum(relative, 1e-3))
     files = {"_color.png": encode_image(colours)}
     if metric:
         files["_depth.png"] = encode_image(depth_to_mm(estimate.depth))
         files["_depth.npy"] = encode_npy(estimate.depth)
-        files["_cloud.ply"] = encode_ply(estimate.depth, estimate.rig.left, estimate.left)
+        files["_cloud.ply"] = encode_ply(estimate.depth, estimate.camera, estimate.left)
     else:
-        files["_disparity.npy"] = encode_npy(estimate.disparity)
+        files["_inv_depth.npy" if estimate.disparity is None else "_disparity.npy"] = encode_npy(relative)
     return [write_bytes(Path(folder) / f"{name}{suffix}", content) for suffix, content in files.items()]

@@ -7,9 +7,11 @@ import numpy as np
 
 from ..core.depth import disparity_to_depth
 from ..core.frame import Estimate
+from ..core.metrics import align
 from .output import colour_error, colour_inverse_depth, encode_image, inverse_depth_range
 
 ERROR_SCALE_PX = 4.0  # dark red in the error picture
+ERROR_SCALE_SHARE = 0.5  # the same in mono: of the true depth
 _WIDTH = 420
 
 
@@ -32,9 +34,33 @@ def side_by_side(estimate: Estimate, truth_disparity: np.ndarray | None) -> np.n
     return np.hstack(panels(estimate, truth_disparity))
 
 
-def panel_jpeg(estimate: Estimate, truth_disparity: np.ndarray | None) -> bytes:
+def mono_panels(image: np.ndarray, depth: np.ndarray, truth: np.ndarray | None, scaling: str) -> list[np.ndarray]:
+    """Give image, coloured inverse depth and, with truth, coloured truth and relative error: (H, W, 3) uint8 each.
+
+    depth, truth: (H, W), NaN unknown. scaling: what core.metrics.align does to depth before it is shown beside truth.
+    Sparse truth (lidar) is spread to its neighbours, so that it is seen.
+    """
+    if truth is None or not np.isfinite(truth).any():
+        return [image, colour_inverse_depth(depth)]
+    depth = align(depth, truth, scaling).astype(np.float32)
+    error = np.where(np.isfinite(depth), (depth - truth) / truth, ERROR_SCALE_SHARE)
+    error = np.where(np.isfinite(truth), error, np.nan)
+    if np.isfinite(truth).mean() < 0.2:
+        truth, error = _spread(truth), _spread(np.abs(error))
+    limits = inverse_depth_range(truth)
+    return [image, *(colour_inverse_depth(d, limits) for d in (depth, truth)), colour_error(error, ERROR_SCALE_SHARE)]
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """Give unknown pixels the largest value within three pixels, for the eye only."""
+    known = np.where(np.isfinite(values), values, -1).astype(np.float32)
+    wide = cv2.dilate(known, np.ones((7, 7), np.uint8))
+    return np.where(wide >= 0, wide, np.float32(np.nan))
+
+
+def panels_to_jpeg(pictures: list[np.ndarray]) -> bytes:
     """The panels below each other, small enough for a report that a phone opens: JPEG bytes."""
-    height, width = estimate.left.shape[:2]
+    height, width = pictures[0].shape[:2]
     size = (_WIDTH, max(1, round(height * _WIDTH / width)))
-    small = [cv2.resize(panel, size, interpolation=cv2.INTER_AREA) for panel in panels(estimate, truth_disparity)]
+    small = [cv2.resize(panel, size, interpolation=cv2.INTER_AREA) for panel in pictures]
     return encode_image(np.vstack(small), ".jpg", quality=80)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .evaluate import Evaluation, FrameResult, percentile, to_report
+from .evaluate import Evaluation, FrameResult, noun, percentile, to_report
 from .output import write_bytes, write_json
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -31,12 +31,12 @@ def verdict(run: Evaluation, report: dict) -> list[str]:
     share = 100 * frames["out"] / max(1, frames["in"])
     dropped = ", ".join(f"{count} {cause}" for cause, count in frames["dropped"].items() if count)
     lines.append(
-        f"{frames['out']} of {frames['in']} pairs answered ({share:.0f} %)"
+        f"{frames['out']} of {frames['in']} {noun(run)}s answered ({share:.0f} %)"
         + (f"; dropped: {dropped}." if dropped else ".")
     )
     lost = frames["in"] - frames["out"] - sum(frames["dropped"].values())
     if lost:
-        lines.append(f"{lost} pairs are NOT accounted for.")
+        lines.append(f"{lost} {noun(run)}s are NOT accounted for.")
     if stereo := report.get("stereo"):
         lines.append(
             f"{stereo['bad2_pct']:.1f} % of the pixels with truth are off by more than 2 px "
@@ -44,7 +44,12 @@ def verdict(run: Evaluation, report: dict) -> list[str]:
         )
     if depth := report.get("depth"):
         lines.append(f"Depth is off by {100 * depth['abs_rel']:.1f} % on average (rmse {depth['rmse']:.2f} m).")
-    if "stereo" not in report and "depth" not in report:
+    if median := report.get("depth_median"):
+        lines.append(
+            f"With the scale taken from the truth, image by image (median scaling), depth is off by "
+            f"{100 * median['abs_rel']:.1f} %" + ("." if depth else "; by itself this model knows no metres.")
+        )
+    if not {"stereo", "depth", "depth_median"} & set(report):
         covered = 100 * float(np.mean([result.coverage for result in run.results])) if run.results else 0.0
         lines.append(f"No ground truth, so accuracy was not judged; {covered:.1f} % of the pixels were answered.")
     return lines + _speed(run, report)
@@ -57,7 +62,7 @@ def _speed(run: Evaluation, report: dict) -> list[str]:
         return []
     engine = f", the engine {latency['engine_p50']:.0f} ms" if "engine_p50" in latency else ""
     if not run.replay:
-        return [f"A pair takes {latency['p50']:.0f} ms (median){engine}."]
+        return [f"{'An image' if run.mode == 'mono' else 'A pair'} takes {latency['p50']:.0f} ms (median){engine}."]
     age = percentile(run.age_ms, 50)
     aged = f"Published depth is {age:.0f} ms old on arrival (median)" if age is not None else "No age was measured"
     return [f"{aged}; from pair to depth {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms{engine}."]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from ..core.depth import disparity_to_depth
 from ..core.errors import InputError
 from ..core.frame import Frame
 
@@ -28,9 +29,13 @@ class Sample:
 
 
 class Source(Protocol):
-    """An input: len() is the number of samples to expect, iterating gives them, drops says what could not be used."""
+    """An input: len() is the number of samples to expect, iterating gives them, drops says what could not be used.
+
+    mode: "stereo" or "mono": whether the frames are pairs.
+    """
 
     name: str
+    mode: str
     drops: dict[str, int]
 
     def __len__(self) -> int: ...
@@ -51,15 +56,50 @@ class Drops:
         self.reasons.setdefault(cause, reason)
 
 
-def open_source(path: str | Path) -> Source:
-    """Open a rosbag2 directory or a folder of Middlebury scenes; raises InputError saying what was expected."""
-    if is_bag(path):
-        from .bag import Bag
+def open_source(path: str | Path, mode: str = "auto") -> Source:
+    """Open a rosbag2 directory or a folder of Middlebury scenes.
 
-        return Bag(path)
-    from .scenes import SceneFolder
+    mode: "stereo"; "mono" gives single images, the left ones of pairs; "auto" is mono for a bag of one camera only.
+    Raises InputError saying what was expected.
+    """
+    if not is_bag(path):
+        from .scenes import SceneFolder
 
-    return SceneFolder(path)
+        return LeftOnly(SceneFolder(path)) if mode == "mono" else SceneFolder(path)
+    from .bag import Bag, is_stereo
+    from .mono_bag import MonoBag
+
+    return MonoBag(path) if mode == "mono" or (mode == "auto" and not is_stereo(path)) else Bag(path)
+
+
+class LeftOnly:
+    """The left images of a source of pairs, as a mono source; what was dropped is what the pairs drop."""
+
+    mode = "mono"
+
+    def __init__(self, pairs: Source):
+        self.name, self._pairs = pairs.name, pairs
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """What could not be used, by cause."""
+        return self._pairs.drops
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __iter__(self):
+        for sample in self._pairs:
+            depth = known_depth(sample)
+            yield replace(sample, frame=sample.frame.left_only(), truth_disparity=None, truth_depth=depth)
+
+
+def known_depth(sample: Sample) -> np.ndarray | None:
+    """Give the depth that is known: measured, or computed from known disparity; None where neither is."""
+    rig = sample.frame.rig
+    if sample.truth_depth is not None or sample.truth_disparity is None:
+        return sample.truth_depth
+    return disparity_to_depth(sample.truth_disparity, rig.left.fx, rig.baseline_m, rig.doffs_px)
 
 
 def is_bag(path: str | Path) -> bool:

@@ -20,6 +20,8 @@ class SceneFolder:
     Raises InputError where no scene is found, or a scene lacks calib.txt, an image, or has a broken one.
     """
 
+    mode = "stereo"
+
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.name = self.path.resolve().name
