@@ -27,6 +27,7 @@ _STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3
            (5, 2, 6, 192, 4), (3, 1, 6, 320, 1))  # fmt: skip
 # Width, depth, and the size in pixels of the pictures that the published weights were trained on.
 _LITE_SCALING = {"efficientnet_lite0": (1.0, 1.0, 224), "efficientnet_lite2": (1.1, 1.2, 260)}
+_LITE_EPS = 1e-3  # of its batch normalisation
 _LITE_STEM = 32  # Lite scales neither its stem nor the number of blocks of the first and last stage
 
 
@@ -97,7 +98,7 @@ class _ResNet18(Encoder):
     def __init__(self, name: str):
         super().__init__(name)
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.bn1 = _norm(64)
         for i, (before, after) in enumerate(zip((64, 64, 128, 256), (64, 128, 256, 512)), start=1):
             self.add_module(f"layer{i}", nn.Sequential(_Basic(before, after, 1 if i == 1 else 2), _Basic(after, after)))
         _initialise(self)
@@ -117,12 +118,12 @@ class _Basic(nn.Module):
     def __init__(self, before: int, after: int, stride: int = 1):
         super().__init__()
         self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(after)
+        self.bn1 = _norm(after)
         self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(after)
+        self.bn2 = _norm(after)
         self.downsample = None
         if stride != 1 or before != after:
-            self.downsample = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+            self.downsample = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), _norm(after))
 
     def forward(self, x: Tensor) -> Tensor:
         short = x if self.downsample is None else self.downsample(x)
@@ -137,7 +138,7 @@ class _EfficientNetLite(Encoder):
         wider, deeper, size = _LITE_SCALING[name]
         self._conv_stem = _SameConv(3, _LITE_STEM, 3, 2, size)
         size = -(-size // 2)
-        self._bn0 = _norm(_LITE_STEM)
+        self._bn0 = _norm(_LITE_STEM, _LITE_EPS)
         self._blocks, self.taps, before = nn.ModuleList(), [], _LITE_STEM
         for i, (kernel, stride, expand, channels, repeats) in enumerate(_STAGES):
             after = int(channels * wider + 4) // 8 * 8  # to the nearest multiple of 8
@@ -169,9 +170,9 @@ class _MBConv(nn.Module):
         inner = before * expand
         self.expands, self.shortcut = expand > 1, stride == 1 and before == after
         if self.expands:
-            self._expand_conv, self._bn0 = nn.Conv2d(before, inner, 1, bias=False), _norm(inner)
-        self._depthwise_conv, self._bn1 = _SameConv(inner, inner, kernel, stride, size, inner), _norm(inner)
-        self._project_conv, self._bn2 = nn.Conv2d(inner, after, 1, bias=False), _norm(after)
+            self._expand_conv, self._bn0 = nn.Conv2d(before, inner, 1, bias=False), _norm(inner, _LITE_EPS)
+        self._depthwise_conv, self._bn1 = _SameConv(inner, inner, kernel, stride, size, inner), _norm(inner, _LITE_EPS)
+        self._project_conv, self._bn2 = nn.Conv2d(inner, after, 1, bias=False), _norm(after, _LITE_EPS)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
@@ -197,11 +198,16 @@ class _SameConv(nn.Conv2d):
         return super().forward(F.pad(x, self.pad) if self.pad else x)
 
 
-def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)  # as published; slow statistics suit small batches too
+def _norm(channels: int, eps: float = 1e-5) -> nn.BatchNorm2d:
+    # Batches are 4 to 12 pictures: statistics over about 50 of them (momentum 0.1 would be 10).
+    return nn.BatchNorm2d(channels, eps, momentum=0.02)
 
 
 def _initialise(net: nn.Module):
+    """Keep the variance from layer to layer (He et al. 2015, eq. 10), depthwise ones too.
+
+    The statistics of a new batch normalisation, 0 and 1, are then nearly right before they have been measured.
+    """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
