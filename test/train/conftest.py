@@ -20,8 +20,9 @@ def corner() -> Scene:
     """Floor, side wall and back wall, whose inside hides nothing from any camera; a texture without fine grain."""
     rng = np.random.default_rng(5)
     lie, stand, face = [[1, 0, 0], [0, 0, 1], [0, -1, 0]], [[0, 0, 1], [0, 1, 0], [-1, 0, 0]], np.eye(3)
+    turn = so3_exp([0.05, 0.15, -0.1])
     rows = dict(
-        center=[[0, 0.45, 0], [-0.8, 0, 0], [0, 0, 3.5]], axes=np.array([lie, stand, face]) @ so3_exp([0.05, 0.15, -0.1]),
+        center=[[0, 0.45, 0], [-0.8, 0, 0], [0, 0, 3.5]], axes=np.array([lie, stand, face]) @ turn,
         half=np.full((3, 3), 40.0), cutout=np.zeros(3), freq=np.full(3, 2.5), gain=np.full(3, 0.4),
         stripes=np.zeros(3), stripe_dir=np.ones((3, 3)), sharp=np.full(3, 10.0), colors=rng.random((3, 3, 3)),
         mirror=np.zeros(3), offset=rng.uniform(0, 60, (3, 3)), light=[0.36, -0.8, -0.48],
