@@ -1,4 +1,4 @@
-"""Command line of the training code: python -m train render|fit|export."""
+"""Command line of the training code: python -m train COMMAND."""
 
 from __future__ import annotations
 
@@ -7,47 +7,63 @@ from pathlib import Path
 import click
 
 _PATH = click.Path(path_type=Path)
+_FOUND = click.Path(path_type=Path, exists=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Errors of ours are sentences for people, not tracebacks."""
+
+    def invoke(self, ctx):
+        from depth_ros.core.errors import DepthRosError
+
+        try:
+            return super().invoke(ctx)
+        except DepthRosError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def main():
-    """Train the networks of depth_ros: render a pool of pairs, fit, export."""
+    """Train the networks of depth_ros: render data, fit, look, export; or fine-tune on your own recording."""
 
 
 @main.command()
-@click.option("--pool", type=_PATH, default=Path("runs/pool"), show_default=True, help="Folder of the pairs.")
-@click.option("--count", default=2000, show_default=True, help="How many pairs the pool shall hold.")
-@click.option("--jobs", default=1, show_default=True, help="Processes.")
+@click.option("--pool", type=_PATH, default=Path("runs/pool"), help="Folder of the pairs.")
+@click.option("--count", default=2000, help="How many pairs the pool shall hold.")
+@click.option("--jobs", default=1, help="Processes.")
 def render(pool: Path, count: int, jobs: int):
-    """Render procedural stereo pairs into a pool on disk (resumes where it stopped)."""
+    """Render procedural stereo pairs, for the stereo network, into a pool on disk (resumes where it stopped)."""
     from train.data.pool import fill_pool
 
     fill_pool(pool, count, jobs=jobs)
 
 
 @main.command()
-@click.option("--config", type=click.Path(path_type=Path, exists=True), help="Recipe, see config/train/.")
-@click.option("--pool", help="Folder of the pairs (overrides the recipe).")
-@click.option("--minutes", type=float, help="Budget (overrides the recipe).")
-@click.option("--out", type=_PATH, default=Path("runs/stereo"), show_default=True, help="Run folder.")
-def fit(config: Path | None, pool: str | None, minutes: float | None, out: Path):
-    """Fit the stereo network; resumes from OUT/checkpoint.pt."""
-    from train.fit import Recipe
+@click.option("--config", type=_FOUND, help="Recipe, see config/train/.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change the recipe: --set fit.minutes=5.")
+@click.option("--init", type=_FOUND, help="Checkpoint whose averaged weights to start from.")
+@click.option("--out", type=_PATH, required=True, help="Run folder; an interrupted run there is resumed.")
+def fit(config: Path | None, changes: tuple[str, ...], init: Path | None, out: Path):
+    """Fit networks by a recipe; resumes from OUT/checkpoint.pt. Several GPUs or machines: torchrun -m train fit."""
+    from train.export import average_weights
     from train.fit import fit as run
+    from train.recipe import Recipe
 
-    print(run(Recipe.load(config, pool=pool, minutes=minutes), out))
+    click.echo(run(Recipe.load(config, changes), out, init=average_weights(init) if init else None))
 
 
 @main.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path, exists=True))
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--pool", type=click.Path(path_type=Path, exists=True), help="Pool whose first pairs check the export.")
-def export(checkpoint: Path, model: Path, pool: Path | None):
-    """Export CHECKPOINT to MODEL.onnx; refused where ONNX Runtime does not agree with PyTorch."""
-    from train.export import export_stereo, load_average
+@click.argument("run", type=_FOUND)
+@click.argument("model", type=_PATH)
+@click.option("--network", type=click.Choice(["depth", "pose", "stereo"]), help="Which one, where a run has several.")
+@click.option("--scale-source", help="Where its metres come from; by default what the recipe implies.")
+@click.option("--trained-on", default="procedural world (depth_ros.core)", help="For the model's spec.")
+def export(run: Path, model: Path, network: str | None, scale_source: str | None, trained_on: str):
+    """Export a network of the run folder RUN to MODEL.onnx; refused where ONNX Runtime does not agree with PyTorch."""
+    from train.export import export_run
 
-    worst = export_stereo(load_average(checkpoint), model, "procedural world (depth_ros.core.scenes)", pool)
-    print(f"{model}: parity with PyTorch within {worst:.5f} px")
+    worst, unit = export_run(run, model, network, scale_source, trained_on)
+    click.echo(f"{model}: parity with PyTorch within {worst:.2g} {unit}")
 
 
 if __name__ == "__main__":

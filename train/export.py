@@ -1,4 +1,4 @@
-"""Export a trained network to ONNX with its ModelSpec inside, and refuse to if it does not compute the same."""
+"""Export trained networks to ONNX with their ModelSpec inside, and refuse to where they do not compute the same."""
 
 from __future__ import annotations
 
@@ -8,76 +8,189 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+import torch.nn.functional as F
+from onnx import numpy_helper
+from torch import Tensor, nn
 
-from depth_ros.core.errors import EngineError
+from depth_ros.core.errors import EngineError, InputError
+from depth_ros.core.scenes import clip_pose, clip_rig, clip_scene
+from depth_ros.core.world import render
+from depth_ros.engine.matching import matched_prior
 from depth_ros.engine.onnx_engine import OnnxEngine
-from depth_ros.engine.spec import METADATA_KEY, ModelSpec
-from train.data.stereo import StereoPairs
-from train.model.stereo import DIVISOR, StereoNet
+from depth_ros.engine.spec import METADATA_KEY, RELATIVE, ModelSpec
+from train.model.stereo import DIVISOR
+from train.objective import make_objective
+from train.recipe import Recipe
 
 OPSET = 16  # old enough for every TensorRT that we mean to support
-_TOLERANCE_PX = 0.01
+# output: largest mean difference between PyTorch and ONNX Runtime, and its unit
+_TOLERANCE = {"disparity": (0.01, "px"), "depth": (1e-3, "of the depth"), "pose": (1e-4, "rad and m")}
+_SIZES = ((192, 256), (160, 384), (256, 320))
 
 
-def load_average(checkpoint: Path) -> StereoNet:
-    """The averaged weights of a checkpoint as a network ready to run."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    weights = {k.removeprefix("module."): v for k, v in saved["average"].items() if k.startswith("module.")}
-    net = StereoNet(weights["entry.0.weight"].shape[0])
-    net.load_state_dict(weights)
-    return net.eval()
+class DepthModule(nn.Module):
+    """DepthNet as the node runs it: image in, canonical depth out, and its spread where there is a head for it."""
+
+    def __init__(self, depth: nn.Module):
+        super().__init__()
+        self.depth = depth
+
+    def forward(self, image: Tensor):
+        inv_depth, log_sigma = self.depth(image)
+        depth = 1 / inv_depth[0][:, :1]
+        return depth if log_sigma is None else (depth, log_sigma)
 
 
-def export_stereo(net: StereoNet, path: Path, trained_on: str, pool: Path | None = None) -> float:
-    """Write `net` to `path` and return the largest mean disparity difference, px, between PyTorch and ONNX Runtime.
+class PoseModule(nn.Module):
+    """PoseNet of pairs: the earlier and the later picture in, first_T_second out."""
 
-    Checked at three sizes on held-out pairs of the pool (random images where there is none). Raises EngineError, and
-    leaves what was at `path` alone, where it is over 0.01 px.
+    def __init__(self, pose: nn.Module):
+        super().__init__()
+        self.pose = pose
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return self.pose(first, second)
+
+
+def average_weights(path: Path) -> dict[str, Tensor]:
+    """Read the averaged weights of a checkpoint (or of a run folder) by the names of the objective."""
+    path = path / "checkpoint.pt" if path.is_dir() else path
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    return {k.removeprefix("module."): v for k, v in saved["average"].items() if k.startswith("module.")}
+
+
+def onnx_weights(path: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
+    """Read the spec and the weights out of a model that export wrote, by the names of the objective."""
+    spec = OnnxEngine(path).spec
+    graph = onnx.load(path).graph
+    return spec, {w.name: torch.from_numpy(numpy_helper.to_array(w).copy()) for w in graph.initializer if "." in w.name}
+
+
+def export_run(
+    run: Path, model: Path, network: str | None = None, scale_source: str | None = None, trained_on: str = "",
+    images: list[np.ndarray] | None = None,
+) -> tuple[float, str]:
+    """Export a network ("depth", "pose" or "stereo"; None: the only one or the depth) of a run folder.
+
+    images: (H,W,3) uint8 to compare on; frames of the procedural room where None. Returns the parity and its unit.
+    Raises InputError for a run without that network, EngineError where the exported model does not agree.
     """
-    spec = ModelSpec(
-        name="stereo", task="stereo", inputs=("left", "right", "prior"), outputs=("disparity", "log_sigma"),
-        height=0, width=0, divisor=DIVISOR, trained_on=trained_on,
-    )  # fmt: skip
+    recipe = Recipe.load(run / "recipe.yaml")
+    objective = make_objective(recipe)
+    objective.load_state_dict(average_weights(run))
+    objective.eval()
+    network = network or recipe.task
+    spec = make_spec(recipe, network, scale_source, trained_on, model.stem)
+    if network == "stereo" and recipe.task == "stereo":
+        return export(objective.net, spec, model, images)
+    if network == "depth" and recipe.task == "depth":
+        return export(DepthModule(objective.depth), spec, model, images)
+    if network == "pose" and recipe.pose.use and recipe.pose.encoder == "separate" and not recipe.pose.joint:
+        return export(PoseModule(objective.pose), spec, model, images)
+    raise InputError(f"{run}: expected a run with a {network} network that stands alone, got task {recipe.task}")
+
+
+def make_spec(recipe: Recipe, network: str, scale_source: str | None, trained_on: str, name: str) -> ModelSpec:
+    """Say what a network of a recipe takes and gives."""
+    pixels = round(sum(h * w for h, w in recipe.data.sizes) / len(recipe.data.sizes))
+    common = dict(name=name, height=0, width=0, divisor=32, trained_on=trained_on, recipe=recipe.to_json())
+    source = scale_source or implied_scale(recipe)
+    if network == "stereo":
+        common["divisor"] = DIVISOR
+        return ModelSpec(task="stereo", inputs=("left", "right", "prior"), outputs=("disparity", "log_sigma"), **common)
+    net = recipe.network
+    common |= dict(focal_px=float(net.focal_px), working_pixels=pixels, scale_source=source)
+    if network == "pose":
+        return ModelSpec(task="pose", inputs=("first", "second"), outputs=("pose",), pose_direction="first_T_second",
+                         **common)  # fmt: skip
+    outputs = ("depth", "log_rel_sigma") if net.log_sigma else ("depth",)
+    return ModelSpec(task="mono", inputs=("image",), outputs=outputs,
+                     value_range=(float(net.min_depth_m), float(net.max_depth_m)), **common)  # fmt: skip
+
+
+def implied_scale(recipe: Recipe) -> str:
+    """Name where the metres of a recipe come from; "none" where it never sees one."""
+    loss = recipe.loss
+    if recipe.task == "stereo" or (loss.photometric and recipe.data.stereo):
+        return "stereo baseline"
+    if recipe.task == "pose" or loss.silog or loss.log_l1 or loss.pose:
+        return "procedural metric" if recipe.data.reader == "clips" else f"ground truth of {recipe.data.reader}"
+    return RELATIVE
+
+
+def export(net: nn.Module, spec: ModelSpec, path: Path, images: list[np.ndarray] | None = None) -> tuple[float, str]:
+    """Write `net` to `path`; returns the largest mean difference from PyTorch over the samples, and its unit.
+
+    Raises EngineError, and leaves what was at `path` alone, where that is over the tolerance of the output.
+    """
+    path = Path(path)
     part = path.with_suffix(".part.onnx")
     path.parent.mkdir(parents=True, exist_ok=True)
-    example = tuple(torch.rand(1, c, 2 * DIVISOR, 3 * DIVISOR) for c in (3, 3, 2))
+    net = net.eval()
     size = {2: "height", 3: "width"}
-    torch.onnx.export(
-        net, example, str(part), opset_version=OPSET, dynamo=False, input_names=list(spec.inputs),
-        output_names=list(spec.outputs), dynamic_axes={n: size for n in (*spec.inputs, *spec.outputs)},
-    )  # fmt: skip
-    model = onnx.load(part)
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, part)
+    sized = [n for n in (*spec.inputs, *spec.outputs) if n != "pose"]
     try:
-        worst = parity(net, part, pool)
-        if not worst < _TOLERANCE_PX:
-            raise EngineError(f"{path}: expected parity within {_TOLERANCE_PX} px, got {worst:.4f} px; not written")
+        torch.onnx.export(
+            net, _example(spec, 2 * spec.divisor, 3 * spec.divisor), str(part), opset_version=OPSET, dynamo=False,
+            input_names=list(spec.inputs), output_names=list(spec.outputs), dynamic_axes=dict.fromkeys(sized, size),
+            # Batch norms stay what they are, so that a training can start from the model; engines fold them at load.
+            training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=spec.task == "stereo",
+        )  # fmt: skip
+        model = onnx.load(part)
+        onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, part)
+        worst = parity(net, part, images)
+        limit, unit = _TOLERANCE[spec.outputs[0]]
+        if not worst < limit:
+            raise EngineError(f"{path}: expected parity within {limit} {unit}, got {worst:.4g}; not written")
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-    return worst
+    return worst, unit
 
 
-def parity(net: StereoNet, path: Path, pool: Path | None = None) -> float:
-    """Largest over samples of the mean |difference| of disparity, px, PyTorch against ONNX Runtime."""
+def parity(net: nn.Module, path: Path, images: list[np.ndarray] | None = None) -> float:
+    """Largest over samples and sizes of the mean |difference| of the first output, PyTorch against ONNX Runtime.
+
+    Of depth relative to itself; px of disparity; rad and m of a pose.
+    """
     engine, worst = OnnxEngine(path), 0.0
-    for sample in _samples(pool):
+    name = engine.spec.outputs[0]
+    for tensors in _samples(engine.spec, images or rendered_images()):
         with torch.no_grad():
-            wanted = net(*sample)[0].numpy()
-        got = engine.run(dict(zip(engine.spec.inputs, (x.numpy() for x in sample))))["disparity"]
-        worst = max(worst, float(np.abs(wanted - got).mean()))
+            wanted = net(*tensors)
+        wanted = (wanted[0] if isinstance(wanted, tuple) else wanted).numpy()
+        got = engine.run(dict(zip(engine.spec.inputs, (x.numpy() for x in tensors))))[name]
+        difference = np.abs(wanted - got) / (wanted if name == "depth" else 1.0)
+        worst = max(worst, float(difference.mean()))
     return worst
 
 
-def _samples(pool: Path | None):
-    files = sorted(Path(pool).glob("*.npz"))[:3] if pool else []
-    sizes = ((192, 256), (256, 320), (320, 448))
-    for file, size in zip(files, sizes):
-        item = StereoPairs([file], size, spoil=False)[0]
-        yield tuple(item[k][None] for k in ("left", "right", "prior"))
-    if not files:
-        generator = torch.Generator().manual_seed(0)
-        for size in sizes:
-            yield tuple(torch.rand(1, c, *size, generator=generator) * s for c, s in ((3, 1), (3, 1), (2, 30)))
+def rendered_images() -> list[np.ndarray]:
+    """Left and right pictures of the demo's room, (H,W,3) uint8, in that order, two instants."""
+    rig = clip_rig(192, 256)
+    step = np.eye(4)
+    step[0, 3] = rig.baseline_m
+    poses = [clip_pose(i) @ side for i in (0, 9) for side in (np.eye(4), step)]
+    return [np.rint(255 * render(clip_scene(), rig.left, pose)["rgb"]).astype(np.uint8) for pose in poses]
+
+
+def _samples(spec: ModelSpec, images: list[np.ndarray]):
+    """Input tensors at three sizes, from neighbouring images."""
+    for number, (height, width) in enumerate(_SIZES):
+        pair = [images[(2 * number + i) % len(images)] for i in (0, 1)]
+        pair = [_resized(image, height, width) for image in pair]
+        planes = [torch.from_numpy(x.transpose(2, 0, 1).copy())[None].float() / 255 for x in pair]
+        if spec.task == "stereo":
+            planes.append(torch.from_numpy(matched_prior(*pair, 64))[None])
+        yield tuple(planes[: len(spec.inputs)])
+
+
+def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    tensor = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].float()
+    return F.interpolate(tensor, (height, width), mode="area")[0].permute(1, 2, 0).round().byte().numpy()
+
+
+def _example(spec: ModelSpec, height: int, width: int) -> tuple[Tensor, ...]:
+    return tuple(torch.rand(1, 2 if name == "prior" else 3, height, width) for name in spec.inputs)

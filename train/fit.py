@@ -62,7 +62,8 @@ def fit(recipe: Recipe, out: Path, frames=None, held_out=None, init: dict | None
     state = {"net": objective, "average": average, "optimizer": optimizer}
     step, spent = _resume(out / "checkpoint.pt", state, fabric.device)
     batches = StepBatches(data, recipe, step, fabric.global_rank, fabric.world_size)
-    loader = DataLoader(data, batch_sampler=batches, num_workers=options.workers, pin_memory=fabric.device.type != "cpu")
+    pinned = fabric.device.type != "cpu"
+    loader = DataLoader(data, batch_sampler=batches, num_workers=options.workers, pin_memory=pinned)
     loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
     board = _Board(out, recipe, step, spent) if fabric.is_global_zero else None
     clock, bad, saved, scored = time.monotonic() - spent, 0, time.monotonic(), time.monotonic()
@@ -143,8 +144,9 @@ class _Board:
 def _interrupts():
     """Turn SIGINT and SIGTERM into a wish to stop after this step: a list that is not empty any more."""
     stopped: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
     try:
-        before = {s: signal.signal(s, lambda number, _: stopped.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
+        before = {s: signal.signal(s, lambda number, _: stopped.append(number)) for s in signals}
     except ValueError:  # not the main thread, where signals cannot be caught
         before = {}
     try:
@@ -179,7 +181,7 @@ def _resume(path: Path, state: dict, device) -> tuple[int, float]:
 
 
 def _save(path: Path, state: dict, step: int, spent: float, last: bool = False) -> None:
-    """Write aside and rename: a full disk or a kill leaves the last checkpoint whole. Only the last one must succeed."""
+    """Write aside and rename: a full disk or a kill leaves the one before whole. Only the last must succeed."""
     part = path.with_suffix(".part")
     try:
         torch.save({"step": step, "spent": spent, **{k: v.state_dict() for k, v in state.items()}}, part)

@@ -49,6 +49,16 @@ def pose_to_matrix(pose: Tensor) -> Tensor:
     return torch.cat([top, last], 1)
 
 
+def matrix_to_pose(a_T_b: Tensor) -> Tensor:
+    """Give pose vectors (B,6) of rigid transforms (B,4,4), turns below pi: undoes pose_to_matrix, no gradient."""
+    with torch.no_grad():
+        R = a_T_b[:, :3, :3]
+        axis = torch.stack([R[:, 2, 1] - R[:, 1, 2], R[:, 0, 2] - R[:, 2, 0], R[:, 1, 0] - R[:, 0, 1]], 1) / 2
+        sine, cosine = axis.norm(dim=1), (R.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
+        ratio = torch.where(sine > 1e-6, torch.atan2(sine, cosine) / sine.clamp(min=1e-6), torch.ones_like(sine))
+        return torch.cat([axis * ratio[:, None], a_T_b[:, :3, 3]], 1)
+
+
 def inverse(a_T_b: Tensor) -> Tensor:
     """Give b_T_a (B,4,4) of rigid transforms a_T_b (B,4,4)."""
     with torch.autocast(a_T_b.device.type, enabled=False):

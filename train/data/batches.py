@@ -1,4 +1,4 @@
-"""Which samples a step takes: decided by the step's number alone, so that a resumed run sees what it would have seen."""
+"""Which samples a step takes: decided by its number alone, so that a resumed run sees what it would have seen."""
 
 from __future__ import annotations
 
