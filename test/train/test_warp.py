@@ -42,6 +42,13 @@ def test_a_pose_vector_maps_the_origin_to_its_translation(views):
         warp.pose_to_matrix(torch.zeros(6))
 
 
+def test_the_pose_vector_of_a_transform_undoes_its_exponential():
+    rng = torch.Generator().manual_seed(5)
+    poses = torch.randn(20, 6, generator=rng, dtype=torch.float64) * torch.logspace(-9, 0, 20)[:, None]
+    torch.testing.assert_close(warp.matrix_to_pose(warp.pose_to_matrix(poses)), poses, rtol=1e-6, atol=1e-12)
+    assert not warp.matrix_to_pose(torch.eye(4)[None]).any()
+
+
 def test_points_are_those_of_the_core():
     depth = np.random.default_rng(1).uniform(1, 9, (6, 9))
     points = warp.unproject(torch.as_tensor(depth)[None, None], matrix(SMALL))
