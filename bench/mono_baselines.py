@@ -3,8 +3,9 @@
 python bench/mono_baselines.py [--model models/mono.onnx] [--bags FOLDER] [--fastdepth FILE.tflite]
 
 Rows: a constant and a ground plane, both told what no robot knows: the constant is the median depth of the recording
-itself, and what lies above the horizon has the median depth that the recording has there; FastDepth (needs ai-edge-litert and its file; left out, and said so, without), the
-model. Every row as it is ("none") and with the median of each image's truth lent to it ("median").
+itself, and what lies above the horizon has the median depth that the recording has there; FastDepth (needs
+ai-edge-litert and its file; left out, and said so, without); the model. Every row as it is ("none") and with the median
+of each image's truth lent to it ("median").
 """
 
 from __future__ import annotations
