@@ -20,7 +20,16 @@ ALLOWED = {
     "__main__": {"cli"},
     "__init__": set(),
 }
-ROS = {"rclpy", "sensor_msgs", "std_msgs", "stereo_msgs", "diagnostic_msgs", "lifecycle_msgs", "rcl_interfaces"}
+ROS = {
+    "rclpy",
+    "sensor_msgs",
+    "std_msgs",
+    "stereo_msgs",
+    "diagnostic_msgs",
+    "lifecycle_msgs",
+    "nav_msgs",
+    "rcl_interfaces",
+}
 NODES_WITHOUT_ROS = {"decode"}  # replay reads images with it where there is no ROS
 REPLAY_FILES_WITH_ROS = {"ros.py"}
 
@@ -90,14 +99,14 @@ def test_replay_takes_from_nodes_only_what_needs_no_ros(path):
     assert {part[2] for part in parts} <= NODES_WITHOUT_ROS
 
 
-BAG_READING = ("depth_ros.nodes.decode", "depth_ros.replay.bag", "depth_ros.replay.sample")  # for train/data/bag.py
+BAG_READING = ("depth_ros.nodes.decode", "depth_ros.replay.bag", "depth_ros.replay.mono_bag", "depth_ros.replay.sample")
 
 
 @pytest.mark.parametrize("path", sources("train"), ids=name)
 def test_training_takes_little_of_the_runtime(path):
     met = {module for module in imports(path) if module.startswith("depth_ros.")}
     allowed = ("depth_ros.core", "depth_ros.engine.spec", "depth_ros.engine.matching", "depth_ros.engine.onnx_engine")
-    allowed += BAG_READING if path.name == "bag.py" else ()
+    allowed += BAG_READING if path.name in ("bag.py", "bag_topics.py") else ()
     assert all(module.startswith(allowed) or module == "depth_ros.engine" for module in met), met
 
 
