@@ -98,8 +98,8 @@ def to_image_tensor(image: np.ndarray, camera: Camera, spec: ModelSpec) -> tuple
     """Make the tensor of one image for a mono or pose model.
 
     image: (H, W, 3) uint8 RGB, rectified. camera: of it. With spec.working_pixels the image is resized, its aspect
-    kept, to about that many pixels; then it is padded at the bottom and the right, by repetition of the border, to multiples
-    of spec.divisor. A network of a fixed size gets it resized.
+    kept, to about that many pixels; then it is padded at the bottom and the right, by repetition of the border, to
+    multiples of spec.divisor. A network of a fixed size gets it resized.
     Returns (1, 3, h, w) float32 and the camera of the part of it that is not padding, which starts at its first pixel.
     """
     resized = _resize(image, *working_size(camera.height, camera.width, spec))

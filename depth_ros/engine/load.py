@@ -13,11 +13,13 @@ BACKENDS = ("auto", "onnxruntime", "sgbm")
 _TREE_MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
-def load_engine(model: str | Path | None = None, backend: str = "auto", max_disparity_px: int = 128) -> Engine:
+def load_engine(
+    model: str | Path | None = None, backend: str = "auto", max_disparity_px: int = 128, task: str = "stereo"
+) -> Engine:
     """Load an engine.
 
-    model: an ONNX file; None or "" = the released stereo model. backend: "auto" = the model, and SGBM only where no
-    model was named and none is installed; "onnxruntime"; "sgbm". max_disparity_px: the range SGBM searches, pixels.
+    model: an ONNX file; None or "" = the released one of the task. backend: "auto" = the model, and SGBM only in stereo
+    where no model was named and none is installed; "onnxruntime"; "sgbm". max_disparity_px: what SGBM searches, pixels.
     Raises EngineError for an unknown backend, a file that is absent or corrupt; SpecError for a spec that does not fit.
 
     >>> load_engine(backend="sgbm").name
@@ -25,13 +27,15 @@ def load_engine(model: str | Path | None = None, backend: str = "auto", max_disp
     """
     if backend not in BACKENDS:
         raise EngineError(f"backend: expected one of {BACKENDS}, got {backend!r}")
-    path = Path(model) if model else default_model("stereo")
-    if backend == "sgbm" or (backend == "auto" and path is None):
+    path = Path(model) if model else default_model(task)
+    if task != "stereo" and backend == "sgbm":
+        raise EngineError(f"backend: expected 'auto' or 'onnxruntime' for {task}, got 'sgbm', which needs two cameras")
+    if task == "stereo" and (backend == "sgbm" or (backend == "auto" and path is None)):
         from .sgbm_engine import SgbmEngine
 
         return SgbmEngine(max_disparity_px)
     if path is None:
-        raise EngineError("expected a model for the backend 'onnxruntime', got none, and no released one is installed")
+        raise EngineError(f"expected a model ({task}) for onnxruntime, got none, and no released one is installed")
     from .onnx_engine import OnnxEngine
 
     return OnnxEngine(path)

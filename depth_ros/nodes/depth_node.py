@@ -18,13 +18,12 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 from ..core.errors import CalibrationError, DepthRosError, EngineError, ImageError, SpecError
-from ..engine.load import load_engine
-from ..estimator import Estimator
-from .diagnostics import RateMeter, diagnostics_message
-from .inputs import StereoInputs
+from .diagnostics import RateMeter, diagnostics_message, health_values
+from .inputs import Inputs
+from .modes import make_estimator, notes
 from .outputs import Outputs
 from .pairing import Mailbox, Pair, SizeError, pair_to_frame
-from .parameters import ParameterError, Parameters, declare_parameters
+from .parameters import ParameterError, declare_parameters
 from .statistics import ROUTINE, Statistics
 from .watchdog import Snapshot, explain
 
@@ -37,15 +36,11 @@ _CAUSES = (  # the first that fits
 _STOP_S = 10.0
 
 
-def make_estimator(parameters: Parameters) -> Estimator:
-    """Load the engine that the parameters ask for."""
-    engine = load_engine(parameters.model or None, parameters.backend, parameters.max_disparity_px)
-    engine.warmup()
-    return Estimator(engine, parameters.max_disparity_px)
-
-
 class DepthNode(LifecycleNode):
-    """Stereo depth. Pairs are formed in the executor's thread and answered in one worker thread; the newest wins."""
+    """Depth of one or two cameras.
+
+    Pairs (in mono: images) are formed in the executor's thread and answered in one worker thread; the newest wins.
+    """
 
     def __init__(self, make_estimator=make_estimator, **options):
         super().__init__("depth_node", **options)
@@ -80,9 +75,10 @@ class DepthNode(LifecycleNode):
             self.get_logger().error(self._failure)
             return TransitionCallbackReturn.FAILURE
         self._failure = ""
-        self._outputs = Outputs(self, self._estimator.engine.name)
+        self._outputs = Outputs(self, self._estimator)
         engine = self._estimator.engine
         self.get_logger().info(f"engine {engine.name}, model {engine.spec.name}, hash {engine.model_hash}")
+        self._log_notes()
         return super().on_configure(state)
 
     def on_activate(self, state):
@@ -92,7 +88,8 @@ class DepthNode(LifecycleNode):
         self.statistics.since_output.clear()
         self._worker = threading.Thread(target=self._work, args=(self._mailbox,), name="depth", daemon=True)
         self._worker.start()
-        self._inputs = StereoInputs(self, self.parameters, self.statistics, self._on_pair)
+        on_odometry = getattr(getattr(self._estimator, "scale", None), "add_position", None)
+        self._inputs = Inputs(self, self.parameters, self.statistics, self._on_pair, on_odometry)
         return result
 
     def on_deactivate(self, state):
@@ -157,10 +154,20 @@ class DepthNode(LifecycleNode):
             self.statistics.drop("no_subscriber")
             return
         estimate = self._estimator.estimate(pair_to_frame(pair, self.parameters.rectify))
+        if estimate.scale_reason:  # metres were asked for, so nothing else may go out
+            self.statistics.drop("no_scale", estimate.scale_reason)
+            return
         self._outputs.publish(estimate, wanted, self.parameters)
         age_ms = (self.get_clock().now().nanoseconds - estimate.stamp_ns) / 1e6
         self._last_output_s = time.monotonic()
         self.statistics.answer(age_ms, estimate.timing_ms.get("engine", float("nan")))
+
+    def _log_notes(self):
+        """Say once what a user must know about the outputs."""
+        for note in notes(self._estimator):
+            self.get_logger().warning(note)
+        if self._estimator.engine.spec.task == "mono" and self._estimator.motion.engine is None:
+            self.get_logger().warning("no pose model: odom is not published")
 
     # Parameters and health
 
@@ -207,11 +214,11 @@ class DepthNode(LifecycleNode):
 
     def _on_timer(self):
         """Once a second: publish diagnostics; log, at most once in watchdog_s, silence and refused input."""
-        reasons = self.silence()
-        values = self._values()
-        engine_hash = values["model_hash"]
-        now = self.get_clock().now().to_msg()
-        self._diagnostics.publish(diagnostics_message(now, f"{self.get_name()}: depth", engine_hash, reasons, values))
+        reasons, drops = self.silence(), {**self.drops_of_matching(), **self.statistics.drops}
+        values = health_values(self.statistics, drops, self._rates, self._estimator)
+        remarks = notes(self._estimator) if self._estimator else ()
+        now, name = self.get_clock().now().to_msg(), f"{self.get_name()}: depth"
+        self._diagnostics.publish(diagnostics_message(now, name, values["model_hash"], reasons, values, remarks))
         if time.monotonic() - self._logged_s < self.parameters.watchdog_s:
             return
         self._logged_s = time.monotonic()
@@ -223,25 +230,6 @@ class DepthNode(LifecycleNode):
         texts = [f"{n} {cause} ({self.statistics.texts.get(cause, '')})" for cause, n in new.items() if n]
         if texts and not reasons:
             self.get_logger().warning("dropped: " + ", ".join(texts))
-
-    def _values(self) -> dict:
-        """Collect what /diagnostics says."""
-        stats, engine = self.statistics, getattr(self._estimator, "engine", None)
-        counts = {"frames_in": stats.frames_in, "frames_out": stats.frames_out}
-        received = {f"received/{name}": n for name, n in list(stats.received.items())}
-        drops = {**self.drops_of_matching(), **stats.drops}
-        rates = self._rates.rates_hz({**counts, **received})
-        return {
-            **counts,
-            **{f"{name}_hz": rate for name, rate in rates.items()},
-            **received,
-            **{f"dropped/{cause}": n for cause, n in sorted(drops.items())},
-            **stats.medians_ms(),
-            "backend": engine.name if engine else "",
-            "model": engine.spec.name if engine else "",
-            "model_hash": engine.model_hash if engine else "",
-            "scale_source": engine.spec.scale_source if engine else "",
-        }
 
 
 def spin(node: DepthNode) -> None:

@@ -6,7 +6,9 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from .statistics import ROUTINE
+from .modes import scale_name
+from .odom import odometry_values
+from .statistics import ROUTINE, Statistics
 
 
 class RateMeter:
@@ -24,16 +26,37 @@ class RateMeter:
         return rates
 
 
-def diagnostics_message(stamp, name: str, hardware_id: str, reasons: list[str], values: dict) -> DiagnosticArray:
-    """Make the message: ERROR while the watchdog has reasons, WARN where input was refused, OK otherwise."""
+def diagnostics_message(
+    stamp, name: str, hardware_id: str, reasons: list[str], values: dict, notes: tuple[str, ...] = ()
+) -> DiagnosticArray:
+    """Make the message: ERROR while the watchdog has reasons, WARN where input was refused or with notes, else OK."""
     faulty = [key for key in values if key.startswith("dropped/") and key[8:] not in ROUTINE and values[key]]
-    level = DiagnosticStatus.ERROR if reasons else DiagnosticStatus.WARN if faulty else DiagnosticStatus.OK
-    text = "; ".join(reasons) or ("dropped so far: " + ", ".join(f[8:] for f in faulty) if faulty else "running")
+    warnings = [*notes, *(["dropped so far: " + ", ".join(f[8:] for f in faulty)] if faulty else [])]
+    level = DiagnosticStatus.ERROR if reasons else DiagnosticStatus.WARN if warnings else DiagnosticStatus.OK
+    text = "; ".join([*reasons, *notes] if reasons else warnings) or "running"
     status = DiagnosticStatus(level=level, name=name, message=text, hardware_id=hardware_id)
     status.values = [KeyValue(key=key, value=_text(value)) for key, value in values.items()]
     msg = DiagnosticArray(status=[status])
     msg.header.stamp = stamp
     return msg
+
+
+def health_values(statistics: Statistics, drops: dict[str, int], rates: RateMeter, estimator) -> dict:
+    """Collect what /diagnostics says; drops: by cause, with those of the matching; estimator: None unconfigured."""
+    counts = {"frames_in": statistics.frames_in, "frames_out": statistics.frames_out}
+    received = {f"received/{name}": n for name, n in list(statistics.received.items())}
+    values = {
+        **counts,
+        **{f"{name}_hz": rate for name, rate in rates.rates_hz({**counts, **received}).items()},
+        **received,
+        **{f"dropped/{cause}": n for cause, n in sorted(drops.items())},
+        **statistics.medians_ms(),
+    }
+    if estimator is None:
+        return {**values, **dict.fromkeys(("backend", "model", "model_hash", "scale_source"), "")}
+    engine = estimator.engine
+    names = {"backend": engine.name, "model": engine.spec.name, "model_hash": engine.model_hash}
+    return {**values, **names, "scale_source": scale_name(estimator), **odometry_values(estimator)}
 
 
 def _text(value) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
+from nav_msgs.msg import Odometry
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -18,29 +20,36 @@ from .parameters import Parameters
 from .statistics import Statistics
 from .watchdog import Stream
 
-SIDES = ("left", "right")
+SIDES = {"stereo": ("left", "right"), "mono": ("",)}  # as they stand before the names of streams and parameters
 
 
-class StereoInputs:
-    """Subscribes to two image and two camera_info topics and calls on_pair(Pair) in the executor's thread."""
+class Inputs:
+    """Subscribes to an image and a camera_info topic for each camera; calls on_pair(Pair) in the executor's thread.
 
-    def __init__(self, node, parameters: Parameters, statistics: Statistics, on_pair):
+    on_odometry: called with (stamp_ns, position (3,) m) for each message of parameters.odometry_topic; None: not heard.
+    """
+
+    def __init__(self, node, parameters: Parameters, statistics: Statistics, on_pair, on_odometry=None):
         self._node, self._statistics, self._on_pair = node, statistics, on_pair
-        self.matcher = StampMatcher(SIDES, tolerance_ns=round(parameters.sync_tolerance_s * 1e9))
-        self._calibrator = Calibrator(SIDES)
-        self._readers = {side: InfoReader() for side in SIDES}
+        self._sides = SIDES[parameters.mode]
+        self.matcher = StampMatcher(self._sides, tolerance_ns=round(parameters.sync_tolerance_s * 1e9))
+        self._calibrator = Calibrator(self._sides)
+        self._readers = {side: InfoReader() for side in self._sides}
         self._gate = Gate()
         self._drops_at_pair = dict(self.matcher.drops)
         self._subscriptions = {}
         compressed = parameters.image_transport == "compressed"
-        for side in SIDES:
-            info_topic = getattr(parameters, f"{side}_info_topic")
-            self._subscribe(f"{side} camera_info", CameraInfo, info_topic, self._on_info, side, self._gate)
-        for side in SIDES:
-            topic = getattr(parameters, f"{side}_image_topic")
+        for side in self._sides:
+            info_topic = getattr(parameters, f"{side}_info_topic".lstrip("_"))
+            self._subscribe(_name(side, "camera_info"), CameraInfo, info_topic, self._on_info, side, self._gate)
+        if on_odometry is not None:
+            self._subscribe("odometry", Odometry, parameters.odometry_topic, self._on_odometry, on_odometry)
+        for side in self._sides:
+            topic = getattr(parameters, f"{side}_image_topic".lstrip("_"))
             # Both left/image_rect and left/image_rect/compressed can be remapped, as with image_transport.
             topic = node.resolve_topic_name(topic) + "/compressed" if compressed else topic
-            self._subscribe(f"{side} image", CompressedImage if compressed else Image, topic, self._on_image, side)
+            kind = CompressedImage if compressed else Image
+            self._subscribe(_name(side, "image"), kind, topic, self._on_image, side)
 
     def streams(self) -> tuple[Stream, ...]:
         """Describe every subscription for the watchdog; asks the graph, so call it seldom."""
@@ -59,8 +68,8 @@ class StereoInputs:
 
     def poll_infos(self) -> None:
         """Take the camera_infos that are there, and wait for those that a pair still needs."""
-        for side in SIDES:
-            name = f"{side} camera_info"
+        for side in self._sides:
+            name = _name(side, "camera_info")
             for raw in take_all(self._subscriptions[name]):
                 self._on_info(side, name, raw)
         self._gate.is_open = self._calibrator.is_waiting
@@ -91,6 +100,14 @@ class StereoInputs:
         self._hand_over(self._calibrator.add_info(side, stamp_ns, calibration))
         self._gate.is_open = self._calibrator.is_waiting
 
+    def _on_odometry(self, on_odometry, name, msg):
+        """Hand a measured position on."""
+        self._statistics.arrive(name)
+        place = msg.pose.pose.position
+        position = np.array([place.x, place.y, place.z])
+        if np.isfinite(position).all():
+            on_odometry(stamp_to_ns(msg.header.stamp), position)
+
     def _on_image(self, side, name, msg):
         """Give the image to the matcher, and the pair that it may complete to the calibrator."""
         self._statistics.arrive(name)
@@ -98,7 +115,7 @@ class StereoInputs:
         if pair is not None:
             self._drops_at_pair = dict(self.matcher.drops)
             stamps_ns = {side: stamp_to_ns(image.header.stamp) for side, image in pair.items()}
-            self._statistics.pair(stamps_ns["left"])
+            self._statistics.pair(stamps_ns[self._sides[0]])
             self.poll_infos()
             self._hand_over(self._calibrator.add_images(pair, stamps_ns))
             self._gate.is_open = self._calibrator.is_waiting
@@ -106,12 +123,13 @@ class StereoInputs:
     def _hand_over(self, complete):
         """Give complete pairs to the node; count those for which no camera_info ever came."""
         for images, calibrations in complete:
-            missing = [f"{side} camera_info" for side in SIDES if calibrations[side] is None]
+            missing = [_name(side, "camera_info") for side in self._sides if calibrations[side] is None]
             if missing:
                 self._statistics.drop("no_camera_info", f"nothing yet on {' and '.join(self._topics(missing))}")
                 continue
-            stamp_ns = stamp_to_ns(images["left"].header.stamp)
-            self._on_pair(Pair(stamp_ns, images["left"], images["right"], tuple(calibrations[s] for s in SIDES)))
+            left, right = (*(images[side] for side in self._sides), None)[:2]
+            stamp_ns = stamp_to_ns(left.header.stamp)
+            self._on_pair(Pair(stamp_ns, left, right, tuple(calibrations[side] for side in self._sides)))
 
     def _topics(self, names):
         return [self._subscriptions[name].topic_name for name in names]
@@ -141,6 +159,11 @@ class StereoInputs:
     def _published_by_others(self, topic) -> bool:
         """Tell whether anybody but this node publishes a topic."""
         return any(info.node_name != self._node.get_name() for info in self._node.get_publishers_info_by_topic(topic))
+
+
+def _name(side: str, what: str) -> str:
+    """The name of a stream: "left image"; in mono "image"."""
+    return f"{side} {what}".strip()
 
 
 def _conflict(offered, asked) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nav_msgs.msg import Odometry
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -9,7 +10,9 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from stereo_msgs.msg import DisparityImage
 
 from ..core.frame import Estimate
+from ..estimator import Estimator, MonoEstimator
 from . import messages
+from .odom import odometry_to_message
 from .parameters import Parameters
 
 TOPICS = {
@@ -19,24 +22,38 @@ TOPICS = {
     "sigma": ("depth/sigma", Image),
     "color": ("depth/color", Image),
     "points": ("points", PointCloud2),
+    "odom": ("odom", Odometry),
+    "inv_depth": ("inv_depth/image_rect", Image),
+    "inv_info": ("inv_depth/camera_info", CameraInfo),
 }
+_METRES = ("depth", "info", "sigma", "color", "points")
 _SGBM_STEP_PX = 1 / 16  # StereoSGBM counts in sixteenths of a pixel
+
+
+def outputs_of(estimator: Estimator | MonoEstimator) -> tuple[str, ...]:
+    """Name what an estimator can answer; nothing that is not metres goes to a topic that means metres."""
+    if isinstance(estimator, Estimator):
+        return (*_METRES, "disparity")
+    if not estimator.is_metric:
+        return ("inv_depth", "inv_info")
+    return _METRES if estimator.motion.engine is None else (*_METRES, "odom")
 
 
 class Outputs:
     """Reliable, depth 5 (RViz asks for reliable); QoS can be overridden by qos_overrides parameters."""
 
-    def __init__(self, node, engine_name: str):
-        self._delta_px = _SGBM_STEP_PX if engine_name == "sgbm" else None
+    def __init__(self, node, estimator: Estimator | MonoEstimator):
+        self._delta_px = _SGBM_STEP_PX if estimator.engine.name == "sgbm" else None
         self.publishers = {
             name: node.create_lifecycle_publisher(
                 kind,
                 topic,
                 QoSProfile(depth=5),
-                event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),  # see StereoInputs
+                event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),  # see Inputs
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
             for name, (topic, kind) in TOPICS.items()
+            if name in outputs_of(estimator)
         }
 
     def wanted(self) -> set[str]:
@@ -54,11 +71,11 @@ class Outputs:
         return found
 
     def publish(self, estimate: Estimate, wanted: set[str], parameters: Parameters) -> None:
-        """Publish what is wanted, with stamp and frame of the input; depth first, which is waited for."""
+        """Publish what is wanted and known, with stamp and frame of the input; depth first, which is waited for."""
         header = messages.make_header(estimate.stamp_ns, estimate.frame_id)
         makers = {
             "depth": lambda: messages.depth_to_image(estimate.depth, header, parameters.depth_encoding),
-            "info": lambda: messages.camera_to_info(estimate.rig.left, header),
+            "info": lambda: messages.camera_to_info(estimate.camera, header),
             "disparity": lambda: messages.disparity_to_message(
                 estimate.disparity, estimate.rig, header, parameters.max_disparity_px, self._delta_px
             ),
@@ -66,10 +83,14 @@ class Outputs:
             "color": lambda: messages.rgb_to_image(
                 messages.depth_to_color(estimate.depth, parameters.color_near_m, parameters.color_far_m), header
             ),
-            "points": lambda: messages.depth_to_points(estimate.depth, estimate.rig.left, estimate.left, header),
+            "points": lambda: messages.depth_to_points(estimate.depth, estimate.camera, estimate.left, header),
+            "odom": lambda: odometry_to_message(estimate, parameters.odom_frame, parameters.odom_child_frame),
+            "inv_depth": lambda: messages.depth_to_image(estimate.inv_depth, header),
+            "inv_info": lambda: messages.camera_to_info(estimate.camera, header),
         }
+        unknown = {"sigma": estimate.sigma_m is None, "odom": estimate.odom_T_camera is None}
         for name, make in makers.items():
-            if name in wanted and not (name == "sigma" and estimate.sigma_m is None):
+            if name in wanted and not unknown.get(name, False):
                 self.publishers[name].publish(make())
 
     def destroy(self, node) -> None:

@@ -1,4 +1,4 @@
-"""From two messages and two calibrations to a Frame; and the mailbox between the executor and the worker. No ROS."""
+"""From messages and their calibrations to a Frame; and the mailbox between the executor and the worker. No ROS."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..core.camera import Calibration, StereoRig
+from ..core.camera import Calibration, Camera, StereoRig
 from ..core.errors import ImageError
 from ..core.frame import Frame
 from .decode import image_to_rgb
 
 _second_decoder = ThreadPoolExecutor(1, "decode")
 _rig_of = lru_cache(maxsize=4)(StereoRig.from_calibrations)
+_camera_of = lru_cache(maxsize=4)(Camera.from_calibration)
 
 
 class SizeError(ImageError):
@@ -26,12 +27,12 @@ class SizeError(ImageError):
 
 @dataclass(frozen=True)
 class Pair:
-    """Two image messages of one instant, not yet decoded, and the calibrations that were valid then."""
+    """The image messages of one instant, not yet decoded, and the calibrations then; in mono right is None."""
 
     stamp_ns: int
     left: Any
     right: Any
-    calibrations: tuple[Calibration, Calibration]
+    calibrations: tuple[Calibration, ...]
 
 
 def pair_to_frame(pair: Pair, rectify: bool) -> Frame:
@@ -39,17 +40,26 @@ def pair_to_frame(pair: Pair, rectify: bool) -> Frame:
 
     Raises ImageError, SizeError or CalibrationError, which say what was expected and what came.
     """
+    frame_id, raw = pair.left.header.frame_id, pair.calibrations if rectify else None
+    if pair.right is None:
+        camera = _camera_of(*pair.calibrations)
+        image = image_to_rgb(pair.left)
+        _check_size("image", image, pair.calibrations[0])
+        return Frame(pair.stamp_ns, frame_id, image, None, None, raw, camera=camera)
     rig = _rig_of(*pair.calibrations)
     left, right = _decode(pair)
-    for name, image, calibration in (("left", left, pair.calibrations[0]), ("right", right, pair.calibrations[1])):
-        size = (image.shape[1], image.shape[0])
-        if size != (calibration.width, calibration.height):
-            raise SizeError(
-                f"{name}: expected {calibration.width}x{calibration.height} as its camera_info says, "
-                f"got an image of {size[0]}x{size[1]}"
-            )
-    frame_id = pair.left.header.frame_id
-    return Frame(pair.stamp_ns, frame_id, left, right, rig, pair.calibrations if rectify else None)
+    _check_size("left", left, pair.calibrations[0])
+    _check_size("right", right, pair.calibrations[1])
+    return Frame(pair.stamp_ns, frame_id, left, right, rig, raw)
+
+
+def _check_size(name: str, image: np.ndarray, calibration: Calibration) -> None:
+    """Refuse an image whose size is not that of its camera_info."""
+    if image.shape[:2] != (calibration.height, calibration.width):
+        raise SizeError(
+            f"{name}: expected {calibration.width}x{calibration.height} as its camera_info says, "
+            f"got an image of {image.shape[1]}x{image.shape[0]}"
+        )
 
 
 def _decode(pair: Pair) -> tuple[np.ndarray, np.ndarray]:

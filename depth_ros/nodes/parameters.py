@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 
 from ..core.errors import DepthRosError
 
+SCALE_SOURCES = ("auto", "camera_height", "odometry")
+
 
 class ParameterError(DepthRosError, ValueError):
     """A parameter that is unknown, of the wrong type, out of its range, or not changeable now."""
@@ -22,11 +24,17 @@ def _parameter(default, text, *, low=None, high=None, choices=(), live=False):
 class Parameters:
     """What a user may set. Scalars carry their unit in the name; a range includes its ends."""
 
-    mode: str = _parameter("stereo", "what the cameras are", choices=("stereo",))
+    mode: str = _parameter("stereo", "what the cameras are", choices=("stereo", "mono"))
     autostart: bool = _parameter(True, "configure and activate without a lifecycle manager")
     backend: str = _parameter("auto", "engine: auto is the model if there is one, else sgbm",
                               choices=("auto", "onnxruntime", "sgbm"))
     model: str = _parameter("", "path of an ONNX model with its spec inside; empty: the model that is shipped")
+    pose_model: str = _parameter("", "mono: path of an ONNX model of motion; empty: the one that is shipped with the "
+                                 "shipped model; none: no odom")
+    scale_source: str = _parameter("auto", "mono: where metres come from; auto: the model, or for a relative one "
+                                   "what camera_height_m or odometry_topic gives", choices=SCALE_SOURCES)
+    camera_height_m: float = _parameter(0.0, "metres: the camera over the ground; 0: not known", low=0.0, high=1000.0)
+    odometry_topic: str = _parameter("", "nav_msgs/Odometry that measures metres (wheels), for scale_source")
     max_disparity_px: int = _parameter(128, "pixels: the largest disparity that is searched", low=16, high=1024)
     rectify: bool = _parameter(False, "the images are raw: rectify them with D, R and P of camera_info", live=True)
     image_transport: str = _parameter("raw", "raw: Image; compressed: jpeg or png on <topic>/compressed",
@@ -35,11 +43,16 @@ class Parameters:
     right_image_topic: str = _parameter("right/image_rect", "right images, without /compressed; remapping works too")
     left_info_topic: str = _parameter("left/camera_info", "CameraInfo of the left camera")
     right_info_topic: str = _parameter("right/camera_info", "CameraInfo of the right camera")
+    image_topic: str = _parameter("image_rect", "mono: images, without /compressed; remapping works too")
+    info_topic: str = _parameter("camera_info", "mono: CameraInfo")
     sync_tolerance_s: float = _parameter(0.0, "seconds by which the stamps of a pair may differ", low=0.0, high=1.0)
     depth_encoding: str = _parameter("32FC1", "depth image: 32FC1 metres, NaN unknown; 16UC1 millimetres, 0 unknown",
                                      choices=("32FC1", "16UC1"), live=True)
     color_near_m: float = _parameter(0.5, "metres: painted as nearest in depth/color", low=0.01, high=1000.0, live=True)
     color_far_m: float = _parameter(50.0, "metres: painted as farthest in depth/color", low=0.02, high=1e4, live=True)
+    odom_frame: str = _parameter("odom", "mono: frame_id of odom, which has body axes at the first camera", live=True)
+    odom_child_frame: str = _parameter("", "mono: empty: the optical frame of the images; a name: a frame at the "
+                                       "camera's place that has body axes (x forward, z up)", live=True)
     watchdog_s: float = _parameter(5.0, "seconds without output after which the node says why", low=0.5, high=600.0,
                                    live=True)
 
@@ -50,6 +63,10 @@ class Parameters:
             raise ParameterError(
                 f"color_near_m: expected less than color_far_m ({self.color_far_m} m), got {self.color_near_m} m"
             )
+        if self.scale_source == "camera_height" and self.camera_height_m == 0:
+            raise ParameterError("camera_height_m: expected metres above 0 for scale_source camera_height, got 0.0")
+        if self.scale_source == "odometry" and not self.odometry_topic:
+            raise ParameterError("odometry_topic: expected a topic for scale_source odometry, got an empty name")
 
     def changed(self, values: dict, configured: bool) -> Parameters:
         """Give the parameters after a change; raises ParameterError with the reason where it is refused.
@@ -116,6 +133,6 @@ def _checked(item, value):
         raise ParameterError(f"{item.name}: expected one of {', '.join(meta['choices'])}, got {value!r}")
     if meta["low"] is not None and not (math.isfinite(value) and meta["low"] <= value <= meta["high"]):
         raise ParameterError(f"{item.name}: expected {meta['low']} to {meta['high']}, got {value}")
-    if item.name.endswith("_topic") and not value:
+    if item.name.endswith("_topic") and not value and item.default:
         raise ParameterError(f"{item.name}: expected a topic, got an empty name")
     return value

@@ -10,6 +10,7 @@ _FAULTS = {
     "bad_calibration": "camera_info is refused",
     "size_mismatch": "sizes differ",
     "engine_error": "the engine fails",
+    "no_scale": "metres are asked for, but their scale is not known",
     "internal_error": "a fault inside the node",
 }
 
@@ -104,6 +105,8 @@ def _of_pairing(snapshot: Snapshot) -> list[str]:
     if snapshot.drops.get("stamp_reversed") or snapshot.drops.get("duplicate_stamp"):
         n = snapshot.drops.get("stamp_reversed", 0), snapshot.drops.get("duplicate_stamp", 0)
         return [f"stamps do not advance: {n[0]} went back, {n[1]} repeated"]
+    if len(images) == 1:
+        return []
     gap = "" if snapshot.closest_gap_ns is None else f"; the closest differ by {snapshot.closest_gap_ns / 1e9:.6f} s"
     window = f"sync_tolerance_s = {snapshot.tolerance_ns / 1e9:g}"
     return [f"left and right stamps never meet within {window}{gap}: are the cameras triggered together?"]
@@ -114,7 +117,7 @@ def _of_drops(snapshot: Snapshot) -> list[str]:
     found = []
     if snapshot.drops.get("no_camera_info"):
         text = snapshot.texts.get("no_camera_info") or "one is missing"
-        found.append(f"no camera_info: images arrive in pairs, {text}")
+        found.append(f"no camera_info: images arrive, {text}")
     for cause, meaning in _FAULTS.items():
         if snapshot.drops.get(cause):
             found.append(f"{meaning} ({cause}, {snapshot.drops[cause]} times): {snapshot.texts.get(cause, '')}")

@@ -7,7 +7,10 @@ from depth_ros.nodes.parameters import ParameterError, Parameters, refuse_unknow
 
 @pytest.mark.parametrize("values, words", [
     ({"backend": "cuda"}, "backend: expected one of auto, onnxruntime, sgbm, got 'cuda'"),
-    ({"mode": "mono"}, "mode: expected one of stereo"),
+    ({"mode": "lidar"}, "mode: expected one of stereo, mono"),
+    ({"scale_source": "camera_height"}, "camera_height_m: expected metres above 0"),
+    ({"scale_source": "odometry"}, "odometry_topic: expected a topic"),
+    ({"image_topic": ""}, "image_topic: expected a topic"),
     ({"max_disparity_px": 8}, "max_disparity_px: expected 16 to 1024, got 8"),
     ({"max_disparity_px": 64.0}, "expected int, got 64.0"),
     ({"max_disparity_px": True}, "expected int, got True"),

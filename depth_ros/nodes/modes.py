@@ -1,0 +1,65 @@
+"""What differs between stereo and mono: which engines, and where metres come from. No ROS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.errors import EngineError
+from ..core.scale import CameraHeightScale, OdometryScale, ScaleSource
+from ..engine.base import Engine
+from ..engine.load import default_model, load_engine
+from ..engine.spec import RELATIVE
+from ..estimator import Estimator, MonoEstimator
+from .parameters import Parameters
+
+NO_POSE_MODEL = "none"
+
+
+def make_estimator(parameters: Parameters) -> Estimator | MonoEstimator:
+    """Load the engines that the parameters ask for; raises EngineError or SpecError where they cannot be had."""
+    engine = load_engine(parameters.model or None, parameters.backend, parameters.max_disparity_px, parameters.mode)
+    engine.warmup()
+    if parameters.mode == "stereo":
+        return Estimator(engine, parameters.max_disparity_px)
+    pose_engine = _pose_engine(parameters)
+    scale = _scale(parameters, engine.spec.is_metric)
+    if isinstance(scale, OdometryScale) and pose_engine is None:
+        raise EngineError("scale_source odometry: expected a pose model (pose_model) to compare it with, got none")
+    return MonoEstimator(engine, pose_engine, scale)
+
+
+def scale_name(estimator: Estimator | MonoEstimator) -> str:
+    """Name where the metres of an estimator come from; "none": its answers are relative."""
+    scale = getattr(estimator, "scale", None)
+    return scale.name if scale else estimator.engine.spec.scale_source
+
+
+def notes(estimator: Estimator | MonoEstimator) -> tuple[str, ...]:
+    """Say what a user must know about the outputs although nothing is wrong."""
+    if scale_name(estimator) != RELATIVE:
+        return ()
+    return ("scale source: none: inv_depth/image_rect is relative, not 1/m; give camera_height_m or odometry_topic",)
+
+
+def _pose_engine(parameters: Parameters) -> Engine | None:
+    """The pose network; the shipped one belongs to the shipped depth network, and to no other."""
+    path = parameters.pose_model
+    if path == NO_POSE_MODEL:
+        return None
+    if not path:
+        path = None if parameters.model else default_model("pose")
+    if path is None:
+        return None
+    engine = load_engine(Path(path), parameters.backend, task="pose")
+    engine.warmup()
+    return engine
+
+
+def _scale(parameters: Parameters, is_metric: bool) -> ScaleSource | None:
+    """What gives metres beside the model; auto asks for it only where the model has none."""
+    source = parameters.scale_source
+    if source == "auto" and not is_metric:
+        source = "camera_height" if parameters.camera_height_m else "odometry" if parameters.odometry_topic else "auto"
+    if source == "camera_height":
+        return CameraHeightScale(parameters.camera_height_m)
+    return OdometryScale() if source == "odometry" else None
