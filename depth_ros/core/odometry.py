@@ -60,12 +60,15 @@ class Odometry:
 
     def __init__(self):
         self._last_ns: int | None = None
-        self.restarts = -1  # the first start is none
+        self.restarts = 0
         self._start()
 
     def update(self, stamp_ns: int, prev_T_curr: np.ndarray | None) -> None:
         """Take the next step in: (4, 4) metres from the frame of the last call to this one; None: it is not known."""
-        if self._last_ns is None or stamp_ns <= self._last_ns:
+        if self._last_ns is None:
+            pass  # the first frame stands at the origin
+        elif stamp_ns <= self._last_ns:
+            self.restarts += 1
             self._start()
         elif prev_T_curr is None:
             self.is_lost = True
@@ -85,7 +88,6 @@ class Odometry:
 
     def _start(self) -> None:
         """Begin at the origin of odom, looking along its x."""
-        self.restarts += 1
         self.odom_T_camera = np.eye(4)
         self.odom_T_camera[:3, :3] = body_R_optical
         self._path_m = self._turned_rad = 0.0

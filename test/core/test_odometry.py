@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from depth_ros.core.lie import se3_exp, so3_log
+from depth_ros.core.odometry import LOST_VARIANCE, Odometry, pose_to_matrix, twist
+
+STEP = se3_exp([0.02, -0.01, 0.5, 0.0, 0.1, 0.0])  # forward, turning right (about y down)
+
+
+def test_steps_are_chained_in_body_axes():
+    odometry = Odometry()
+    odometry.update(1, None)
+    for i in range(2, 5):
+        odometry.update(i, STEP)
+    body_T_optical = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])
+    np.testing.assert_allclose(odometry.odom_T_camera, body_T_optical @ STEP @ STEP @ STEP, atol=1e-12)
+    x, y, z = odometry.odom_T_camera[:3, 3]
+    assert x > 1.4 and y < 0  # forward is x, a right turn leads to -y
+
+
+def test_the_bound_covers_more_than_half_of_the_way():
+    odometry = Odometry()
+    odometry.update(1, None)
+    start = odometry.covariance
+    for i in range(2, 12):
+        odometry.update(i, STEP)
+    path_m = 10 * np.linalg.norm(STEP[:3, 3])
+    assert (np.diag(odometry.covariance)[:3] >= (0.5 * path_m) ** 2).all()
+    assert (np.diag(odometry.covariance) > np.diag(start)).all()
+    np.testing.assert_array_equal(odometry.covariance, odometry.covariance.T)
+
+
+def test_a_missing_step_is_lost_and_stays_so():
+    odometry = Odometry()
+    odometry.update(1, None)
+    odometry.update(2, STEP)
+    odometry.update(3, None)
+    odometry.update(4, STEP)
+    assert odometry.is_lost
+    np.testing.assert_array_equal(odometry.covariance, LOST_VARIANCE * np.eye(6))
+
+
+def test_stamps_that_go_back_start_anew():
+    odometry = Odometry()
+    for stamp_ns, step in ((5, None), (6, STEP), (7, None), (3, None), (4, STEP)):
+        odometry.update(stamp_ns, step)
+    assert (odometry.restarts, odometry.is_lost) == (1, False)
+    assert np.linalg.norm(odometry.odom_T_camera[:3, 3]) == pytest.approx(np.linalg.norm(STEP[:3, 3]))
+
+
+def test_another_focal_length_sees_the_same_flow():
+    """The motion field of a canonical camera equals that of a real one whose depth and motion are converted."""
+    focal_px, fx = 100.0, 160.0
+    pose = np.array([2e-6, -3e-6, 1e-6, 3e-5, -2e-5, 8e-5])
+    pixels, canonical_depth = np.array([[20.0, -13.0], [-31.0, 8.0]]), np.array([4.0, 7.0])
+
+    def flow(f, z, first_T_second):
+        points = np.concatenate([pixels / f * z[:, None], z[:, None]], 1)
+        seen = (points - first_T_second[:3, 3]) @ first_T_second[:3, :3]
+        return (seen[:, :2] / seen[:, 2:] * f - pixels) * 1e4
+
+    ratio = fx / focal_px
+    real = flow(fx, canonical_depth * ratio, pose_to_matrix(pose, ratio))
+    canonical = flow(focal_px, canonical_depth, pose_to_matrix(pose))
+    # equal but for the rotational terms of second order in the image plane, (u / f)^2, which no change of camera keeps
+    np.testing.assert_allclose(real, canonical, atol=0.1 * np.abs(canonical).max())
+    translation = pose * [0, 0, 0, 1, 1, 1]
+    np.testing.assert_allclose(
+        flow(fx, canonical_depth * ratio, pose_to_matrix(translation, ratio)),
+        flow(focal_px, canonical_depth, pose_to_matrix(translation)), rtol=1e-4, atol=1e-6,
+    )
+
+
+def test_pose_vector_is_rotation_then_translation_as_it_is():
+    T = pose_to_matrix([0.1, -0.2, 0.3, 1.0, 2.0, 3.0])
+    np.testing.assert_allclose(so3_log(T[:3, :3]), [0.1, -0.2, 0.3])
+    assert T[:3, 3].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_twist_is_the_velocity():
+    np.testing.assert_allclose(twist(se3_exp([0.1, 0, 0.2, 0, 0.3, 0]), 0.5), [0.2, 0, 0.4, 0, 0.6, 0], atol=1e-12)
