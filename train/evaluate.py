@@ -109,10 +109,12 @@ def blend_mirrored(straight: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
 def fitted_size(height: int, width: int, pixels: int, divisor: int = 32) -> tuple[int, int]:
     """Give the (height, width), multiples of divisor, with about `pixels` pixels and the aspect of height x width.
 
+    pixels 0: as many as there are.
+
     >>> fitted_size(375, 1242, 61440)
     (128, 448)
     """
-    scale = (pixels / (height * width)) ** 0.5
+    scale = (pixels / (height * width)) ** 0.5 if pixels else 1.0
     return tuple(max(divisor, round(side * scale / divisor) * divisor) for side in (height, width))
 
 
@@ -150,7 +152,7 @@ def onnx_run(engine) -> Run:
 def onnx_predictor(engine, flip: bool = False) -> Predictor:
     """Make a predictor of a mono ONNX model at the size, and with the focal length, that its spec says."""
     spec = engine.spec
-    size = (spec.height, spec.width) if spec.height else spec.working_pixels or 61440
+    size = (spec.height, spec.width) if spec.height else spec.working_pixels
     return network(onnx_run(engine), size, spec.focal_px, flip, spec.divisor)
 
 
