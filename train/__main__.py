@@ -66,5 +66,45 @@ def export(run: Path, model: Path, network: str | None, scale_source: str | None
     click.echo(f"{model}: parity with PyTorch within {worst:.2g} {unit}")
 
 
+def _judging(command):
+    """The options of commands that judge models on a recording."""
+    for option in (
+        click.option("--most", default=0, help="Views or pairs to judge, evenly spread; 0: all."),
+        click.option("--part", type=click.Choice(["train", "val", "test"]), default="test"),
+        click.option("--split", default="", help="Of the data set."),
+        click.option("--path", type=_FOUND, required=True, help="The recording."),
+        click.option("--reader", default="clips", help="See train.data.READERS."),
+        click.argument("models", type=_FOUND, nargs=-1),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_judging
+@click.option("--align", "alignments", multiple=True, help="none, median or scale-shift [none, if metric, and median].")
+@click.option("--cap-m", default=80.0, help="Truth beyond it does not count.")
+@click.option("--crop", type=click.Choice(["", "garg"]), default="", help="garg: for KITTI.")
+@click.option("--flip", is_flag=True, help="Average with the mirrored picture's answer.")
+def evaluate(models, reader, path, split, part, most, alignments, cap_m, crop, flip):
+    """Judge depth of run folders and ONNX MODELS, beside the mean depth of the part train, as a Markdown table."""
+    from train.compare import compare_depth
+    from train.data import read
+
+    frames, training = (read(reader, path, split, name) for name in (part, "train"))
+    click.echo(compare_depth(list(models), frames, training, alignments, cap_m, crop, flip, most))
+
+
+@main.command("evaluate-pose")
+@_judging
+def evaluate_pose(models, reader, path, split, part, most):
+    """Judge motion of run folders and ONNX MODELS between neighbours, beside zero and constant motion."""
+    from train.compare import compare_pose
+    from train.data import read
+
+    frames, training = (read(reader, path, split, name) for name in (part, "train"))
+    click.echo(compare_pose(list(models), frames, training, most))
+
+
 if __name__ == "__main__":
     main()
