@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -28,14 +30,23 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: expected text, got: {error}") from error
 
 
+def read_pixels(path: Path, how: int = cv2.IMREAD_UNCHANGED) -> np.ndarray:
+    """Read an image file as OpenCV has it: (H, W) or (H, W, channels), blue first. Raises InputError."""
+    content = np.frombuffer(_read_bytes(path), np.uint8)
+    image = cv2.imdecode(content, how) if content.size else None
+    if image is None:
+        raise InputError(f"{path}: expected an image, got {content.size} bytes that do not decode")
+    return image
+
+
 def read_rgb(path: Path) -> np.ndarray:
     """Read an image as (H, W, 3) uint8 RGB; grey becomes three equal channels. Raises InputError."""
-    return np.ascontiguousarray(_decode(path, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.ascontiguousarray(read_pixels(path, cv2.IMREAD_COLOR)[..., ::-1])
 
 
 def read_png16(path: Path, units_per_metre: float) -> np.ndarray:
     """Read a 16-bit PNG as (H, W) float32 metres = value / units_per_metre, 0 becomes NaN. Raises InputError."""
-    values = _decode(path, cv2.IMREAD_UNCHANGED)
+    values = read_pixels(path)
     if values.dtype != np.uint16 or values.ndim != 2:
         raise InputError(f"{path}: expected 16-bit grey, got {values.dtype} of shape {values.shape}")
     return np.where(values > 0, values / np.float32(units_per_metre), np.float32("nan")).astype(np.float32)
@@ -46,12 +57,16 @@ def read_pfm(path: Path) -> np.ndarray:
     return parse_pfm(_read_bytes(path), str(path))
 
 
-def read_array(path: Path) -> np.ndarray:
-    """Read a .npy file; raises InputError where it is missing or broken."""
+def read_array(path: Path, name: str = "") -> np.ndarray:
+    """Read a .npy file, or the array `name` of a .npz file; raises InputError where it is missing or broken."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: expected an array, got: {error}") from error
+        content = np.load(path, allow_pickle=False)
+        if not name:
+            return content
+        with content:
+            return content[name]
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
+        raise InputError(f"{path}: expected an array {name}, got: {error}") from error
 
 
 def read_table(path: Path, columns: int) -> np.ndarray:
@@ -102,16 +117,16 @@ def pose(translation: np.ndarray, quat_xyzw: np.ndarray) -> np.ndarray:
     return T
 
 
-def nearest(stamps_s: np.ndarray, stamp_s: float, within_s: float) -> int | None:
-    """Give the index of the stamp nearest to stamp_s; None where it is further than within_s. stamps_s ascend.
+def nearest(stamps: Sequence[float], stamp: float, within: float) -> int | None:
+    """Give the index of the nearest of ascending stamps; None where it is further than `within`; all in one unit.
 
     >>> nearest([1.0, 2.0, 3.0], 2.4, 0.5), nearest([1.0, 2.0], 2.6, 0.5)
     (1, None)
     """
-    right = bisect_left(stamps_s, stamp_s)
-    around = [index for index in (right - 1, right) if 0 <= index < len(stamps_s)]
-    best = min(around, key=lambda index: abs(stamps_s[index] - stamp_s), default=None)
-    return best if best is not None and abs(stamps_s[best] - stamp_s) <= within_s else None
+    right = bisect_left(stamps, stamp)
+    around = [index for index in (right - 1, right) if 0 <= index < len(stamps)]
+    best = min(around, key=lambda index: abs(stamps[index] - stamp), default=None)
+    return best if best is not None and abs(stamps[best] - stamp) <= within else None
 
 
 def iso_to_ns(text: str) -> int:
@@ -172,12 +187,3 @@ def _read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: expected a file, got: {error.strerror}") from error
-
-
-def _decode(path: Path, how: int) -> np.ndarray:
-    """The pixels of an image file, in OpenCV's order."""
-    content = np.frombuffer(_read_bytes(path), np.uint8)
-    image = cv2.imdecode(content, how) if content.size else None
-    if image is None:
-        raise InputError(f"{path}: expected an image, got {content.size} bytes that do not decode")
-    return image
