@@ -73,7 +73,7 @@ def _read(version: str, key: Key) -> View:
 
 
 def _depth(path: Path, camera: Camera) -> np.ndarray:
-    """(H, W) float32 metres along z, the sky NaN; a PNG of version 2 has the four bytes of each float as its channels."""
+    """(H, W) float32 metres along z, the sky NaN; a PNG of version 2 has the four bytes of a float as channels."""
     if path.suffix == ".npy":
         values = read_array(path)
     else:

@@ -143,3 +143,16 @@ def test_readers_can_be_sent_to_other_processes(raw, odometry):
     for reader in ("kitti_raw", "kitti_odometry"):
         frames = read(reader, raw)
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(frames))[0].image, frames[0].image)
+
+
+def test_samples_find_sources_outside_of_the_split(raw):
+    pytest.importorskip("torch")
+    from train.data.samples import Samples
+
+    samples = Samples(read("kitti_raw", raw), 8, 12, offsets=(-1, 1), stereo=True, augment=False)
+    assert len(samples) == 2
+    first, second = samples[0], samples[1]
+    assert [round(float(source.mean()) * 255) for source in first["sources"]] == [10, 30]
+    # the mirrored pair of frame 3: its sources come from the right camera, its partner from the left one
+    assert [round(float(source.mean()) * 255) for source in second["sources"]] == [102, 104]
+    assert float(second["right"].mean()) * 255 == pytest.approx(30, abs=0.5)

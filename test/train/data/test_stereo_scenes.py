@@ -1,5 +1,7 @@
 """Middlebury, ETH3D and SceneFlow, from miniature files in the official layouts."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -129,3 +131,22 @@ def test_sceneflow_driving_has_another_lens(tmp_path, put_frames):
     assert frames[0].camera.fx == 450 and frames.neighbour(0, 1) == 1
     with pytest.raises(InputError, match="frames_cleanpass: expected frames, got none"):
         read("sceneflow", tmp_path)
+
+
+PAIRS = Path(__file__).resolve().parents[4] / "shared/data/pairs"
+
+
+@pytest.mark.skipif(not PAIRS.is_dir(), reason=f"{PAIRS}: no real pairs here")
+def test_real_pairs_match_after_the_move():
+    frames = read("middlebury", PAIRS)
+    view = frames[0]
+    height, width = view.disparity.shape
+    u = np.arange(width) - view.disparity
+    seen = np.isfinite(u) & (u >= 0)
+    rows, columns = np.nonzero(seen)
+    matched = view.right[rows, np.rint(u[seen]).astype(int)].astype(int)
+    difference = np.abs(matched - view.image[seen]).mean()
+    # exposures may differ; matching three pixels beside the truth must be clearly worse
+    beside = np.clip(np.rint(u[seen]).astype(int) + 3, 0, width - 1)
+    assert difference < 0.8 * np.abs(view.right[rows, beside].astype(int) - view.image[seen]).mean()
+    assert 0.3 < np.nanmedian(view.depth) < 5
