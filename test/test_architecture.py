@@ -14,6 +14,7 @@ ALLOWED = {
     "motion": {"core", "engine", "prepare"},
     "estimator": {"core", "engine", "prepare", "motion"},
     "transport": set(),
+    "launching": {"transport"},  # imported by launch files only
     "nodes": {"core", "engine", "estimator", "prepare", "transport"},
     "replay": {"core", "engine", "estimator", "prepare", "transport", "nodes"},
     "cli": {"core", "engine", "estimator", "replay", "transport"},

@@ -44,7 +44,8 @@ def test_the_ament_index_knows_the_package(prefix):
 def test_share_holds_what_the_tree_holds(prefix):
     share = prefix / "share/depth_ros"
     installed = {str(path.relative_to(share)) for path in share.rglob("*.*")}
-    expected = {"package.xml", "launch/stereo.launch.py", "config/stereo.yaml", "config/fastdds.xml"}
+    expected = {"package.xml", "launch/stereo.launch.py", "config/stereo.yaml", "config/fastdds.xml",
+                "launch/mono.launch.py", "config/mono.yaml"}  # fmt: skip
     expected |= {f"models/{path.name}" for path in (ROOT / "models").glob("*.onnx")}
     assert expected <= installed
 

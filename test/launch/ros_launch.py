@@ -1,13 +1,19 @@
-"""A small stand-in for launch and launch_ros: what stereo.launch.py uses, with the checks that the real ones make.
+"""A small stand-in for launch and launch_ros: what our launch files use, with the checks that the real ones make.
 
 The real ones come with ROS only. Behaviour follows launch 3.x / launch_ros 0.2x: a second declaration of an argument
 without default is required, substitutions are performed late, ParameterValue reads its text as YAML of the given type.
 """
 
+import importlib.util
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import yaml
+
+from depth_ros.transport import transport_environment
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class LaunchContext:
@@ -108,3 +114,33 @@ def install(monkeypatch):
         module = ModuleType(name)
         vars(module).update(members)
         monkeypatch.setitem(sys.modules, name, module)
+
+
+def load(monkeypatch, file, **environment):
+    """Give the launch description of a file, with variables of the environment as given."""
+    for name in transport_environment():
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    install(monkeypatch)
+    spec = importlib.util.spec_from_file_location("launch_file", ROOT / "launch" / file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.generate_launch_description()
+
+
+def start(description, **arguments):
+    """Launch; returns the one node, its parameter file, the parameters that go before it, and the context."""
+    nodes, context = run(description, arguments)
+    assert len(nodes) == 1
+    file, *overrides = nodes[0].parameters
+    values = {
+        name: value.evaluate(context) if isinstance(value, ParameterValue) else value
+        for group in overrides
+        for name, value in group.items()
+    }
+    return nodes[0], Path(text(file, context)), values, context
+
+
+def declared(description):
+    return [entity for entity in description.entities if isinstance(entity, DeclareLaunchArgument)]

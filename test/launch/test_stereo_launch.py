@@ -1,15 +1,13 @@
-import importlib.util
 import os
-from pathlib import Path
 
 import pytest
 import ros_launch
 import yaml
+from ros_launch import ROOT, declared, start
 
 from depth_ros.nodes.parameters import Parameters
 from depth_ros.transport import transport_environment
 
-ROOT = Path(__file__).resolve().parents[2]
 OF_ROS = {"use_sim_time"}
 OF_LAUNCH = {"namespace", "params_file"}
 
@@ -17,32 +15,7 @@ OF_LAUNCH = {"namespace", "params_file"}
 @pytest.fixture
 def load(monkeypatch):
     """A factory: the launch description, with variables of the environment as given."""
-
-    def make(**environment):
-        for name in transport_environment():
-            monkeypatch.delenv(name, raising=False)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        ros_launch.install(monkeypatch)
-        spec = importlib.util.spec_from_file_location("stereo_launch", ROOT / "launch/stereo.launch.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module.generate_launch_description()
-
-    return make
-
-
-def start(description, **arguments):
-    """Launch; returns the one node, its parameter file, the parameters that go before it, and the context."""
-    nodes, context = ros_launch.run(description, arguments)
-    assert len(nodes) == 1
-    file, *overrides = nodes[0].parameters
-    values = {name: value.evaluate(context) for group in overrides for name, value in group.items()}
-    return nodes[0], Path(ros_launch.text(file, context)), values, context
-
-
-def declared(description):
-    return [entity for entity in description.entities if isinstance(entity, ros_launch.DeclareLaunchArgument)]
+    return lambda **environment: ros_launch.load(monkeypatch, "stereo.launch.py", **environment)
 
 
 def test_at_most_eight_arguments_each_described_and_optional(load):

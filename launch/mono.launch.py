@@ -1,0 +1,20 @@
+"""Start depth_node on one camera: ros2 launch depth_ros mono.launch.py [argument:=value ...].
+
+Topics are relative: put the camera's namespace in `namespace`, or remap in a launch file that includes this one.
+"""
+
+from pathlib import Path
+
+from depth_ros.launching import describe
+
+
+def generate_launch_description():
+    """Declare the arguments and the node."""
+    return describe(
+        Path(__file__).resolve().parents[1] / "config" / "mono.yaml",
+        {
+            "model": (str, "path of an ONNX model; by default the one that is shipped"),
+            "camera_height_m": (None, "metres from the ground to the camera: the scale of a relative model"),
+        },
+        mode="mono",
+    )
