@@ -167,3 +167,14 @@ def flat_model(path, spec, depth):
     helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     onnx.save(model, path)
     return path
+
+
+@pytest.mark.parametrize(
+    "name, images, fx",
+    [("kitti_lidar_frames", 5, 707.0493), ("tartanair_hospital", 100, 320.0), ("tum_fr1_piece", 10, 517.3)],
+)
+def test_recordings_of_one_camera_with_truth(shared_data, name, images, fx):
+    source = open_source(shared_data / "bags" / name)
+    first = next(iter(source))
+    assert (source.mode, len(source), first.frame.camera.fx) == ("mono", images, fx)
+    assert np.isfinite(first.truth_depth).any() and first.truth_depth.shape == first.frame.left.shape[:2]
