@@ -1,0 +1,170 @@
+"""Train on your own recording: check it, hold a part out, fine-tune without labels, say what it brought, export."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from depth_ros.core.errors import InputError
+from train.bag_recipe import bag_recipe, load_init, samples_of, saved_minutes, start_weights, widest_step
+from train.check_bag import BagReport, check_bag
+from train.data.bag import HELD_OUT, BagFrames
+from train.data.batches import Sizes, held_out_keys
+from train.evaluate import evaluate, network, torch_run
+from train.export import average_weights, export_run
+from train.fit import fit
+from train.losses import photometric
+from train.objective import make_objective
+from train.recipe import Recipe
+
+DEFAULT_INIT = Path(__file__).resolve().parents[1] / "models" / "mono.onnx"
+_JUDGED = 64  # held-out frames
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training on a recording brought: figures on the frames held out, before and after, and where the model is.
+
+    minutes: trained so far, of what was asked. parity: largest mean difference between PyTorch and ONNX Runtime,
+    relative to depth.
+    """
+
+    model: Path
+    before: dict[str, float]
+    after: dict[str, float]
+    minutes: float
+    parity: float
+    metric: bool
+
+    def __str__(self) -> str:
+        lines = [f"{'held out':28s}{'before':>10s}{'after':>10s}"]
+        lines += [f"{name:28s}{value:10.4f}{self.after[name]:10.4f}" for name, value in self.before.items()]
+        scale = "metric, by the baseline" if self.metric else "relative: one camera alone cannot know its scale"
+        lines.append(f"{self.model}: {self.minutes:.1f} minutes trained, {scale}; ONNX agrees within {self.parity:.1g}")
+        return "\n".join([*lines, f"ros2 launch depth_ros mono.launch.py model:={self.model.resolve()}"])
+
+
+def from_bag(
+    bag: Path,
+    out: Path,
+    init: Path | None = None,
+    minutes: float = 10.0,
+    threads: int = 0,
+    start: Recipe | None = None,
+    say=print,
+) -> Result:
+    """Fine-tune a depth network on a rosbag2 recording without labels, and export it to `out` (.onnx).
+
+    Two cameras teach metres by their baseline; one camera teaches relative depth by its motion. init: see load_init;
+    models/mono.onnx where None, an encoder trained on ImageNet where that is not there either. start: a recipe to start
+    from instead, with fresh weights. threads: of the CPU, 0: all but one. say: prints a text.
+    An interrupted training exports what it has; the same call trains on, from the checkpoints beside `out`.
+    Raises InputError for a recording that cannot teach (see check_bag) or a run folder of another one, EngineError
+    where the exported model does not agree with PyTorch.
+    """
+    report = check_bag(bag)
+    say(str(report))
+    if report.refusals:
+        raise InputError("\n".join(str(error) for error in report.refusals))
+    frames, held_out = BagFrames(bag, ("train",)), BagFrames(bag, HELD_OUT)
+    report = widest_step(report, [frames, held_out])
+    recipe, weights, origin = _beginning(init, start)
+    threads = threads or max(1, (os.cpu_count() or 2) - 1)
+    recipe = bag_recipe(report, recipe, bool(weights), minutes, threads, samples_of(frames, report))
+    run = out.with_suffix(".run")
+    _same_run(run, recipe)
+    torch.set_num_threads(threads)
+    torch.manual_seed(recipe.fit.seed)
+    objective = make_objective(recipe)
+    objective.load_state_dict(start_weights(objective, weights, origin))
+    before = judge(objective, recipe, held_out)
+    initial = {name: value.clone() for name, value in objective.state_dict().items()}
+    say(f"start: {origin}; " + ", ".join(f"{name} {value:.4f}" for name, value in before.items()))
+    if saved_minutes(run) < minutes:
+        fit(recipe, run, frames, held_out, init=initial)
+    objective.load_state_dict(average_weights(run))
+    after = judge(objective, recipe, held_out)
+    parity = _export(run, out, report, origin, held_out)
+    return Result(out, before, after, saved_minutes(run), parity, report.baseline_m is not None)
+
+
+def judge(objective: nn.Module, recipe: Recipe, held_out: BagFrames) -> dict[str, float]:
+    """Judge a DepthObjective on the frames held out.
+
+    "photometric": the error (0.85 SSIM + 0.15 L1, Godard 2019, eq. 2) of frames seen through the right picture or their
+    neighbours, the least of these; "photometric, not moved": the same of these pictures as they are, which a network
+    must beat. With ground truth: "abs_rel" (metric recordings) and "abs_rel, median-scaled".
+    """
+    device = next(objective.parameters()).device
+    samples = make_samples(objective, held_out)
+    objective.eval()
+    asked, objective.recipe = objective.recipe, replace(recipe, loss=replace(recipe.loss, auto_mask=False))
+    try:
+        with torch.no_grad():
+            errors = [_errors(objective, samples[key], device) for key in held_out_keys(samples, _JUDGED)]
+    finally:
+        objective.recipe = asked
+    seen, still = torch.tensor(errors).mean(0).tolist()
+    return {"photometric": seen, "photometric, not moved": still, **_truth_figures(objective, recipe, held_out)}
+
+
+def make_samples(objective: nn.Module, frames: BagFrames) -> Sizes:
+    """Give the samples of frames as they are: not augmented."""
+    return objective.samples("val", frames)
+
+
+def _errors(objective, sample: dict[str, Tensor], device) -> tuple[float, float]:
+    """The photometric error through the predicted depth, and of the sources where they are."""
+    batch = {name: value[None].to(device) for name, value in sample.items()}
+    features = objective.depth.features(batch["image_aug"])
+    finest = objective.metric(objective.depth.decode(features).inv_depth[0], batch)
+    poses, _ = objective.motion(batch, features)
+    error = objective.reprojection(batch, [finest], poses, None)
+    sources = [*batch["sources"].unbind(1)] if "sources" in batch else []
+    sources += [batch["right"]] if "right" in batch else []
+    still = torch.cat([photometric(source, batch["image"]) for source in sources], 1).amin(1)
+    return float(error), float(still.mean())
+
+
+def _truth_figures(objective, recipe: Recipe, held_out: BagFrames) -> dict[str, float]:
+    """abs_rel against the recording's own ground truth, nothing where it has none."""
+    if held_out[0].depth is None:
+        return {}
+    predict = network(torch_run(objective.depth, next(objective.parameters()).device), recipe.data.sizes[0],
+                      recipe.network.focal_px)  # fmt: skip
+    names = {"none": "abs_rel", "median": "abs_rel, median-scaled"}
+    alignments = ("none", "median") if recipe.data.stereo else ("median",)
+    figures = evaluate(predict, held_out, alignments, most=_JUDGED)
+    return {names[name]: figures[name]["abs_rel"] for name in alignments}
+
+
+def _beginning(init: Path | None, start: Recipe | None) -> tuple[Recipe, dict[str, Tensor], str]:
+    """The recipe and weights to start from, and their name."""
+    if start is not None:
+        return start, {}, "fresh weights"
+    init = init or (DEFAULT_INIT if DEFAULT_INIT.is_file() else None)
+    recipe, weights = load_init(init)
+    return recipe, weights, str(init) if init else "an encoder trained on ImageNet"
+
+
+def _same_run(run: Path, recipe: Recipe) -> None:
+    """Refuse to go on with checkpoints of another recording or network."""
+    if not (run / "recipe.yaml").is_file():
+        return
+    old = Recipe.load(run / "recipe.yaml")
+    if (old.data, old.network, old.pose) != (recipe.data, recipe.network, recipe.pose):
+        raise InputError(
+            f"{run}: expected checkpoints of {recipe.data.path}, got those of another recording or network, "
+            f"{old.data.path}; choose another --out or remove the folder"
+        )
+
+
+def _export(run: Path, out: Path, report: BagReport, origin: str, held_out: BagFrames) -> float:
+    images = [held_out[i].image for i in range(min(4, len(held_out)))]
+    source = "from bag: stereo baseline" if report.baseline_m is not None else "none"
+    history = f"{report.path.resolve().name}, {report.frames} frames without labels, from {Path(origin).name}"
+    return export_run(run, out, "depth", source, history, images)[0]
