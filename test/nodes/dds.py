@@ -62,15 +62,16 @@ class Node:
 
 
 class World:
-    """Publishes stereo pairs and hears what the node says; one thread, so every wait spins."""
+    """Publishes images and hears what the node says; one thread, so every wait spins. sides: ("",) in mono."""
 
-    def __init__(self, domain_id, compressed=False):
+    def __init__(self, domain_id, compressed=False, sides=("left", "right")):
         self.context = rclpy.Context()
         rclpy.init(args=[], context=self.context, domain_id=domain_id)
         self.ros = rclpy.create_node("test_world", context=self.context)
         kind, tail = (CompressedImage, "/compressed") if compressed else (Image, "")
-        self.images = {s: self.ros.create_publisher(kind, f"{s}/image_rect{tail}", 20) for s in ("left", "right")}
-        self.infos = {s: self.ros.create_publisher(CameraInfo, f"{s}/camera_info", 20) for s in ("left", "right")}
+        name = {side: f"{side}/" if side else "" for side in sides}
+        self.images = {s: self.ros.create_publisher(kind, f"{name[s]}image_rect{tail}", 20) for s in sides}
+        self.infos = {s: self.ros.create_publisher(CameraInfo, f"{name[s]}camera_info", 20) for s in sides}
         self.heard, self.values, self.status = {}, {}, None
         self.ros.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self.executor = SingleThreadedExecutor(context=self.context)

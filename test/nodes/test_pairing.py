@@ -25,6 +25,18 @@ def test_pair_to_frame(make_calibration):
     assert pair_to_frame(Pair(5, image(), image(), calibrations), rectify=True).calibrations == calibrations
 
 
+def test_one_image_to_frame(make_calibration):
+    pair = Pair(5, image(value=9), None, (make_calibration(),))
+    frame = pair_to_frame(pair, rectify=False)
+    assert (frame.right, frame.rig, frame.calibrations, frame.camera.fy) == (None, None, None, 84.0)
+    assert frame.left[3, 4, 1] == 9
+    assert pair_to_frame(pair, rectify=True).calibrations == (make_calibration(),)
+    with pytest.raises(SizeError, match="image: expected 96x56 .* got an image of 96x50"):
+        pair_to_frame(Pair(5, image(height=50), None, (make_calibration(),)), rectify=False)
+    with pytest.raises(CalibrationError, match="is the camera calibrated"):
+        pair_to_frame(Pair(5, image(), None, (make_calibration(K=(0,) * 9),)), rectify=False)
+
+
 @pytest.mark.parametrize("change, error, words", [
     ({"K": (0,) * 9}, CalibrationError, "is the camera calibrated"),
     ({"K": (float("nan"),) * 9}, CalibrationError, "K: expected finite"),

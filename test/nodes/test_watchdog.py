@@ -7,7 +7,7 @@ from depth_ros.nodes.watchdog import Snapshot, Stream, explain
 NOW_NS = 1_700_000_000_000_000_000
 
 
-def stream(name, **changes):
+def stream(name, /, **changes):
     side, what = name.split()
     kind = "sensor_msgs/msg/CameraInfo" if what == "camera_info" else "sensor_msgs/msg/Image"
     topic = f"/{side}/{'camera_info' if what == 'camera_info' else 'image_rect'}"
@@ -52,6 +52,16 @@ def snapshot(changes=None, **values):
 ])
 def test_the_reason_is_named(given, words):
     assert words in "; ".join(explain(given))
+
+
+def test_one_camera_is_spoken_of_as_one():
+    streams = stream("left image", name="image"), stream("left camera_info", name="camera_info")
+    for values, words in (
+        ({"pairs": 3, "drops": {"no_scale": 3}, "texts": {"no_scale": "the robot hardly moves"}},
+         ["metres are asked for, but their scale is not known (no_scale, 3 times): the robot hardly moves"]),
+        ({"drops": {"duplicate_stamp": 9}}, ["stamps do not advance: 0 went back, 9 repeated"]),
+    ):
+        assert explain(Snapshot(6.0, streams, clock_ns=NOW_NS, **values)) == words
 
 
 def test_one_fault_gives_one_reason():

@@ -1,0 +1,84 @@
+from types import SimpleNamespace
+
+import pytest
+
+from depth_ros.core.errors import EngineError, SpecError
+from depth_ros.core.scale import CameraHeightScale, OdometryScale
+from depth_ros.engine.spec import ModelSpec
+from depth_ros.nodes import modes
+from depth_ros.nodes.modes import make_estimator, notes, scale_name
+from depth_ros.nodes.parameters import Parameters
+
+SIZE = {"height": 0, "width": 0}
+MONO = ModelSpec("m", "mono", ("image",), ("depth",), **SIZE, scale_source="procedural metric")
+RELATIVE = ModelSpec("r", "mono", ("image",), ("depth",), **SIZE, scale_source="none")
+POSE = {"inputs": ("first", "second"), "outputs": ("pose",), **SIZE, "pose_direction": "first_T_second"}
+
+
+@pytest.fixture
+def install(monkeypatch):
+    """A factory: engines of these specs, by path or task, instead of files."""
+
+    def make(**specs):
+        engines = {key: SimpleNamespace(spec=spec, name="fake", warmup=lambda: None) for key, spec in specs.items()}
+
+        def load(model, backend="auto", max_disparity_px=128, task="stereo"):
+            return engines[str(model) if model else task]
+
+        monkeypatch.setattr(modes, "load_engine", load)
+        monkeypatch.setattr(modes, "default_model", lambda task: task if task in engines else None)
+
+    return make
+
+
+def pose(scale_source="procedural metric"):
+    return ModelSpec("p", "pose", **POSE, scale_source=scale_source)
+
+
+def test_the_shipped_pose_model_belongs_to_the_shipped_model(install):
+    install(mono=MONO, pose=pose(), mine=RELATIVE)
+    assert make_estimator(Parameters(mode="mono")).motion.engine.spec.name == "p"
+    assert make_estimator(Parameters(mode="mono", pose_model="none")).motion.engine is None
+    assert make_estimator(Parameters(mode="mono", model="mine")).motion.engine is None
+    assert make_estimator(Parameters(mode="mono", model="mono", pose_model="pose")).motion.engine is not None
+    with pytest.raises(SpecError, match="one scale"):
+        make_estimator(Parameters(mode="mono", model="mine", pose_model="pose"))
+
+
+def test_without_a_pose_model_there_is_depth(install):
+    install(mono=MONO)
+    estimator = make_estimator(Parameters(mode="mono"))
+    assert estimator.motion.engine is None and estimator.scale is None
+    assert (scale_name(estimator), notes(estimator)) == ("procedural metric", ())
+
+
+@pytest.mark.parametrize("model, parameters, kind, name", [
+    ("mono", {}, None, "procedural metric"),
+    ("mono", {"camera_height_m": 1.5}, None, "procedural metric"),
+    ("mono", {"camera_height_m": 1.5, "scale_source": "camera_height"}, CameraHeightScale, "camera height"),
+    ("relative", {}, None, "none"),
+    ("relative", {"camera_height_m": 1.5}, CameraHeightScale, "camera height"),
+    ("relative", {"odometry_topic": "wheels"}, OdometryScale, "odometry"),
+    ("relative", {"odometry_topic": "wheels", "scale_source": "odometry", "camera_height_m": 1.5}, OdometryScale,
+     "odometry"),
+])
+def test_where_metres_come_from(install, model, parameters, kind, name):
+    install(mono=MONO, relative=RELATIVE, pose=pose(), loose=pose("none"))
+    pose_model = "pose" if model == "mono" else "loose"
+    estimator = make_estimator(Parameters(mode="mono", model=model, pose_model=pose_model, **parameters))
+    assert type(estimator.scale) is (kind or type(None))
+    assert scale_name(estimator) == name
+    assert bool(notes(estimator)) == (name == "none")
+
+
+def test_refuses(install):
+    install(relative=RELATIVE)
+    with pytest.raises(EngineError, match="expected a pose model"):
+        make_estimator(Parameters(mode="mono", model="relative", odometry_topic="wheels"))
+
+
+def test_mono_needs_a_mono_model():
+    with pytest.raises(EngineError, match="expected 'auto' or 'onnxruntime' for mono, got 'sgbm', which needs two"):
+        make_estimator(Parameters(mode="mono", backend="sgbm"))
+    with pytest.raises(SpecError, match="expected a mono model, got one for 'stereo'"):
+        make_estimator(Parameters(mode="mono", model=str(modes.default_model("stereo"))))
