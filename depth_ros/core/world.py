@@ -6,16 +6,19 @@ World and camera axes are optical (x right, y down, z forward), lengths are metr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 import array_api_compat
 import numpy as np
 
+from depth_ros.core.arrays import dot, kw, numpy
 from depth_ros.core.camera import Camera, StereoRig
+from depth_ros.core.raycast import BOX, ELLIPSOID, QUAD, TUBE, nearest, rays_of, shadowed
+from depth_ros.core.surfaces import RANDOM, Sky, shade, sky_color
 
-QUAD, ELLIPSOID, BOX, TUBE = range(4)
-_LATTICE = 64  # side of the periodic random lattice behind the noise
-_NEAR_M = 1e-3
+__all__ = ["BOX", "ELLIPSOID", "QUAD", "TUBE", "Scene", "Sky", "occluded_pixels", "render", "render_stereo"]
+_SUBPIXELS = ((-0.33, -0.17), (0.33, 0.17))  # and the centre
+_TILE = 64  # pixels
 _BAND = 1 << 14  # rays at a time: what they need fits into a CPU's cache
 
 
@@ -24,10 +27,14 @@ class Scene:
     """N shapes and their surfaces; every field is an array with N rows (float32 unless said).
 
     kind (N,) int; center (N,3) m; axes (N,3,3), rows are the shape's own axes in the world; half (N,3) m: half sizes
-    or radii (a quad uses the first two, a tube is round about its second axis); cutout (N,) in [0,1): share of a quad
-    that is holes; freq (N,) 1/m: base frequency of the texture; gain (N,): octave gain; stripes (N,): weight of
+    or radii (a quad uses the first two, a tube is round about its second axis); cutout (N,) in [0,1): share of the
+    surface that is holes; freq (N,) 1/m: base frequency of the texture; gain (N,): octave gain; stripes (N,): weight of
     stripes; stripe_dir (N,3) 1/m; sharp (N,): contrast; colors (N,3,3): palette in [0,1]; mirror (N,): share of
     reflected light; offset (N,3): where in the noise the shape was cut from. light (3,): unit, towards the light.
+    cells (N,3) m, 0 for none: period of a grid of rectangles along each own axis (windows, tiles, books); fill (N,3):
+    their share of the period; cell_color (N,3); vary (N,): how much a rectangle's colour differs from its neighbour's;
+    glow (N,): brightness of what shines by itself, 0 for the rest. With a sky there are shadows, haze and smooth edges;
+    without one (and then without cells) pictures are as plain as the stereo scenes need them.
     """
 
     kind: np.ndarray
@@ -44,23 +51,45 @@ class Scene:
     mirror: np.ndarray
     offset: np.ndarray
     light: np.ndarray
+    cells: np.ndarray | None = None
+    fill: np.ndarray | None = None
+    cell_color: np.ndarray | None = None
+    vary: np.ndarray | None = None
+    glow: np.ndarray | None = None
+    sky: Sky | None = None
 
 
 def render(scene: Scene, camera: Camera, world_T_camera=None, xp=np, device=None) -> dict:
     """Ray-cast one picture.
 
     world_T_camera: (4,4), identity where None. Returns arrays of `xp`: rgb (H,W,3) float32 in [0,1]; depth (H,W)
-    float32 m along z, NaN where no shape is hit; shape (H,W) int64 index of the shape, -1 where none.
+    float32 m along z, NaN where no shape is hit; shape (H,W) int64 index of the shape, -1 where none (the sky).
     """
-    xp, scene, lattice = _on(scene, xp, device)
+    where = {} if device is None else {"device": device}
+    lattice = xp.asarray(RANDOM, **where)
+    xp = array_api_compat.array_namespace(lattice)
+    scene = _on(scene, xp, where)
     pose = np.eye(4) if world_T_camera is None else np.asarray(world_T_camera, np.float64)
-    rays = _rays(camera, pose[:3, :3], xp, lattice)
-    origin = xp.asarray(pose[:3, 3].astype(np.float32), **_kw(lattice))
-    band = _BAND if device in (None, "cpu") else rays.shape[0]
-    parts = [_cast(scene, camera, origin, rays[i : i + band], xp, lattice) for i in range(0, rays.shape[0], band)]
-    rgb, depth, shape = (xp.concat(column) for column in zip(*parts, strict=True))
+    origin = xp.asarray(pose[:3, 3].astype(np.float32), **kw(lattice))
+    band = _BAND if device in (None, "cpu") else camera.height * camera.width
+    order = xp.asarray(_tile_order(camera.height, camera.width), **where)
+
+    def cast(rays):
+        parts = [_cast(scene, camera, origin, rays[i : i + band], xp, lattice) for i in range(0, rays.shape[0], band)]
+        return [xp.concat(column) for column in zip(*parts, strict=True)]
+
+    back = xp.argsort(order)
+    rgb, depth, shape = (x[back] for x in cast(rays_of(camera, pose[:3, :3], xp, lattice)[order]))
     size = (camera.height, camera.width)
-    return {"rgb": xp.reshape(rgb, size + (3,)), "depth": xp.reshape(depth, size), "shape": xp.reshape(shape, size)}
+    shape = xp.reshape(shape, size)
+    if scene.sky is not None:
+        edge = order[xp.reshape(_edges(shape, xp), (-1,))[order]]
+        views = [rays_of(camera, pose[:3, :3], xp, lattice, shift)[edge] for shift in _SUBPIXELS]
+        if edge.shape[0]:  # one band holds all views of its edges
+            views = xp.reshape(xp.stack(views, axis=1), (-1, 3))
+            more = xp.reshape(cast(views)[0], (-1, len(_SUBPIXELS), 3))
+            rgb[edge] = (rgb[edge] + xp.sum(more, axis=1)) / (1 + len(_SUBPIXELS))
+    return {"rgb": xp.reshape(rgb, size + (3,)), "depth": xp.reshape(depth, size), "shape": shape}
 
 
 def render_stereo(scene: Scene, rig: StereoRig, world_T_camera=None, xp=np, device=None) -> dict:
@@ -73,8 +102,8 @@ def render_stereo(scene: Scene, rig: StereoRig, world_T_camera=None, xp=np, devi
     step = np.eye(4)
     step[0, 3] = rig.baseline_m
     right_camera = replace(rig.left, cx=rig.left.cx + rig.doffs_px)
-    left = {k: _numpy(v) for k, v in render(scene, rig.left, pose, xp, device).items()}
-    right = {k: _numpy(v) for k, v in render(scene, right_camera, pose @ step, xp, device).items()}
+    left = {k: numpy(v) for k, v in render(scene, rig.left, pose, xp, device).items()}
+    right = {k: numpy(v) for k, v in render(scene, right_camera, pose @ step, xp, device).items()}
     disparity = (rig.left.fx * rig.baseline_m / left["depth"] - rig.doffs_px).astype(np.float32)
     return {
         "left": _to_uint8(left["rgb"]),
@@ -95,196 +124,53 @@ def occluded_pixels(depth, right_depth, disparity, tolerance=0.01) -> np.ndarray
     return hidden | ~((u >= 0) & (u <= width - 1))
 
 
-# --- rays and shapes
-
-
-def _rays(camera, world_R_camera, xp, like):
-    """Directions (HW,3) in the world, scaled so that the ray parameter is the depth z."""
-    v, u = np.mgrid[: camera.height, : camera.width].astype(np.float32)
-    ray = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(u)], -1).reshape(-1, 3)
-    return xp.asarray((ray @ world_R_camera.T).astype(np.float32), **_kw(like))
-
-
 def _cast(scene, camera, origin, rays, xp, lattice):
     """Colour (P,3), depth (P,) and shape (P,) of some rays."""
-    depth, shape, local, normal = _nearest(scene, origin, rays, xp, lattice)
+    depth, shape, local, own_normal, normal = nearest(scene, origin, rays, xp, lattice)
     hit = shape >= 0
-    footprint = xp.where(hit, depth, 1.0) / camera.fx
-    rgb = _shade(scene, xp.where(hit, shape, 0), local, normal, rays, footprint, xp, lattice)
-    return xp.where(hit[:, None], rgb, 0.5), xp.where(hit, depth, float("nan")), shape
+    index, near = xp.where(hit, shape, 0), xp.where(hit, depth, 1.0)
+    lit = None
+    if scene.sky is not None:
+        facing = (normal @ scene.light) * -xp.sign(dot(normal, rays))
+        faces = xp.nonzero(hit & (facing > 0))[0]
+        lit = xp.zeros_like(near)
+        lit[faces] = xp.where(shadowed(scene, (origin + near[:, None] * rays)[faces], xp, lattice), 0.0, 1.0)
+    normals = (own_normal, normal)
+    rgb = shade(scene, index, local, normals, rays, near, lit, camera.fx, origin, xp, lattice)
+    rgb = xp.where(hit[:, None], rgb, 0.5)
+    if scene.sky is not None:
+        missed = xp.nonzero(~hit)[0]
+        rgb[missed] = sky_color(scene.sky, rays[missed], xp, lattice)
+    return rgb, xp.where(hit, depth, float("nan")), shape
 
 
-def _nearest(scene, origin, rays, xp, lattice):
-    """First shape along each ray: depth (P,), shape (P,), local point (P,3) m, unit normal in the world (P,3)."""
-    count = rays.shape[0]
-    depth = xp.full(count, float("inf"), **_kw(lattice))
-    shape = xp.full(count, -1, dtype=xp.int64, **_device(lattice))
-    local, normal = xp.zeros_like(rays), xp.zeros_like(rays)
-    for n, kind in enumerate(_numpy(scene.kind).tolist()):
-        axes, half = scene.axes[n], scene.half[n]
-        start = axes @ (origin - scene.center[n])
-        direction = rays @ axes.T
-        z = _HIT[kind](start, direction, half, xp)
-        z = xp.where((z > _NEAR_M) & (z < depth), z, float("inf"))
-        point = start + xp.where(xp.isinf(z), 0.0, z)[:, None] * direction
-        if kind == QUAD and float(scene.cutout[n]) > 0:
-            level = _noise(point * (2 * scene.freq[n]) + scene.offset[n], lattice, xp)
-            z = xp.where(level < 0.25 + 0.5 * scene.cutout[n], float("inf"), z)
-        nearer = z < depth
-        depth, shape = xp.where(nearer, z, depth), xp.where(nearer, n, shape)
-        local = xp.where(nearer[:, None], point, local)
-        normal = xp.where(nearer[:, None], _NORMAL[kind](point, half, xp) @ axes, normal)
-    return depth, shape, local, _unit(normal, xp)
+def _tile_order(height, width):
+    """Pixel numbers (HW,) tile by tile: neighbouring rays in one band meet few shapes."""
+    v, u = np.mgrid[:height, :width].reshape(2, -1)
+    return np.lexsort((u, v, u // _TILE, v // _TILE))
 
 
-def _hit_quad(start, direction, half, xp):
-    z = -start[2] / _nonzero(direction[:, 2], xp)
-    inside = (xp.abs(start[0] + z * direction[:, 0]) < half[0]) & (xp.abs(start[1] + z * direction[:, 1]) < half[1])
-    return xp.where(inside, z, float("inf"))
+def _edges(shape, xp):
+    """Pixels (H,W) bool whose shape differs from that of a neighbour."""
+    edge = xp.zeros(shape.shape, dtype=xp.bool, device=array_api_compat.device(shape))
+    down, right = shape[1:] != shape[:-1], shape[:, 1:] != shape[:, :-1]
+    edge[1:] |= down
+    edge[:-1] |= down
+    edge[:, 1:] |= right
+    edge[:, :-1] |= right
+    return edge
 
 
-def _hit_ellipsoid(start, direction, half, xp):
-    return _roots(start / half, direction / half, xp)
-
-
-def _hit_tube(start, direction, half, xp):
-    radius = half[0]
-    z = _roots(start[::2] / radius, direction[:, ::2] / radius, xp)
-    height = start[1] + xp.where(xp.isinf(z), 0.0, z) * direction[:, 1]
-    return xp.where(xp.abs(height) < half[1], z, float("inf"))
-
-
-def _hit_box(start, direction, half, xp):
-    inverse = 1 / _nonzero(direction, xp)
-    one, other = (-half - start) * inverse, (half - start) * inverse
-    enter = xp.max(xp.minimum(one, other), axis=1)
-    leave = xp.min(xp.maximum(one, other), axis=1)
-    return xp.where(leave > xp.maximum(enter, xp.zeros_like(enter)), enter, float("inf"))
-
-
-def _roots(start, direction, xp):
-    """Nearest z with |start + z direction| = 1, infinity where there is none."""
-    a = xp.sum(direction * direction, axis=1)
-    b = direction @ start
-    gap = b * b - a * (xp.sum(start * start) - 1)
-    z = (-b - xp.sqrt(xp.clip(gap, 0.0, None))) / a
-    return xp.where(gap > 0, z, float("inf"))
-
-
-def _face(point, half, xp):
-    """Box normals: the axis on which the point lies farthest out."""
-    out = xp.abs(point) / half
-    return xp.where(out >= xp.max(out, axis=1)[:, None], xp.sign(point), 0.0)
-
-
-def _flat(point, half, xp):
-    return xp.zeros_like(point) + xp.asarray([0.0, 0.0, 1.0], **_kw(point))
-
-
-_HIT = {QUAD: _hit_quad, ELLIPSOID: _hit_ellipsoid, BOX: _hit_box, TUBE: _hit_tube}
-_NORMAL = {
-    QUAD: _flat,
-    BOX: _face,
-    ELLIPSOID: lambda point, half, xp: point / half**2,
-    TUBE: lambda point, half, xp: point * xp.asarray([1.0, 0.0, 1.0], **_kw(point)),
-}
-
-
-# --- surfaces
-
-
-def _shade(scene, index, local, normal, rays, footprint, xp, lattice):
-    """Colours (P,3) in [0,1]: band-limited noise and stripes in a palette, lit, with a reflected environment."""
-    freq, sharp = scene.freq[index], scene.sharp[index]
-    position = local * freq[:, None] + scene.offset[index]
-    grain = _fbm(position, scene.gain[index], footprint * freq, lattice, xp)
-    phase = xp.sum(local * scene.stripe_dir[index], axis=1)
-    width = footprint * xp.sqrt(xp.sum(scene.stripe_dir[index] ** 2, axis=1))
-    stripe = 0.5 + 0.5 * _fade(width) * xp.sin(6.2832 * phase + 4 * grain)
-    level = grain + (stripe - grain) * scene.stripes[index]
-    level = 1 / (1 + xp.exp(-(level - 0.5) * sharp))
-    patch = _noise(position * 0.23 + 7.7, lattice, xp)
-    palette = scene.colors[index]
-    rgb = palette[:, 0] + (palette[:, 1] - palette[:, 0]) * level[:, None]
-    rgb = rgb + (palette[:, 2] - rgb) * xp.clip(4 * patch - 2, 0.0, 1.0)[:, None]
-    view = _unit(rays, xp)
-    facing = xp.sum(view * normal, axis=1)
-    normal = normal * xp.where(facing > 0, -1.0, 1.0)[:, None]
-    light = 0.55 + 0.45 * xp.clip(xp.sum(normal * scene.light, axis=1), 0.0, 1.0)
-    mirrored = view - 2 * xp.sum(view * normal, axis=1)[:, None] * normal
-    shine = xp.clip(3 * _noise(mirrored * 2.5 + 31.0, lattice, xp) - 1, 0.0, 1.0)
-    share = scene.mirror[index][:, None]
-    return xp.clip(rgb * light[:, None] * (1 - share) + share * shine[:, None], 0.0, 1.0)
-
-
-def _fbm(position, gain, footprint, lattice, xp, octaves=5):
-    """Fractal noise (P,) about 0.5; octaves finer than the pixel's footprint fade out, so that nothing aliases."""
-    total, weight, scale = 0.0, 0.0, 1.0
-    amplitude = xp.ones_like(gain)
-    for octave in range(octaves):
-        layer = _noise(position * scale + 17.3 * octave, lattice, xp) - 0.5
-        total = total + amplitude * _fade(footprint * scale) * layer
-        weight = weight + amplitude
-        amplitude, scale = amplitude * gain, scale * 2.17
-    return 0.5 + 1.8 * total / weight
-
-
-def _fade(cycles_per_pixel):
-    """1 while a pattern is resolved, 0 from the Nyquist rate on."""
-    clip = array_api_compat.array_namespace(cycles_per_pixel).clip
-    return 1 - clip((cycles_per_pixel - 0.2) / 0.3, 0.0, 1.0)
-
-
-def _noise(position, lattice, xp):
-    """Value noise (P,) in [0,1]: smooth interpolation of a periodic random lattice at position (P,3)."""
-    cell = xp.floor(position)
-    t = position - cell
-    t = t * t * (3 - 2 * t)
-    cell = xp.astype(cell, xp.int64) % _LATTICE
-    step = (cell + 1) % _LATTICE
-    x = (cell[:, 0] * _LATTICE**2, step[:, 0] * _LATTICE**2)
-    y = (cell[:, 1] * _LATTICE, step[:, 1] * _LATTICE)
-    z = (cell[:, 2], step[:, 2])
-
-    def mix(a, b, k):
-        return a + (b - a) * t[:, k]
-
-    rows = [mix(lattice[x[i] + y[j] + z[0]], lattice[x[i] + y[j] + z[1]], 2) for i in (0, 1) for j in (0, 1)]
-    return mix(mix(rows[0], rows[1], 1), mix(rows[2], rows[3], 1), 0)
-
-
-# --- plumbing between NumPy and torch
-
-_RANDOM = np.random.default_rng(20).random(_LATTICE**3).astype(np.float32)
-
-
-def _on(scene, xp, device):
-    """The scene and the lattice as arrays of `xp` on the device."""
-    kw = {} if device is None else {"device": device}
-    lattice = xp.asarray(_RANDOM, **kw)
-    xp = array_api_compat.array_namespace(lattice)
-    return xp, Scene(**{f.name: xp.asarray(getattr(scene, f.name), **kw) for f in fields(scene)}), lattice
-
-
-def _device(like):
-    return {"device": array_api_compat.device(like)}
-
-
-def _kw(like):
-    return {"dtype": like.dtype, **_device(like)}
-
-
-def _numpy(x):
-    return x if isinstance(x, np.ndarray) else x.cpu().numpy()
+def _on(scene, xp, where):
+    """Give the scene with its arrays as those of `xp` on the device."""
+    values = {f.name: getattr(scene, f.name) for f in fields(scene)}
+    for name, value in values.items():
+        if is_dataclass(value):
+            values[name] = _on(value, xp, where)
+        elif value is not None:
+            values[name] = xp.asarray(value, **where)
+    return type(scene)(**values)
 
 
 def _to_uint8(rgb):
     return np.rint(255 * rgb).astype(np.uint8)
-
-
-def _nonzero(x, xp):
-    return xp.where(xp.abs(x) < 1e-9, 1e-9, x)
-
-
-def _unit(x, xp):
-    return x / xp.sqrt(xp.clip(xp.sum(x * x, axis=1), 1e-12, None))[:, None]
