@@ -130,6 +130,8 @@ class Recipe:
             raise InputError("recipe: expected pose.use with data.offsets, since their motion must come from somewhere")
         if self.loss.left_right and not (self.network.left_right and self.data.stereo):
             raise InputError("recipe: expected network.left_right and data.stereo for loss.left_right")
+        if self.loss.likelihood and not self.network.log_sigma:
+            raise InputError("recipe: expected network.log_sigma for loss.likelihood")
         if any(side % 32 for size in self.data.sizes for side in size):
             raise InputError(f"recipe data.sizes: expected multiples of 32, got {self.data.sizes}")
 

@@ -61,7 +61,7 @@ class DepthObjective(nn.Module):
         inv_depth = [self.metric(inv, batch) for inv in prediction.inv_depth]
         poses, masks = self.motion(batch, features)
         parts = {}
-        if weight.photometric and weight.left_right:
+        if weight.photometric and self.recipe.network.left_right:
             parts |= self.both_views(batch, inv_depth)
         elif weight.photometric:
             parts["photometric"] = self.reprojection(batch, inv_depth, poses, masks)
@@ -165,8 +165,10 @@ class DepthObjective(nn.Module):
         weight, parts = self.recipe.loss, {}
         if not (weight.silog or weight.log_l1 or weight.likelihood):
             return parts
-        truth = batch["depth"]
-        mask = (truth > 0) & (truth < self.recipe.network.max_depth_m)
+        # What lies beyond the range (the sky, where the reader gives it a depth) is asked to be as far as can be said.
+        farthest = self.metric(torch.full_like(batch["K"][:, :1, :1, None], 1 / self.recipe.network.max_depth_m), batch)
+        truth = torch.minimum(batch["depth"], 1 / farthest)
+        mask = truth > 0
         depths = [1 / F.interpolate(inv[:, :1], truth.shape[-2:], mode="bilinear", align_corners=False)
                   for inv in inv_depth]  # fmt: skip
         shares = [0.5**scale for scale in range(len(depths))]
