@@ -88,7 +88,7 @@ def fit(recipe: Recipe, out: Path, frames=None, held_out=None, init: dict | None
             done = fabric.broadcast(step >= options.steps if options.steps else spent >= 60 * options.minutes)
             done = done or bool(stopped)
             if board:
-                board.step(step, spent, loss, parts)
+                board.step(step, spent, loss.detach(), parts)
             if board and (done or time.monotonic() - saved > options.checkpoint_s):
                 _save(out / "checkpoint.pt", state, step, spent, last=done)
                 saved = time.monotonic()
