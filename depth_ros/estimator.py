@@ -13,7 +13,7 @@ from .core.odometry import Odometry
 from .core.scale import ScaleSource
 from .engine.base import Engine
 from .engine.spec import RELATIVE
-from .motion import NetworkMotion
+from .motion import Motion, NetworkMotion
 from .prepare import depth_from_tensors, from_tensors, rectified, to_image_tensor, to_tensors
 
 
@@ -70,6 +70,7 @@ class MonoEstimator:
             sources = engine.spec.scale_source, pose_engine.spec.scale_source
             raise SpecError(f"expected depth and pose of one scale, got scale sources {sources}")
         self.odometry = Odometry()
+        self.with_motion = True  # False: the pose network rests, as when nobody listens to odom
 
     @property
     def is_metric(self) -> bool:
@@ -87,16 +88,16 @@ class MonoEstimator:
         clock.append(time.perf_counter())
         outputs = self.engine.run({"image": tensor})
         clock.append(time.perf_counter())
-        motion = self.motion.update(frame)
+        motion = self.motion.update(frame) if self.with_motion else Motion()
         clock.append(time.perf_counter())
         depth, rel_sigma = depth_from_tensors(outputs, self.engine.spec, camera, *frame.left.shape[:2])
         factor = self._factor(frame, depth, motion)
         known = factor is not None
         depth = depth * np.float32(factor) if known else depth
         prev_T_curr = _scaled(motion.prev_T_curr, factor or 1.0)
-        has_odometry = known and self.motion.engine is not None
+        has_odometry = known and self.with_motion and self.motion.engine is not None
         if has_odometry:
-            self.odometry.update(frame.stamp_ns, prev_T_curr)
+            self.odometry.update(frame.stamp_ns, motion.prev_stamp_ns, prev_T_curr)
         clock.append(time.perf_counter())
         return Estimate(
             frame.stamp_ns,
@@ -117,7 +118,7 @@ class MonoEstimator:
             covariance=self.odometry.covariance if has_odometry else None,
         )
 
-    def _factor(self, frame: Frame, depth: np.ndarray, motion) -> float | None:
+    def _factor(self, frame: Frame, depth: np.ndarray, motion: Motion) -> float | None:
         """Metres in one unit of the network's depth; None where that is not known."""
         if self.scale is None:
             return 1.0 if self.engine.spec.is_metric else None

@@ -164,6 +164,18 @@ def test_motion_is_metric_and_chained():
     assert first.odom_T_camera is not None and third.covariance[0, 0] > first.covariance[0, 0]
 
 
+def test_the_pose_network_rests_while_nobody_wants_motion():
+    poser = Poser()
+    estimator = MonoEstimator(SizeReader(), poser)
+    for i, wanted in enumerate((True, True, False, False, True, True)):
+        estimator.with_motion = wanted
+        estimate = estimator.estimate(ball_frame(160.0, stamp_ns=i * SECOND // 10))
+        assert (estimate.odom_T_camera is None) == (not wanted)
+    assert len(poser.asked) == 3
+    # what moved in between is known, as the pause was short
+    assert np.linalg.norm(estimate.odom_T_camera[:3, 3]) > 2 * np.hypot(0.1, 0.8) and not estimator.odometry.is_lost
+
+
 @pytest.mark.parametrize("change", [
     {"stamp_ns": 3 * SECOND},  # too long ago
     {"stamp_ns": SECOND // 2},  # back in time

@@ -52,7 +52,7 @@ class Odometry:
     >>> odometry = Odometry()
     >>> step = np.eye(4)
     >>> step[2, 3] = 2.0
-    >>> odometry.update(10, None), odometry.update(20, step)
+    >>> odometry.update(10, None, None), odometry.update(20, 10, step)
     (None, None)
     >>> odometry.odom_T_camera[:3, 3].tolist(), odometry.is_lost
     ([2.0, 0.0, 0.0], False)
@@ -63,14 +63,17 @@ class Odometry:
         self.restarts = 0
         self._start()
 
-    def update(self, stamp_ns: int, prev_T_curr: np.ndarray | None) -> None:
-        """Take the next step in: (4, 4) metres from the frame of the last call to this one; None: it is not known."""
+    def update(self, stamp_ns: int, prev_stamp_ns: int | None, prev_T_curr: np.ndarray | None) -> None:
+        """Take the step from prev_stamp_ns to stamp_ns in: (4, 4) metres, None where it is not known.
+
+        A step that does not begin where the last one ended leaves a hole in the way, and that is as bad as none.
+        """
         if self._last_ns is None:
             pass  # the first frame stands at the origin
         elif stamp_ns <= self._last_ns:
             self.restarts += 1
             self._start()
-        elif prev_T_curr is None:
+        elif prev_T_curr is None or prev_stamp_ns != self._last_ns:
             self.is_lost = True
         else:
             self.odom_T_camera = self.odom_T_camera @ prev_T_curr

@@ -113,9 +113,9 @@ class OdometryScale:
         with self._lock:
             self._steps.append((prev_stamp_ns, stamp_ns, prev_T_curr))
             track = list(self._positions)
-            ready = [step for step in self._steps if track and step[1] <= track[-1][0]]
-            for step in ready:
-                self._steps.remove(step)
+            newest_ns = track[-1][0] if track else -1
+            ready = [step for step in self._steps if step[1] <= newest_ns]
+            self._steps = deque((step for step in self._steps if step[1] > newest_ns), self._steps.maxlen)
         factor = self._median.add(None, "the odometry does not reach the images' stamps")
         for start_ns, end_ns, step in ready:
             factor = self._median.add(*factor_of_step(step, track, start_ns, end_ns))

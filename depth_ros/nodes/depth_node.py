@@ -20,7 +20,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from ..core.errors import CalibrationError, DepthRosError, EngineError, ImageError, SpecError
 from .diagnostics import RateMeter, diagnostics_message, health_values
 from .inputs import Inputs
-from .modes import make_estimator, notes
+from .modes import make_estimator, notes, rest_unless_wanted
 from .outputs import Outputs
 from .pairing import Mailbox, Pair, SizeError, pair_to_frame
 from .parameters import ParameterError, declare_parameters
@@ -153,6 +153,7 @@ class DepthNode(LifecycleNode):
         if not wanted:
             self.statistics.drop("no_subscriber")
             return
+        rest_unless_wanted(self._estimator, wanted)
         estimate = self._estimator.estimate(pair_to_frame(pair, self.parameters.rectify))
         if estimate.scale_reason:  # metres were asked for, so nothing else may go out
             self.statistics.drop("no_scale", estimate.scale_reason)

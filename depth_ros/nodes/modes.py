@@ -28,6 +28,12 @@ def make_estimator(parameters: Parameters) -> Estimator | MonoEstimator:
     return MonoEstimator(engine, pose_engine, scale)
 
 
+def rest_unless_wanted(estimator: Estimator | MonoEstimator, wanted: set[str]) -> None:
+    """Let the pose network work only while somebody listens to odom, or the scale is taken from steps."""
+    if isinstance(estimator, MonoEstimator):
+        estimator.with_motion = "odom" in wanted or isinstance(estimator.scale, OdometryScale)
+
+
 def scale_name(estimator: Estimator | MonoEstimator) -> str:
     """Name where the metres of an estimator come from; "none": its answers are relative."""
     scale = getattr(estimator, "scale", None)

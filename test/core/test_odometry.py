@@ -9,9 +9,9 @@ STEP = se3_exp([0.02, -0.01, 0.5, 0.0, 0.1, 0.0])  # forward, turning right (abo
 
 def test_steps_are_chained_in_body_axes():
     odometry = Odometry()
-    odometry.update(1, None)
+    odometry.update(1, None, None)
     for i in range(2, 5):
-        odometry.update(i, STEP)
+        odometry.update(i, i - 1, STEP)
     body_T_optical = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])
     np.testing.assert_allclose(odometry.odom_T_camera, body_T_optical @ STEP @ STEP @ STEP, atol=1e-12)
     x, y, z = odometry.odom_T_camera[:3, 3]
@@ -20,10 +20,10 @@ def test_steps_are_chained_in_body_axes():
 
 def test_the_bound_covers_more_than_half_of_the_way():
     odometry = Odometry()
-    odometry.update(1, None)
+    odometry.update(1, None, None)
     start = odometry.covariance
     for i in range(2, 12):
-        odometry.update(i, STEP)
+        odometry.update(i, i - 1, STEP)
     path_m = 10 * np.linalg.norm(STEP[:3, 3])
     assert (np.diag(odometry.covariance)[:3] >= (0.5 * path_m) ** 2).all()
     assert (np.diag(odometry.covariance) > np.diag(start)).all()
@@ -32,18 +32,25 @@ def test_the_bound_covers_more_than_half_of_the_way():
 
 def test_a_missing_step_is_lost_and_stays_so():
     odometry = Odometry()
-    odometry.update(1, None)
-    odometry.update(2, STEP)
-    odometry.update(3, None)
-    odometry.update(4, STEP)
+    odometry.update(1, None, None)
+    odometry.update(2, 1, STEP)
+    odometry.update(3, None, None)
+    odometry.update(4, 3, STEP)
     assert odometry.is_lost
     np.testing.assert_array_equal(odometry.covariance, LOST_VARIANCE * np.eye(6))
+
+
+def test_a_hole_in_the_way_is_noticed():
+    odometry = Odometry()
+    odometry.update(1, None, None)
+    odometry.update(4, 3, STEP)
+    assert odometry.is_lost
 
 
 def test_stamps_that_go_back_start_anew():
     odometry = Odometry()
     for stamp_ns, step in ((5, None), (6, STEP), (7, None), (3, None), (4, STEP)):
-        odometry.update(stamp_ns, step)
+        odometry.update(stamp_ns, stamp_ns - 1, step)
     assert (odometry.restarts, odometry.is_lost) == (1, False)
     assert np.linalg.norm(odometry.odom_T_camera[:3, 3]) == pytest.approx(np.linalg.norm(STEP[:3, 3]))
 
