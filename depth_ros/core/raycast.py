@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrays import device_kw, dot, kw, nonzero, numpy, unit
-from .surfaces import noise
+from depth_ros.core.arrays import device_kw, dot, kw, nonzero, numpy, unit
+from depth_ros.core.surfaces import noise
 
 QUAD, ELLIPSOID, BOX, TUBE = range(4)
 _NEAR_M = 1e-3

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import array_api_compat
 import numpy as np
 
-from .arrays import dot, kw, unit
+from depth_ros.core.arrays import dot, kw, unit
 
 _LATTICE = 64  # side of the periodic random lattice behind the noise
 RANDOM = np.random.default_rng(20).random(_LATTICE**3).astype(np.float32)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .camera import Camera, StereoRig
-from .errors import InputError
-from .places import Place, random_room, random_street
-from .props import yaw_axes
-from .world import Scene, render
+from depth_ros.core.camera import Camera, StereoRig
+from depth_ros.core.errors import InputError
+from depth_ros.core.places import Place, random_room, random_street
+from depth_ros.core.places.materials import yaw_axes
+from depth_ros.core.world import Scene, render
 
 PLACES = {"street": random_street, "room": random_room}
 _TOO_NEAR_M = 0.25  # a picture with more than a twentieth of its pixels nearer than this shows nothing
@@ -52,7 +52,7 @@ class Look:
 
 
 def random_mono_camera(rng: np.random.Generator, height: int, width: int, hfov_deg=(45.0, 100.0)) -> Camera:
-    """Draw a camera: horizontal field of view within hfov_deg, nearly square pixels, centre within 4 % of the middle."""
+    """Draw a camera: horizontal field of view within hfov_deg, nearly square pixels, centre near the middle."""
     fx = width / 2 / np.tan(np.radians(rng.uniform(*hfov_deg)) / 2)
     fy = fx * rng.uniform(0.98, 1.02)
     return Camera(width, height, fx, fy, width * rng.uniform(0.46, 0.54) - 0.5, height * rng.uniform(0.43, 0.57) - 0.5)

@@ -60,8 +60,8 @@ def write_clip(path: Path, clip: Clip) -> None:
 
 
 def fill_clips(
-    folder: Path, clips: int, frames: int = 3, sizes=((128, 224),), place: str = "mix", jobs: int = 1, stereo: bool = True,
-    first: int = 0,
+    folder: Path, clips: int, frames: int = 3, sizes=((128, 224),), place: str = "mix", jobs: int = 1,
+    stereo: bool = True, first: int = 0,
 ) -> None:  # fmt: skip
     """Render the clips `first` to `clips` - 1 that the folder lacks; sizes: (height, width) px, one drawn per clip."""
     folder = Path(folder)
