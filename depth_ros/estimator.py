@@ -14,7 +14,7 @@ from .core.scale import ScaleSource
 from .engine.base import Engine
 from .engine.spec import RELATIVE
 from .motion import Motion, NetworkMotion
-from .prepare import depth_from_tensors, from_tensors, rectified, to_image_tensor, to_tensors
+from .prepare import from_tensors, inv_depth_from_tensors, rectified, to_image_tensor, to_tensors
 
 
 class Estimator:
@@ -90,10 +90,13 @@ class MonoEstimator:
         clock.append(time.perf_counter())
         motion = self.motion.update(frame) if self.with_motion else Motion()
         clock.append(time.perf_counter())
-        depth, rel_sigma = depth_from_tensors(outputs, self.engine.spec, camera, *frame.left.shape[:2])
+        inv_depth, rel_sigma = inv_depth_from_tensors(outputs, self.engine.spec, camera, *frame.left.shape[:2])
+        depth = 1 / inv_depth
         factor = self._factor(frame, depth, motion)
         known = factor is not None
-        depth = depth * np.float32(factor) if known else depth
+        if known and factor != 1:
+            depth *= np.float32(factor)
+            inv_depth /= np.float32(factor)
         prev_T_curr = _scaled(motion.prev_T_curr, factor or 1.0)
         has_odometry = known and self.with_motion and self.motion.engine is not None
         if has_odometry:
@@ -109,7 +112,7 @@ class MonoEstimator:
             depth * rel_sigma if known and rel_sigma is not None else None,
             _timing_ms(clock, "prepare", "engine", "pose", "decode"),
             camera=frame.camera,
-            inv_depth=1 / depth,
+            inv_depth=inv_depth,
             scale=self._scale_name(known),
             scale_reason="" if known or self.scale is None else self.scale.reason,
             prev_T_curr=prev_T_curr,

@@ -118,14 +118,14 @@ def working_size(height: int, width: int, spec: ModelSpec) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def depth_from_tensors(
+def inv_depth_from_tensors(
     outputs: dict, spec: ModelSpec, camera: Camera, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Undo what to_image_tensor did to size and focal length.
 
     outputs: of the engine, (1, 1, h, w) float32. camera: as to_image_tensor gave it. height, width: of the frame.
-    Returns depth, and one standard deviation of depth relative to depth or None: both (height, width) float32, depth in
-    metres (relative where the spec is), NaN unknown. Raises EngineError for an output of another shape.
+    Returns inverse depth, and one standard deviation of depth relative to depth or None: both (height, width) float32,
+    inverse depth in 1/m (relative where the spec is), NaN unknown. Raises EngineError for an output of another shape.
     """
     maps = {}
     for name in ("depth", "log_rel_sigma"):
@@ -134,14 +134,15 @@ def depth_from_tensors(
             if outputs[name].shape != expected:
                 raise EngineError(f"output {name}: expected {expected}, got {outputs[name].shape}")
             maps[name] = outputs[name][0, 0, : camera.height, : camera.width]
+    # All that can be done is done at the network's size, which is a small part of the frame's.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         known = np.isfinite(maps["depth"]) & (maps["depth"] > 0)
         inv_depth = np.where(known, 1 / (maps["depth"] * np.float32(spec.focal_ratio(camera.fx))), np.float32(np.nan))
-        depth = 1 / _resize_inverse(inv_depth, height, width)
-        if "log_rel_sigma" not in maps:
-            return depth, None
-        rel_sigma = np.exp(resize_nearest(maps["log_rel_sigma"], height, width))
-        return depth, np.where(np.isfinite(depth), rel_sigma, np.float32(np.nan))
+        rel_sigma = None
+        if "log_rel_sigma" in maps:
+            rel_sigma = np.where(known, np.exp(maps["log_rel_sigma"]), np.float32(np.nan))
+            rel_sigma = _resize_nearest(rel_sigma, height, width)
+        return _resize_inverse(inv_depth, height, width), rel_sigma
 
 
 def _resize_inverse(inv_depth: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -149,8 +150,15 @@ def _resize_inverse(inv_depth: np.ndarray, height: int, width: int) -> np.ndarra
     if inv_depth.shape == (height, width):
         return inv_depth
     smooth = cv2.resize(inv_depth, (width, height), interpolation=cv2.INTER_LINEAR)
-    nearest = resize_nearest(inv_depth, height, width)
-    return np.where(np.abs(smooth - nearest) <= _SAME_SURFACE * nearest, smooth, nearest)
+    nearest = _resize_nearest(inv_depth, height, width)
+    off = cv2.absdiff(smooth, nearest)
+    np.copyto(smooth, nearest, where=~(off <= _SAME_SURFACE * nearest))  # the negation takes NaN in
+    return smooth
+
+
+def _resize_nearest(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """What core.depth.resize_nearest does, in a tenth of its time."""
+    return cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 @lru_cache(maxsize=4)

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from depth_ros.core.camera import Camera
+from depth_ros.core.depth import resize_nearest
 from depth_ros.core.errors import EngineError, ImageError, SpecError
 from depth_ros.core.frame import Frame
 from depth_ros.core.scale import CameraHeightScale
 from depth_ros.engine.sgbm_engine import SgbmEngine
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.estimator import MonoEstimator
+from depth_ros.prepare import _resize_nearest
 
 FOCAL_PX = 100.0
 SECOND = 1_000_000_000
@@ -204,3 +206,9 @@ def test_refuses():
         MonoEstimator(engine).estimate(ball_frame(160.0))
     with pytest.raises(ImageError, match="expected images of 200x120"):
         dataclasses.replace(ball_frame(160.0), left=np.zeros((10, 10, 3), np.uint8))
+
+
+def test_the_nearest_pixel_is_that_of_the_core():
+    values = np.random.default_rng(4).uniform(0, 1, (13, 22)).astype(np.float32)
+    for size in ((13, 22), (26, 44), (40, 71), (9, 15)):
+        np.testing.assert_array_equal(_resize_nearest(values, *size), resize_nearest(values, *size))
