@@ -1,10 +1,13 @@
 """The procedural world against analytic geometry, and against itself seen from the other camera."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from depth_ros.core import world
+from depth_ros.core import raycast, world
 from depth_ros.core.camera import Camera, StereoRig
+from depth_ros.core.places import random_street
 from depth_ros.core.scenes import clip_pose, clip_rig, clip_scene, random_rig, random_scene
 
 CAMERA = Camera(40, 24, 31.0, 29.0, 18.25, 12.75)  # asymmetric on purpose
@@ -93,3 +96,82 @@ def test_torch_and_numpy_render_the_same_world():
     assert same.mean() > 0.995
     np.testing.assert_allclose(one["depth"][same], other["depth"].numpy()[same], rtol=1e-4)
     assert np.median(np.abs(one["rgb"] - other["rgb"].numpy())) < 1e-4
+
+
+def with_sky(scene, ambient=0.5, lamps=(), lamp_reach=1.0):
+    """The scene under a grey sky without haze, its shapes without texture."""
+    count = len(scene.kind)
+    values = ((0.2, 0.3, 0.9), (0.8, 0.8, 0.8), (1, 1, 1), 0.0, 0.0, ambient, np.reshape(lamps, (-1, 3)), lamp_reach)
+    return replace(
+        scene, sky=world.Sky(*(np.asarray(v, np.float32) for v in values)), glow=np.zeros(count, np.float32),
+        cells=np.zeros((count, 3), np.float32), fill=np.ones((count, 3), np.float32), vary=np.zeros(count, np.float32),
+        cell_color=np.zeros((count, 3), np.float32), colors=np.full((count, 3, 3), 0.8, np.float32),
+    )  # fmt: skip
+
+
+def joined(*scenes):
+    told = {f: [getattr(s, f) for s in scenes] for f in vars(scenes[0]) if f not in ("light", "sky")}
+    return replace(scenes[0], **{f: np.concatenate(rows) for f, rows in told.items() if rows[0] is not None})
+
+
+LYING = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+
+
+def test_ground_below_the_horizon_and_sky_above_it():
+    ground = with_sky(one_shape(world.QUAD, [0, 1.5, 0.0], LYING, (1e4, 1e4, 1)))
+    view = world.render(ground, CAMERA)
+    _, y = rays()
+    expected = np.where(y > 0, 1.5 / np.where(y > 0, y, 1.0), np.nan)  # camera height over slope
+    np.testing.assert_allclose(view["depth"], expected, rtol=1e-4)
+    np.testing.assert_array_equal(view["shape"], np.where(y > 0, 0, -1))
+    assert view["rgb"][0, 20, 2] > view["rgb"][0, 20, 0] + 0.1  # blue above
+
+
+def test_a_box_throws_its_shadow_straight_down_under_a_light_straight_above():
+    ground, box = (
+        one_shape(world.QUAD, [0, 2.0, 6.0], LYING),
+        one_shape(world.BOX, [0, 0.0, 6.0], half=(1.0, 0.25, 1.0)),
+    )
+    scene = with_sky(joined(ground, box), ambient=0.5)
+    view = world.render(scene, CAMERA)
+    x, y = rays()
+    floor = (view["shape"] == 0) & (y > 0.25)
+    where_x, where_z = x * view["depth"], view["depth"]
+    under = floor & (np.abs(where_x) < 0.85) & (np.abs(where_z - 6) < 0.85)
+    beside = floor & ((np.abs(where_x) > 1.2) | (np.abs(where_z - 6) > 1.2))
+    assert under.any() and beside.any()
+    np.testing.assert_allclose(view["rgb"][under], 0.8 * 0.5, atol=1e-3)
+    np.testing.assert_allclose(view["rgb"][beside & (view["depth"] < 12)], 0.8, atol=1e-3)
+
+
+def test_cells_lie_where_their_period_says():
+    scene = with_sky(one_shape(world.QUAD, [0, 0, 2.0], half=(2.0, 2.0, 1.0)), ambient=1.0)
+    cells, fill = np.array([[1.0, 0, 0]], np.float32), np.array([[0.5, 1, 1]], np.float32)
+    rgb = world.render(replace(scene, cells=cells, fill=fill), CAMERA)["rgb"]
+    x = rays()[0] * 2.0
+    off = np.abs(x - np.floor(x) - 0.5)  # from the middle of a cell, whose first begins at the edge, x = -2
+    np.testing.assert_allclose(rgb[off < 0.25 - 0.04], 0.02, atol=1e-3)
+    np.testing.assert_allclose(rgb[off > 0.25 + 0.04], 0.8, atol=1e-3)
+
+
+def test_torch_and_numpy_render_the_same_street():
+    torch = pytest.importorskip("torch")
+    place = random_street(np.random.default_rng(2))
+    one = world.render(place.scene, CAMERA, place.world_T_camera)
+    other = world.render(place.scene, CAMERA, place.world_T_camera, xp=torch)
+    same = one["shape"] == other["shape"].numpy()
+    assert same.mean() > 0.99
+    np.testing.assert_allclose(one["depth"][same], other["depth"].numpy()[same], rtol=1e-3)
+    assert np.median(np.abs(one["rgb"] - other["rgb"].numpy())) < 1e-3
+
+
+def test_skipping_far_shapes_changes_nothing(monkeypatch):
+    rng = np.random.default_rng(3)
+    rig = random_rig(rng, 48, 64)
+    scene = random_scene(rng, rig)
+    fast = world.render(scene, rig.left, clip_pose(4))
+    everything = lambda scene, origin, rays, depth, xp: ((n, np.arange(len(rays))) for n in range(len(scene.kind)))  # noqa: E731
+    monkeypatch.setattr(raycast, "_candidates", everything)
+    slow = world.render(scene, rig.left, clip_pose(4))
+    np.testing.assert_allclose(fast["depth"], slow["depth"], rtol=1e-5)
+    assert (fast["shape"] == slow["shape"]).mean() > 0.999

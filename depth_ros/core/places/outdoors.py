@@ -98,7 +98,7 @@ def person(b: Builder, x, z, yaw=0.0, height=None) -> None:
     for side in (-1, 1):
         b.add(
             ELLIPSOID,
-            [side * 0.055 * h, -0.25 * h, side * step / 2],
+            [side * 0.055 * h, -0.27 * h, side * step / 2],
             [0.05 * h, 0.27 * h, 0.055 * h + abs(step) / 3],
             legs,
         )
