@@ -93,9 +93,8 @@ def level(left: np.ndarray, right: np.ndarray) -> tuple[int, float, float]:
 
 
 def grey(image: np.ndarray) -> np.ndarray:
-    """Give (H,W,3) u8 as grey, at most WIDTH_PX wide."""
+    """Give (H,W,3) u8 as grey, WIDTH_PX wide."""
     image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     height, width = image.shape
-    if width <= WIDTH_PX:
-        return image
-    return cv2.resize(image, (WIDTH_PX, max(1, round(height * WIDTH_PX / width))), interpolation=cv2.INTER_AREA)
+    size = (WIDTH_PX, max(1, round(height * WIDTH_PX / width)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if width > WIDTH_PX else cv2.INTER_LINEAR)

@@ -18,6 +18,8 @@ from train.recipe import Data, Fit, Loss, Recipe
 
 _SMOOTHNESS = 1e-3  # Godard 2019, section 4
 _RATES = {True: 1e-4, False: 3e-4}  # learning rate, with and without weights to start from
+# A model that can see already needs no coarse scales to find its way, and an exported one has lost their heads.
+_WARM = {"pretrained": False, "freeze_norm": True, "scales": 1}
 _CHECKPOINT_S, _LOOKS, _BATCH = 30.0, 4, 6
 
 
@@ -63,7 +65,7 @@ def bag_recipe(report: BagReport, start: Recipe, warm: bool, minutes: float, thr
     pixels = round(sum(h * w for h, w in start.data.sizes) / len(start.data.sizes))
     size = fitted_size(report.camera.height, report.camera.width, pixels)
     focal_px = start.network.focal_px if warm else float(round(report.camera.resized(*size).fx))
-    network = replace(start.network, focal_px=focal_px, **({"pretrained": False, "freeze_norm": True} if warm else {}))
+    network = replace(start.network, focal_px=focal_px, **(_WARM if warm else {}))
     offsets = () if stereo else (-report.step, report.step)
     return Recipe(
         task="depth",

@@ -14,7 +14,7 @@ from train.data.bag import BagFrames
 
 LEAST_FRAMES, FEW_FRAMES = 20, 300
 _STEPS = (1, 2, 4, 8, 16)
-_LOOKS = 16  # pairs and pictures that are measured, spread evenly
+_LOOKS = 12  # pairs and pictures that are measured, spread evenly
 _STILL_PX, _PARALLAX_PX = 0.5, 1.0  # of a picture 640 px wide
 _TURN_PX, _TURN_SHARE = 0.5, 0.15
 _MOST_USELESS, _LEAST_TRACKED, _MOST_DARK, _MOST_BRIGHT = 0.7, 0.25, 0.6, 0.4

@@ -35,7 +35,8 @@ class Data:
 @dataclass(frozen=True)
 class Network:
     """The depth network. focal_px: of the canonical camera (0: none); left_right: two heads (Monodepth);
-    log_sigma: an uncertainty head; width_channels: of the stereo network; freeze_norm: batch statistics stay as loaded.
+    log_sigma: an uncertainty head; width_channels: of the stereo network; freeze_norm: batch statistics stay as loaded;
+    scales: at how many resolutions depth is answered and judged, 1: the finest only.
     """
 
     encoder: str = "efficientnet_lite0"
@@ -47,6 +48,7 @@ class Network:
     focal_px: float = 0.0
     width_channels: int = 16
     freeze_norm: bool = False
+    scales: int = 4
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class DepthObjective(nn.Module):
         net, pose = recipe.network, recipe.pose
         self.depth = DepthNet(
             net.encoder, net.pretrained, net.left_right, net.log_sigma, net.min_depth_m, net.max_depth_m,
-            freeze_norm=net.freeze_norm,
+            scales=net.scales, freeze_norm=net.freeze_norm,
         )  # fmt: skip
         backbone = net.encoder if pose.encoder == "shared" else pose.backbone
         sources = len(recipe.data.offsets) if pose.joint else 1
@@ -104,7 +104,7 @@ class DepthObjective(nn.Module):
         pushing them out.
         """
         loss, images, transforms = self.recipe.loss, *self._sources(batch, poses)
-        total = 0.0
+        total, still = 0.0, None
         for scale, inv in enumerate(inv_depth):
             target, K, views = batch["image"], batch["K"], images
             if loss.full_resolution:
@@ -117,8 +117,9 @@ class DepthObjective(nn.Module):
             depth = 1 / inv[:, :1]
             seen = [warp(view, depth, pose, K)[0] for view, pose in zip(views, transforms)]
             error, _ = self._reduce([photometric(view, target, loss.alpha) for view in seen], masks, scale)
-            if loss.auto_mask:
+            if loss.auto_mask and (still is None or not loss.full_resolution):
                 still, _ = self._reduce([photometric(view, target, loss.alpha) for view in views], None, scale)
+            if loss.auto_mask:
                 error = error * auto_mask(error, still, _TIE_NOISE)
             total = total + error.mean()
         return total / len(inv_depth)
