@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import scenes, world
+from ..core import raycast, scenes, surfaces, world
 from ..core.camera import Camera, StereoRig
 
 FRAMES = 30
@@ -109,6 +109,6 @@ def _info(types: dict, header, camera: Camera, baseline_m: float):
 def _key(frames: int, height: int, width: int) -> str:
     """Hash what the clip depends on: the code that renders and writes it, and its size."""
     digest = hashlib.sha256(f"{frames} {height} {width}".encode())
-    for module in (scenes.__file__, world.__file__, __file__):
+    for module in (*(m.__file__ for m in (scenes, world, raycast, surfaces)), __file__):
         digest.update(Path(module).read_bytes())
     return digest.hexdigest()

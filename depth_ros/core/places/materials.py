@@ -66,7 +66,8 @@ def yaw_axes(yaw: float) -> np.ndarray:
 
 def material(rng, bases, grain_m=0.3, contrast=0.2, mirror=0.0, stripes=0.0, stripe_m=0.1, wild=0.1) -> dict:
     """Draw a surface whose coarse grain is about grain_m metres; a share `wild` is of any colour and contrast."""
-    base = np.array(bases[rng.integers(len(bases))]) * rng.uniform(0.8, 1.15) + rng.normal(0, 0.03, 3)
+    base = np.array(bases[rng.integers(len(bases))]) * rng.uniform(0.8, 1.15)
+    base = base * (1 + rng.normal(0, 0.05, 3))
     if rng.random() < wild:
         base, contrast = rng.uniform(0.05, 0.95, 3), rng.uniform(0.1, 0.7)
     span = contrast * rng.uniform(0.3, 1.3) * (1 + rng.normal(0, 0.15, 3)) / 2

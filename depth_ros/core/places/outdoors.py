@@ -87,6 +87,18 @@ def bush(b: Builder, x, z, size=None) -> None:
     b.add(ELLIPSOID, [0, -0.4 * size, 0], size * rng.uniform(0.7, 1.2, 3), foliage(rng, rng.uniform(0, 0.3)))
 
 
+def woods(b: Builder, side, edge) -> None:
+    """The edge of a wood along the road at x = side * edge: crowns down to the ground, one beside the other."""
+    rng, z = b.rng, b.rng.uniform(-12, -4)
+    tall = rng.uniform(2.5, 11)
+    b.stand(0, 0)
+    while z < 110:
+        half = np.array([rng.uniform(1.5, 3.5), tall * rng.uniform(0.4, 0.65), rng.uniform(2.0, 4.5)])
+        place = [side * (edge + half[0] + rng.uniform(-0.5, 2)), -half[1] * rng.uniform(0.7, 0.95), z]
+        b.add(ELLIPSOID, place, half, foliage(rng, rng.uniform(0, 0.1)))
+        z += half[2] * rng.uniform(0.9, 1.5)
+
+
 def person(b: Builder, x, z, yaw=0.0, height=None) -> None:
     """Somebody of 1.1 to 1.95 m: legs, body, arms, head."""
     rng = b.rng

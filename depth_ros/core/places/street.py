@@ -7,7 +7,7 @@ import numpy as np
 from depth_ros.core.places.buildings import building, fence, ground, horizon
 from depth_ros.core.places.furniture import carton
 from depth_ros.core.places.materials import ASPHALT, FACADE, GRASS, METAL, PAVING, Builder, material
-from depth_ros.core.places.outdoors import bush, car, person, pole, tree
+from depth_ros.core.places.outdoors import bush, car, person, pole, tree, woods
 from depth_ros.core.places.place import Mover, Place, camera_pose
 from depth_ros.core.surfaces import Sky
 from depth_ros.core.world import BOX
@@ -80,7 +80,7 @@ def _road(b, style, road, walk):
             cell_color=np.clip(floor["colors"][0] * 1.12, 0, 1))  # fmt: skip
     if style == "square":
         return
-    asphalt = material(rng, ASPHALT, rng.uniform(0.1, 0.5), 0.12, wild=0.03)
+    asphalt = material(rng, ASPHALT, rng.uniform(0.06, 0.35), 0.08, wild=0.03)
     asphalt["colors"][2] = asphalt["colors"][0] * rng.uniform(0.8, 1.15)
     ground(b, asphalt, 0, 100, road, 300, y=-0.005)
     white, marks = rng.uniform(0.65, 0.95) * np.ones(3), rng.random()
@@ -129,6 +129,9 @@ def _town(b, edge):
 def _suburb(b, edge):
     rng = b.rng
     for side in (-1, 1):
+        if rng.random() < 0.2:
+            woods(b, side, edge + rng.uniform(2, 5))
+            continue
         z, hedge = rng.uniform(-20, -5), rng.random()
         while z < rng.uniform(60, 120):
             width, depth, setback = rng.uniform(7, 14), rng.uniform(7, 10), rng.uniform(2, 9)
@@ -161,6 +164,8 @@ def _country(b, edge):
             b.box([side * (edge + 0.5), -0.62, 60], [0.06, 0.31, 160], steel)
             for z in np.arange(-4, 60, 4.0):
                 b.box([side * (edge + 0.56), -0.33, z], [0.06, 0.66, 0.12], steel)
+        if rng.random() < 0.35:
+            woods(b, side, edge + rng.uniform(3, 10))
         if rng.random() < 0.4:  # a bank or a noise barrier
             bank = material(rng, GRASS + FACADE, 0.5, 0.3)
             b.box([side * (edge + rng.uniform(4, 12)), -1.2, 80], [3, rng.uniform(1.5, 4), 240], bank)
