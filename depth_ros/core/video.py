@@ -8,7 +8,7 @@ import numpy as np
 
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.errors import InputError
-from depth_ros.core.places import Place, random_room, random_street
+from depth_ros.core.places import Place, camera_pose, random_room, random_street
 from depth_ros.core.places.materials import yaw_axes
 from depth_ros.core.world import Scene, render
 
@@ -125,8 +125,7 @@ def is_usable(clip: Clip) -> bool:
 
 
 def _pose(x, y, z, yaw, pitch, roll):
-    from .places import camera_pose
-
+    """Pose at a position in world axes, y down."""
     return camera_pose(x, z, -y, yaw, pitch, roll)
 
 
