@@ -106,5 +106,33 @@ def evaluate_pose(models, reader, path, split, part, most):
     click.echo(compare_pose(list(models), frames, training, most))
 
 
+@main.command("check-bag")
+@click.argument("bag", type=_FOUND)
+def check_bag(bag: Path):
+    """Tell whether the rosbag2 directory BAG can teach a network, and what to record instead."""
+    from train.check_bag import check_bag as check
+
+    report = check(bag)
+    click.echo(report)
+    if report.refusals:
+        raise SystemExit(1)
+
+
+@main.command("from-bag")
+@click.argument("bag", type=_FOUND)
+@click.option("--init", type=_FOUND, help="Model (.onnx), checkpoint or run to start from [models/mono.onnx].")
+@click.option("--minutes", default=10.0, help="Budget; call again with more to train on.")
+@click.option("--threads", default=0, help="Of the CPU; 0: all but one.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="MODEL.onnx to write.")
+def from_bag(bag: Path, init: Path | None, minutes: float, threads: int, out: Path):
+    """Fine-tune on your own recording, the rosbag2 directory BAG, without labels, and export the model.
+
+    A stereo pair teaches metres, one camera relative depth. Ctrl-C exports what there is; the same command trains on.
+    """
+    from train.from_bag import from_bag as run
+
+    click.echo(run(bag, out, init, minutes, threads, say=click.echo))
+
+
 if __name__ == "__main__":
     main()
