@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from train.recipe import Recipe
 OPSET = 16  # old enough for every TensorRT that we mean to support
 # output: largest mean difference between PyTorch and ONNX Runtime, and its unit
 _TOLERANCE = {"disparity": (0.01, "px"), "depth": (1e-3, "of the depth"), "pose": (1e-4, "rad and m")}
+_TWINS_KEY = "depth_ros.twins"
 _SIZES = ((192, 256), (160, 384), (256, 320))
 
 
@@ -61,9 +63,11 @@ def average_weights(path: Path) -> dict[str, Tensor]:
 
 def onnx_weights(path: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
     """Read the spec and the weights out of a model that export wrote, by the names of the objective."""
-    spec = OnnxEngine(path).spec
-    graph = onnx.load(path).graph
-    return spec, {w.name: torch.from_numpy(numpy_helper.to_array(w).copy()) for w in graph.initializer if "." in w.name}
+    spec, model = OnnxEngine(path).spec, onnx.load(path)
+    found = {w.name: torch.from_numpy(numpy_helper.to_array(w).copy()) for w in model.graph.initializer}
+    twins = next((json.loads(prop.value) for prop in model.metadata_props if prop.key == _TWINS_KEY), {})
+    found |= {name: found[twin].clone() for name, twin in twins.items()}
+    return spec, {name: weight for name, weight in found.items() if "." in name}
 
 
 def export_run(
@@ -134,10 +138,11 @@ def export(net: nn.Module, spec: ModelSpec, path: Path, images: list[np.ndarray]
             net, _example(spec, 2 * spec.divisor, 3 * spec.divisor), str(part), opset_version=OPSET, dynamo=False,
             input_names=list(spec.inputs), output_names=list(spec.outputs), dynamic_axes=dict.fromkeys(sized, size),
             # Batch norms stay what they are, so that a training can start from the model; engines fold them at load.
-            training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=spec.task == "stereo",
+            training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,
         )  # fmt: skip
         model = onnx.load(part)
-        onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+        twins = json.dumps(_twins(net, model.graph))
+        onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), _TWINS_KEY: twins})
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, part)
         worst = parity(net, part, images)
@@ -148,6 +153,15 @@ def export(net: nn.Module, spec: ModelSpec, path: Path, images: list[np.ndarray]
     finally:
         part.unlink(missing_ok=True)
     return worst, unit
+
+
+def _twins(net: nn.Module, graph) -> dict[str, str]:
+    """Name the weights that the exporter left out because another, by value the same, is there: left out -> kept."""
+    kept = {w.name: numpy_helper.to_array(w) for w in graph.initializer}
+    by_value = {(value.shape, value.tobytes()): name for name, value in kept.items()}
+    values = {k: v.numpy() for k, v in net.state_dict().items() if k not in kept and v.is_floating_point()}
+    found = {name: by_value.get((value.shape, value.tobytes())) for name, value in values.items()}
+    return {name: twin for name, twin in found.items() if twin}
 
 
 def parity(net: nn.Module, path: Path, images: list[np.ndarray] | None = None) -> float:
