@@ -27,15 +27,31 @@ def main():
     """Train the networks of depth_ros: render data, fit, look, export; or fine-tune on your own recording."""
 
 
+_SHAPES = [(208, 288), (176, 352), (144, 416), (240, 256)]  # height and width of pictures, px: cameras of many kinds
+_POOLS = {"pairs": "runs/pool", "video": "runs/clips", "pictures": "runs/clips_mono"}
+
+
 @main.command()
-@click.option("--pool", type=_PATH, default=Path("runs/pool"), help="Folder of the pairs.")
-@click.option("--count", default=2000, help="How many pairs the pool shall hold.")
+@click.argument("kind", type=click.Choice(list(_POOLS)))
+@click.option("--pool", type=_PATH, help="Folder; by default the one of the recipes in config/train/.")
+@click.option("--count", default=2000, help="How many the pool shall hold.")
 @click.option("--jobs", default=1, help="Processes.")
-def render(pool: Path, count: int, jobs: int):
-    """Render procedural stereo pairs, for the stereo network, into a pool on disk (resumes where it stopped)."""
+def render(kind: str, pool: Path | None, count: int, jobs: int):
+    """Render a procedural pool on disk (resumes where it stopped).
+
+    pairs: stereo pairs of random shapes, for the stereo network. video: stereo clips of four frames in streets and
+    rooms, for depth and motion. pictures: single frames in streets and rooms, for supervised depth.
+    """
+    from train.data.clips import fill_clips
     from train.data.pool import fill_pool
 
-    fill_pool(pool, count, jobs=jobs)
+    folder = pool or Path(_POOLS[kind])
+    if kind == "pairs":
+        fill_pool(folder, count, jobs=jobs)
+    elif kind == "video":
+        fill_clips(folder, count, 4, [(128, 224)], "mix", jobs, stereo=True)
+    else:
+        fill_clips(folder, count, 1, _SHAPES, "mix", jobs, stereo=False)
 
 
 @main.command()

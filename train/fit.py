@@ -63,7 +63,8 @@ def fit(recipe: Recipe, out: Path, frames=None, held_out=None, init: dict | None
     step, spent = _resume(out / "checkpoint.pt", state, fabric.device)
     batches = StepBatches(data, recipe, step, fabric.global_rank, fabric.world_size)
     pinned = fabric.device.type != "cpu"
-    loader = DataLoader(data, batch_sampler=batches, num_workers=options.workers, pin_memory=pinned)
+    loader = DataLoader(data, batch_sampler=batches, num_workers=options.workers, pin_memory=pinned,
+                        worker_init_fn=_deaf_worker)  # fmt: skip
     loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
     board = _Board(out, recipe, step, spent) if fabric.is_global_zero else None
     clock, bad, saved, scored = time.monotonic() - spent, 0, time.monotonic(), time.monotonic()
@@ -154,6 +155,12 @@ def _interrupts():
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _deaf_worker(_: int) -> None:
+    """Ctrl-C reaches the loading processes too: they must outlive it until the loop has finished its step."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _ema(decay: float):
