@@ -63,7 +63,8 @@ class Encoder(nn.Module):
     """Features of one picture or of several stacked ones.
 
     forward(x): x (B,3*in_images,H,W) float32 RGB in [0,1], H and W multiples of 32; normalised inside.
-    Returns five float32 maps (B,channels[i],H/STRIDES[i],W/STRIDES[i]), finest first.
+    Returns five float32 maps (B,channels[i],H/STRIDES[i],W/STRIDES[i]), finest first. Raises InputError for a size or
+    a number of channels that is not so; an exported graph cannot.
     """
 
     mean: tuple[float, float, float]
@@ -84,6 +85,11 @@ class Encoder(nn.Module):
             self.register_buffer(key, torch.tensor(values * count).view(1, -1, 1, 1), persistent=False)
 
     def normalise(self, x: Tensor) -> Tensor:
+        if not torch.jit.is_tracing():
+            _, channels, height, width = x.shape
+            if channels != 3 * self.in_images or height % STRIDES[-1] or width % STRIDES[-1]:
+                wanted = f"(B,{3 * self.in_images},H,W) with H and W multiples of {STRIDES[-1]}"
+                raise InputError(f"expected pictures {wanted}, got {tuple(x.shape)}")
         return (x - self._mean) / self._std
 
     def train(self, mode: bool = True):

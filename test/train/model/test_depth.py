@@ -73,20 +73,19 @@ def test_forward_is_features_then_decode():
 
 
 def test_it_learns_that_the_bright_half_is_near():
-    """Left half dark and 20 m away, right half bright and 2 m: after 25 steps each is within a third."""
-    torch.set_num_threads(1)
+    """Left half dark and 20 m away, right half bright and 2 m: the decoder has it to a third in 60 steps."""
     net = make()
     image, depth = torch.rand(2, 3, 32, 64) * 0.3, torch.full((2, 1, 32, 64), 20.0)
     image[..., 32:] += 0.6
     depth[..., 32:] = 2.0
-    optimizer = torch.optim.AdamW(net.parameters(), lr=4e-3)
-    for _ in range(25):
-        error = net(image).inv_depth[0].log() + depth.log()
+    features = [x.detach() for x in net.features(image)]
+    optimizer = torch.optim.AdamW([*net.decoder.parameters(), *net.heads.parameters()], lr=3e-3)
+    for _ in range(60):
+        error = net.decode(features).inv_depth[0].log() + depth.log()
         optimizer.zero_grad()
         error.abs().mean().backward()
         optimizer.step()
-    with torch.no_grad():
-        found = 1 / net(image).inv_depth[0]
+    found = 1 / net.decode(features).inv_depth[0].detach()
     for half, wanted in ((found[..., 2:28], 20.0), (found[..., 36:62], 2.0)):
         assert float(half.log().mean().exp()) == pytest.approx(wanted, rel=0.33)
 

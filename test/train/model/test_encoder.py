@@ -110,6 +110,12 @@ def test_resnet_has_the_names_and_size_of_the_published_one():
     assert {"conv1.weight", "bn1.bias", "layer1.1.conv2.weight", "layer4.0.downsample.1.weight"} <= own.keys()
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 60, 64), (1, 3, 64, 80), (1, 6, 32, 32)])
+def test_pictures_of_another_size_are_refused(shape):
+    with pytest.raises(InputError, match=r"multiples of 32, got \(1, "):
+        make_encoder("efficientnet_lite0", False)(torch.rand(shape))
+
+
 def spoilt(what, weights):
     if what == "missing":
         del weights["_blocks.3._bn1.running_var"]

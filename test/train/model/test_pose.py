@@ -69,21 +69,20 @@ def test_every_parameter_learns_from_the_first_step():
 
 
 def test_it_learns_which_way_the_picture_moved():
-    """Pictures shifted by some columns left or right: after a few steps the sign of the yaw is right for both."""
-    torch.set_num_threads(1)
-    net = make(pretrained=False)
+    """Pictures shifted by some columns left or right: the head learns the yaw of both in 60 steps."""
+    depth, net = DepthNet(LITE, pretrained=False), make(encoder="shared")
     wide = torch.nn.functional.interpolate(torch.rand(2, 3, 8, 10), scale_factor=4, mode="bilinear")
     centre, left, right = wide[..., 4:36], wide[..., 0:32], wide[..., 8:40]
-    first, second = torch.cat([centre, centre]), torch.cat([left, right])
+    with torch.no_grad():
+        first, second = depth.features(torch.cat([centre, centre])), depth.features(torch.cat([left, right]))
     yaw = torch.tensor([0.05] * 2 + [-0.05] * 2)
     optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3)
-    for _ in range(25):
+    for _ in range(60):
         error = net(first, second)[:, 1] - yaw
         optimizer.zero_grad()
         error.abs().mean().backward()
         optimizer.step()
-    with torch.no_grad():
-        assert (net(first, second)[:, 1] - yaw).abs().max() < 0.04
+    assert (net(first, second)[:, 1] - yaw).abs().max() < 0.02
 
 
 @pytest.mark.parametrize("options", [{"encoder": "joint"}, {"sources": 0}])
