@@ -173,8 +173,8 @@ def _ema(decay: float):
 
 
 def _schedule(progress: float, step: int) -> float:
-    """Warm up over 100 steps, then half a cosine to zero at the end of the budget."""
-    return min(1.0, (step + 1) / _WARM_UP) * max(0.005, 0.5 + 0.5 * math.cos(math.pi * min(progress, 1.0)))
+    """Warm up over 100 steps or a twentieth of the budget, then half a cosine to zero at its end."""
+    return min(1.0, max((step + 1) / _WARM_UP, 20 * progress)) * max(0.005, 0.5 + 0.5 * math.cos(math.pi * min(progress, 1.0)))
 
 
 def _resume(path: Path, state: dict, device) -> tuple[int, float]:
