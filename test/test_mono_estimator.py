@@ -10,6 +10,7 @@ from depth_ros.core.depth import resize_nearest
 from depth_ros.core.errors import EngineError, ImageError, SpecError
 from depth_ros.core.frame import Frame
 from depth_ros.core.scale import CameraHeightScale
+from depth_ros.core.world import QUAD, Scene, render
 from depth_ros.engine.sgbm_engine import SgbmEngine
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.estimator import MonoEstimator
@@ -73,6 +74,32 @@ def test_one_scene_through_any_lens_gives_the_same_metres(fx, working_pixels):
     assert (estimate.scale, estimate.camera.fx) == ("procedural metric", fx)
     assert estimate.disparity is None and estimate.rig is None
     assert set(estimate.timing_ms) == {"prepare", "engine", "pose", "decode", "total"}
+
+
+def test_one_rendered_scene_through_two_lenses_gives_the_same_metres():
+    """A wall with stripes 0.5 m apart; the network knows that they are, and answers by how far apart it sees them."""
+    depth_m, period_m = 3.0, 0.5
+    row = dict(center=[0, 0, depth_m], axes=np.eye(3), half=[9, 9, 1], cutout=0, freq=0.1, gain=0.0, stripes=1.0,
+               stripe_dir=[1 / period_m, 0, 0], sharp=9.0, colors=[[0.1] * 3, [0.9] * 3, [0.1] * 3], mirror=0,
+               offset=[0, 0, 0])  # fmt: skip
+    rows = {name: np.array([value], np.float32) for name, value in row.items()}
+    scene = Scene(kind=np.array([QUAD]), light=np.array([0, 0, -1], np.float32), **rows)
+
+    class StripeReader(SizeReader):
+        def run(self, inputs):
+            line = inputs["image"][0].mean(axis=(0, 1))
+            edges = np.flatnonzero(np.diff(line > line.mean()))
+            period_px = 2 * (edges[-1] - edges[0]) / (len(edges) - 1)
+            depth = np.full((1, 1, *inputs["image"].shape[2:]), period_m * FOCAL_PX / period_px, np.float32)
+            return {"depth": depth, "log_rel_sigma": np.full_like(depth, np.log(0.1))}
+
+    found = []
+    for fx in (130.0, 260.0):
+        camera = Camera(288, 160, fx, 1.03 * fx, 131.0, 84.5)
+        image = np.rint(255 * render(scene, camera)["rgb"]).astype(np.uint8)
+        frame = Frame(7, "camera", image, None, None, camera=camera)
+        found.append(float(MonoEstimator(StripeReader(working_pixels=20_000)).estimate(frame).depth[80, 140]))
+    np.testing.assert_allclose(found, depth_m, rtol=0.03)
 
 
 def test_the_picture_keeps_its_aspect_and_is_padded():
