@@ -174,7 +174,8 @@ def _ema(decay: float):
 
 def _schedule(progress: float, step: int) -> float:
     """Warm up over 100 steps or a twentieth of the budget, then half a cosine to zero at its end."""
-    return min(1.0, max((step + 1) / _WARM_UP, 20 * progress)) * max(0.005, 0.5 + 0.5 * math.cos(math.pi * min(progress, 1.0)))
+    rise = min(1.0, max((step + 1) / _WARM_UP, 20 * progress))
+    return rise * max(0.005, 0.5 + 0.5 * math.cos(math.pi * min(progress, 1.0)))
 
 
 def _resume(path: Path, state: dict, device) -> tuple[int, float]:

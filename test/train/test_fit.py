@@ -10,13 +10,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from worlds import MovingCamera  # noqa: E402
+
 from depth_ros.core.errors import InputError  # noqa: E402
 from train import fit as loop  # noqa: E402
 from train.data.batches import Sizes, StepBatches  # noqa: E402
 from train.objective import make_objective  # noqa: E402
 from train.recipe import Recipe  # noqa: E402
-
-from worlds import MovingCamera  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = {

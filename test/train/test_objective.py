@@ -144,8 +144,8 @@ def test_gradients_reach_every_network(name):
         "network": {"pretrained": False},
         "loss": {"photometric": 1.0},
     }
-    recipe = Recipe.from_dict({key: {**defaults.get(key, {}), **sections.get(key, {})} for key in {*defaults, *sections}})
-    objective = make_objective(recipe)
+    merged = {key: {**defaults.get(key, {}), **sections.get(key, {})} for key in {*defaults, *sections}}
+    objective = make_objective(Recipe.from_dict(merged))
     loss, parts = objective(batch_of())
     loss.backward()
     assert np.isfinite(float(loss)) and "photometric" in parts
