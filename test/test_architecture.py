@@ -11,12 +11,13 @@ ALLOWED = {
     "core": set(),
     "engine": {"core"},
     "prepare": {"core", "engine"},  # the estimator's helpers
+    "egomotion": {"core", "engine", "prepare"},
     "motion": {"core", "engine", "prepare"},
     "estimator": {"core", "engine", "prepare", "motion"},
     "transport": set(),
     "launching": {"transport"},  # imported by launch files only
-    "nodes": {"core", "engine", "estimator", "prepare", "transport"},
-    "replay": {"core", "engine", "estimator", "prepare", "transport", "nodes"},
+    "nodes": {"core", "engine", "egomotion", "estimator", "prepare", "transport"},
+    "replay": {"core", "engine", "egomotion", "estimator", "prepare", "transport", "nodes"},
     "cli": {"core", "engine", "estimator", "replay", "transport"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -1,0 +1,6 @@
+"""Ego-motion: how the camera moves, in metres, and how little that may be trusted. OpenCV and NumPy; no ROS, no files."""
+
+from .ego_motion import EgoMotion
+from .frame import EgoEstimate, EgoFrame, ImuSample
+
+__all__ = ["EgoEstimate", "EgoFrame", "EgoMotion", "ImuSample"]
