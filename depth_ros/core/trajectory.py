@@ -1,0 +1,132 @@
+"""Metrics of a trajectory that need no alignment: KITTI's segments, drift at the end, and whether sigma is true."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .errors import InputError
+from .lie import inverse, se3_log, so3_log
+
+KITTI_LENGTHS_M = (100, 200, 300, 400, 500, 600, 700, 800)
+CHI2_95_OF_6 = 12.592  # a NEES of six dimensions stays below it in 95 % of the cases
+
+
+def path_m(poses: np.ndarray) -> float:
+    """Sum the ways between neighbouring poses (N, 4, 4), metres.
+
+    >>> poses = np.stack([np.eye(4)] * 3)
+    >>> poses[1:, 2, 3] = 1.0, 3.0
+    >>> path_m(poses)
+    3.0
+    """
+    return float(np.linalg.norm(np.diff(_poses(poses)[:, :3, 3], axis=0), axis=1).sum())
+
+
+def segment_lengths(way_m: float) -> tuple[tuple[int, ...], int]:
+    """Choose segment lengths for a path: KITTI's 100 to 800 m from 100 m on, else 10 to 80 m, else 1 to 8 m.
+
+    Those that fit into way_m. Returns (lengths in metres, frames between the starts): KITTI starts at every tenth
+    frame, a short clip at every one. No length where the path is shorter than 1 m: a segment would measure noise.
+
+    >>> segment_lengths(60.0)
+    ((10, 20, 30, 40, 50), 1)
+    """
+    unit = next((unit for unit in (100, 10, 1) if way_m > unit), None)
+    if unit is None:
+        return (), 1
+    return tuple(unit * k for k in range(1, 9) if unit * k < way_m), 10 if unit == 100 else 1
+
+
+def segment_metrics(truth: np.ndarray, pred: np.ndarray, lengths_m=KITTI_LENGTHS_M, every: int = 10) -> dict:
+    """Measure drift over segments of given lengths as KITTI does (Geiger et al., CVPR 2012; devkit_odometry).
+
+    A segment starts at each `every`-th frame and ends at the first frame beyond its length along the truth. Its error
+    is (pred_first^-1 pred_last)^-1 truth_first^-1 truth_last: translation over length, angle over length.
+    truth, pred: (N, 4, 4), world_T_camera of the same frames, each in its own world; metres.
+    Returns t_err_pct, r_err_deg_per_100m (means over all segments), segments_m (the lengths that were reached),
+    segments (count), by_length {length: (t_err_pct, r_err_deg_per_100m)}; NaN where no segment fits.
+    Raises InputError for shapes that differ, lengths or `every` that are not above 0.
+
+    >>> truth = np.stack([np.eye(4)] * 13)
+    >>> truth[:, 2, 3] = np.arange(13)
+    >>> longer = truth.copy()
+    >>> longer[:, 2, 3] *= 1.02
+    >>> round(segment_metrics(truth, longer, (10,), every=1)["t_err_pct"], 6)
+    2.0
+    """
+    truth, pred = _same(truth, pred)
+    if every < 1 or not all(length > 0 for length in lengths_m):
+        raise InputError(f"expected lengths and a stride above 0, got {tuple(lengths_m)} m and {every}")
+    way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(truth[:, :3, 3], axis=0), axis=1))])
+    found: dict[int, list] = {}
+    for first in range(0, len(truth), every):
+        for length in lengths_m:
+            last = int(np.searchsorted(way, way[first] + length, side="right"))
+            if last < len(truth):
+                found.setdefault(length, []).append(_segment_error(truth, pred, first, last, length))
+    every_one = np.array([error for errors in found.values() for error in errors]).reshape(-1, 2)
+    mean = every_one.mean(0) if len(every_one) else np.full(2, np.nan)
+    by_length = {length: tuple(np.mean(found[length], axis=0).tolist()) for length in lengths_m if length in found}
+    return {
+        "t_err_pct": float(mean[0]),
+        "r_err_deg_per_100m": float(mean[1]),
+        "segments_m": list(by_length),
+        "segments": len(every_one),
+        "by_length": by_length,
+    }
+
+
+def end_drift(truth: np.ndarray, pred: np.ndarray) -> tuple[float, float]:
+    """Measure where the last pose is off when the first poses agree: (metres, degrees).
+
+    truth, pred: as in segment_metrics. Raises InputError for shapes that differ.
+    """
+    truth, pred = _same(truth, pred)
+    error = inverse(inverse(truth[0]) @ truth[-1]) @ inverse(pred[0]) @ pred[-1]
+    return float(np.linalg.norm(error[:3, 3])), float(np.degrees(np.linalg.norm(so3_log(error[:3, :3]))))
+
+
+def nees(pred: np.ndarray, truth: np.ndarray, covariance: np.ndarray) -> float:
+    """Give the normalised estimation error squared of one transform: xi^T covariance^-1 xi with truth = pred exp(xi).
+
+    pred, truth: (4, 4). covariance: (6, 6) of xi: translation m^2, rotation rad^2, axes of the moved frame. Mean 6
+    where the covariance is true; above CHI2_95_OF_6 in 5 % of the cases. NaN for a covariance that cannot be inverted.
+    (Bar-Shalom et al. 2001, sec. 5.4.)
+
+    >>> off = np.eye(4)
+    >>> off[0, 3] = 0.2
+    >>> round(nees(np.eye(4), off, 0.01 * np.eye(6)), 9)
+    4.0
+    """
+    xi = se3_log(inverse(pred) @ truth)
+    try:
+        return float(xi @ np.linalg.solve(covariance, xi))
+    except np.linalg.LinAlgError:
+        return float("nan")
+
+
+def in_frame_of_first(truth: np.ndarray, odom_T_first: np.ndarray) -> np.ndarray:
+    """Express poses (N, 4, 4) in another world, in which the first one is odom_T_first (4, 4)."""
+    return odom_T_first @ inverse(truth[0]) @ truth
+
+
+def _segment_error(truth, pred, first: int, last: int, length: float) -> tuple[float, float]:
+    """Percent and degrees per 100 m of one segment."""
+    error = inverse(inverse(pred[first]) @ pred[last]) @ inverse(truth[first]) @ truth[last]
+    angle = np.degrees(np.linalg.norm(so3_log(error[:3, :3])))
+    return float(100 * np.linalg.norm(error[:3, 3]) / length), float(100 * angle / length)
+
+
+def _poses(poses) -> np.ndarray:
+    poses = np.asarray(poses, np.float64)
+    if poses.ndim != 3 or poses.shape[1:] != (4, 4) or not len(poses):
+        raise InputError(f"expected poses (N, 4, 4), got {poses.shape}")
+    return poses
+
+
+def _same(truth, pred) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float64 poses of one number."""
+    truth, pred = _poses(truth), _poses(pred)
+    if len(truth) != len(pred):
+        raise InputError(f"expected as many poses as truth has, got {len(pred)} and {len(truth)}")
+    return truth, pred
