@@ -130,7 +130,7 @@ def _cast(scene, camera, origin, rays, xp, lattice):
     hit = shape >= 0
     index, near = xp.where(hit, shape, 0), xp.where(hit, depth, 1.0)
     lit = None
-    if scene.sky is not None:
+    if scene.sky is not None and float(scene.sky.ambient) < 1:  # else nothing is darker in the shade
         facing = (normal @ scene.light) * -xp.sign(dot(normal, rays))
         faces = xp.nonzero(hit & (facing > 0))[0]
         lit = xp.zeros_like(near)

@@ -19,6 +19,7 @@ class Sample:
 
     name: for people and file names. truth_disparity: (H, W) float32 pixels, or None. truth_depth: (H, W) float32
     metres, or None; NaN where there is no truth. metric: False where focal length and baseline are placeholders.
+    world_T_camera: (4, 4) true pose of the left camera as rectified, optical axes, metres, or None.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Sample:
     truth_disparity: np.ndarray | None = None
     truth_depth: np.ndarray | None = None
     metric: bool = True
+    world_T_camera: np.ndarray | None = None
 
 
 class Source(Protocol):
