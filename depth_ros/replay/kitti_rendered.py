@@ -1,4 +1,4 @@
-"""KITTI's trajectories 09 and 10 driven through a rendered street: whole sequences with exact poses. Not real images."""
+"""KITTI's trajectories 09 and 10 driven through a rendered street: whole sequences, exact poses, no real images."""
 
 from __future__ import annotations
 

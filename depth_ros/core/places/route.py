@@ -8,7 +8,7 @@ import numpy as np
 
 from depth_ros.core.errors import InputError
 from depth_ros.core.places.buildings import building, fence
-from depth_ros.core.places.materials import ASPHALT, GRASS, LYING, PAVING, Builder, material, yaw_axes
+from depth_ros.core.places.materials import ASPHALT, GRASS, LYING, PAVING, UPRIGHT, Builder, material, yaw_axes
 from depth_ros.core.places.outdoors import bush, car, pole, tree
 from depth_ros.core.surfaces import Sky
 from depth_ros.core.world import QUAD, Scene
@@ -105,7 +105,7 @@ class _RouteBuilder(Builder):
         place = self._origin + np.array([x, y - z * np.tan(self.slope), z], float) @ yaw_axes(self._heading)
         self._frame = (place, yaw_axes(self._heading + yaw))
 
-    def add(self, kind, center, half, surface, axes=np.eye(3), **changes):
+    def add(self, kind, center, half, surface, axes=UPRIGHT, **changes):
         super().add(kind, center, half, surface, axes, **changes)
         self.at_m.append(self._metre)
 
