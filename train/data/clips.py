@@ -19,6 +19,7 @@ from depth_ros.core.errors import InputError
 from depth_ros.core.video import Clip, is_usable, random_clip, random_mono_camera, render_clip
 from train.data.view import View
 
+_SPLITS = ("", "far-sky", "street", "room")
 _CYCLE = 12  # seeds in a cycle: the first is held out for validation, the second for the test
 _SIZE_SEED, _CLIP_SEED = 1, 2
 
@@ -118,16 +119,25 @@ class ClipFrames:
         return other if same else None
 
 
+def _place(path: Path) -> str:
+    with np.load(path) as data:
+        return str(data["place"])
+
+
 def read_clips(path: Path, split: str = "", part: str = "train") -> ClipFrames:
     """Open a pool: of every twelve seeds one is for `val`, one for `test`, the rest for `train`, however it grows.
 
     split: "" gives the sky as unknown; "far-sky" gives it a depth of 1000 m, which a network that answers inverse depth
-    may learn as zero. Raises InputError for another split, and for a folder without clips of that part.
+    may learn as zero; "street" and "room" give the clips of one kind. Raises InputError for another split, and for a
+    folder without such clips.
     """
-    if split not in ("", "far-sky"):
-        raise InputError(f"clips: expected the split '' or 'far-sky', got {split!r}")
+    if split not in _SPLITS:
+        raise InputError(f"clips: expected a split out of {_SPLITS}, got {split!r}")
     wanted = {"val": {0}, "test": {1}, "train": set(range(2, _CYCLE))}[part]
     files = [p for p in sorted(Path(path).glob("*.npz")) if int(p.stem) % _CYCLE in wanted]
+    if split in ("street", "room"):
+        files = [p for p in files if _place(p) == split]
     if not files:
-        raise InputError(f"expected clips (NNNNNNN.npz) of the part {part} in {path}, found none: fill the pool first")
+        kind = f"{split or 'any'} clips (NNNNNNN.npz) of the part {part}"
+        raise InputError(f"expected {kind} in {path}, found none: fill the pool first (python -m train render)")
     return ClipFrames(files, 1000.0 if split == "far-sky" else float("nan"))

@@ -72,3 +72,12 @@ def test_empty_folders_and_unknown_splits_are_refused(tmp_path, pool):
         read_clips(tmp_path, part="train")
     with pytest.raises(InputError, match="far-sky"):
         read_clips(pool, "eigen")
+
+
+def test_a_split_picks_the_clips_of_one_kind(tmp_path):
+    for seed, place in ((2, "street"), (3, "room"), (4, "street")):
+        write_clip(tmp_path / f"{seed:07d}.npz", make_clip(seed, 1, [SIZE], place, False))
+    names = {split: [path.stem[-1] for path in read_clips(tmp_path, split).files] for split in ("", "street", "room")}
+    assert names == {"": ["2", "3", "4"], "street": ["2", "4"], "room": ["3"]}
+    with pytest.raises(InputError, match="room clips"):
+        read_clips(tmp_path, "room", "val")
