@@ -38,11 +38,11 @@ def nearest(scene, origin, rays, xp, lattice):
     for n, index in _candidates(scene, origin, rays, depth, xp):
         start = scene.axes[n] @ (origin - scene.center[n])
         direction = rays[index] @ scene.axes[n].T
-        z = _hit(scene, n, kinds[n], start, direction, xp, lattice)
+        z = hit_depth(scene, n, kinds[n], start, direction, xp, lattice)
         nearer = z < depth[index]
         depth[index] = xp.where(nearer, z, depth[index])
         shape[index] = xp.where(nearer, n, shape[index])
-    return depth, shape, *_at(scene, kinds, origin, rays, depth, shape, xp)
+    return depth, shape, *hit_points(scene, kinds, origin, rays, depth, shape, xp)
 
 
 def shadowed(scene, point, xp, lattice):
@@ -67,7 +67,7 @@ def shadowed(scene, point, xp, lattice):
             continue
         start = (point[index] - scene.center[n] + _SHADOW_START_M * scene.light) @ scene.axes[n].T
         direction = (scene.axes[n] @ scene.light)[None] + xp.zeros_like(start)
-        z = _hit(scene, n, int(kinds[n]), start, direction, xp, lattice)
+        z = hit_depth(scene, n, int(kinds[n]), start, direction, xp, lattice)
         dark[index] = dark[index] | ~xp.isinf(z)
     return dark
 
@@ -110,7 +110,7 @@ def _in_cone(directions, centers, far, radii, xp):
     return off - np.arcsin(np.clip(radii / np.maximum(far, 1e-9), 0, 1)) <= np.arccos(np.clip(spread, -1, 1)) + 1e-3
 
 
-def _hit(scene, n, kind, start, direction, xp, lattice):
+def hit_depth(scene, n, kind, start, direction, xp, lattice):
     """Depth (P,) at which rays in the shape's own axes meet shape n, infinity where they do not."""
     start = start if start.ndim == 2 else start[None]
     z = _HIT[kind](start, direction, scene.half[n], xp)
@@ -122,7 +122,7 @@ def _hit(scene, n, kind, start, direction, xp, lattice):
     return z
 
 
-def _at(scene, kinds, origin, rays, depth, shape, xp):
+def hit_points(scene, kinds, origin, rays, depth, shape, xp):
     """Local point (P,3) m, local normal and world normal (P,3) of each hit; zeros where nothing is hit."""
     local, normal, world = xp.zeros_like(rays), xp.zeros_like(rays), xp.zeros_like(rays)
     for n in np.unique(numpy(shape)).tolist():

@@ -17,7 +17,7 @@ from depth_ros.core.raycast import BOX, ELLIPSOID, QUAD, TUBE, nearest, rays_of,
 from depth_ros.core.surfaces import RANDOM, Sky, shade, sky_color
 
 __all__ = ["BOX", "ELLIPSOID", "QUAD", "TUBE", "Scene", "Sky", "occluded_pixels", "render", "render_stereo"]
-_SUBPIXELS = ((-0.33, -0.17), (0.33, 0.17))  # and the centre
+SUBPIXELS = ((-0.33, -0.17), (0.33, 0.17))  # and the centre
 _TILE = 64  # pixels
 _BAND = 1 << 14  # rays at a time: what they need fits into a CPU's cache
 
@@ -83,12 +83,12 @@ def render(scene: Scene, camera: Camera, world_T_camera=None, xp=np, device=None
     size = (camera.height, camera.width)
     shape = xp.reshape(shape, size)
     if scene.sky is not None:
-        edge = order[xp.reshape(_edges(shape, xp), (-1,))[order]]
-        views = [rays_of(camera, pose[:3, :3], xp, lattice, shift)[edge] for shift in _SUBPIXELS]
+        edge = order[xp.reshape(edges(shape, xp), (-1,))[order]]
+        views = [rays_of(camera, pose[:3, :3], xp, lattice, shift)[edge] for shift in SUBPIXELS]
         if edge.shape[0]:  # one band holds all views of its edges
             views = xp.reshape(xp.stack(views, axis=1), (-1, 3))
-            more = xp.reshape(cast(views)[0], (-1, len(_SUBPIXELS), 3))
-            rgb[edge] = (rgb[edge] + xp.sum(more, axis=1)) / (1 + len(_SUBPIXELS))
+            more = xp.reshape(cast(views)[0], (-1, len(SUBPIXELS), 3))
+            rgb[edge] = (rgb[edge] + xp.sum(more, axis=1)) / (1 + len(SUBPIXELS))
     return {"rgb": xp.reshape(rgb, size + (3,)), "depth": xp.reshape(depth, size), "shape": shape}
 
 
@@ -150,7 +150,7 @@ def _tile_order(height, width):
     return np.lexsort((u, v, u // _TILE, v // _TILE))
 
 
-def _edges(shape, xp):
+def edges(shape, xp):
     """Pixels (H,W) bool whose shape differs from that of a neighbour."""
     edge = xp.zeros(shape.shape, dtype=xp.bool, device=array_api_compat.device(shape))
     down, right = shape[1:] != shape[:-1], shape[:, 1:] != shape[:, :-1]

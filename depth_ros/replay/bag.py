@@ -18,6 +18,7 @@ from ..core.frame import Frame
 from ..core.sync import StampMatcher
 from ..nodes.decode import image_to_depth, image_to_rgb, info_to_calibration, stamp_to_ns
 from .sample import Drops, Sample
+from .truth import TruthPoses, truth_topic
 
 SIDES = ("left", "right")
 TRUTH_DEPTH = "ground_truth/depth"
@@ -30,7 +31,7 @@ INFO_TYPE = "sensor_msgs/msg/CameraInfo"
 class Topics:
     """The topics of a stereo bag by side: images {"left", "right"}, infos the same, truth depth or None.
 
-    rectified: what the image topics' names say. compressed: CompressedImage on both sides.
+    rectified: what the image topics' names say. compressed: CompressedImage on both sides. truth_odometry: or None.
     """
 
     images: dict[str, str]
@@ -38,6 +39,7 @@ class Topics:
     truth_depth: str | None
     rectified: bool
     compressed: bool
+    truth_odometry: str | None = None
 
 
 @contextmanager
@@ -113,7 +115,8 @@ def find_topics(reader: AnyReader, path: str | Path) -> Topics:
     compressed = [kinds[images[side]] == IMAGE_TYPES[1] for side in SIDES]
     if len(set(rectified)) > 1 or len(set(compressed)) > 1:
         raise InputError(f"{path}: expected the same kind of images on both sides, got {list(images.values())}")
-    return Topics(images, infos, _ending(kinds, TRUTH_DEPTH, IMAGE_TYPES), rectified[0], compressed[0])
+    truth_depth = _ending(kinds, TRUTH_DEPTH, IMAGE_TYPES)
+    return Topics(images, infos, truth_depth, rectified[0], compressed[0], truth_topic(kinds))
 
 
 def is_stereo(path: str | Path) -> bool:
@@ -141,6 +144,7 @@ class Bag:
         with open_reader(self.path) as reader:
             self.topics = find_topics(reader, self.path)
             counts = {c.topic: c.msgcount for c in reader.connections}
+        self.has_poses = self.topics.truth_odometry is not None
         self._length = max(counts[topic] for topic in self.topics.images.values())
 
     def __len__(self) -> int:
@@ -151,7 +155,7 @@ class Bag:
         self.drops, self.reasons = drops.counts, drops.reasons
         with open_reader(self.path) as reader:
             infos = {side: InfoTimeline(reader, self.topics.infos[side], drops) for side in SIDES}
-            truths = TruthDepth(reader, self.topics)
+            truths = TruthDepth(reader, self.topics), TruthPoses(messages(reader, self.topics.truth_odometry))
             for stamp_ns, pair in self._pairs(reader, drops):
                 sample = self._sample(stamp_ns, pair, infos, truths, drops)
                 if sample is not None:
@@ -195,7 +199,8 @@ class Bag:
         except DepthRosError as error:
             drops.add("bad_image", str(error))
             return None
-        return Sample(str(stamp_ns), frame, truth_depth=truths.at(stamp_ns, left.shape[:2]))
+        depth, pose = truths[0].at(stamp_ns, left.shape[:2]), truths[1].at(stamp_ns, raw and raw[0])
+        return Sample(str(stamp_ns), frame, truth_depth=depth, world_T_camera=pose)
 
 
 class InfoTimeline:

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..core import raycast, surfaces, world
+from ..core import raycast, screen, surfaces, world
 from ..core.camera import Camera, StereoRig
 from ..core.errors import InputError
 from ..core.frame import Frame
@@ -49,7 +49,7 @@ class RenderedSequence:
     Raises InputError for unusable poses, or a folder that holds other pictures.
     """
 
-    mode = "stereo"
+    mode, has_poses = "stereo", True
 
     def __init__(self, poses: str | Path, folder: str | Path, height: int = 188, width: int = 620, seed: int = 9):
         self.poses = read_kitti_poses(poses)
@@ -85,7 +85,7 @@ class RenderedSequence:
         scene, step = self._route.near(i), np.eye(4)
         step[0, 3] = self.rig.baseline_m
         for k, (path, pose) in enumerate(zip(paths, (self.poses[i], self.poses[i] @ step))):
-            picture = _develop(world.render(scene, self.rig.left, pose)["rgb"], seed=2 * i + k)
+            picture = _develop(screen.render_on_screen(scene, self.rig.left, pose)["rgb"], seed=2 * i + k)
             _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
             write_bytes(path, data.tobytes())
         return True
@@ -104,7 +104,7 @@ class RenderedSequence:
     def _claim(self) -> None:
         """Note in the folder what its pictures depend on, or see that it is the same."""
         digest = hashlib.sha256(self.poses.tobytes() + f"{self.seed} {self.rig} {_GAIN} {_NOISE}".encode())
-        for module in (world, raycast, surfaces, route, buildings, materials, outdoors):
+        for module in (world, screen, raycast, surfaces, route, buildings, materials, outdoors):
             digest.update(Path(module.__file__).read_bytes())
         key, note = digest.hexdigest(), self.folder / "rendered.json"
         camera = self.rig.left

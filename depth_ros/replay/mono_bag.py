@@ -14,18 +14,20 @@ from ..core.frame import Frame
 from ..nodes.decode import image_to_rgb, stamp_to_ns
 from .bag import IMAGE_TYPES, IMAGES, INFO_TYPE, TRUTH_DEPTH, InfoTimeline, TruthDepth, messages, open_reader
 from .sample import Drops, Sample
+from .truth import TruthPoses, truth_topic
 
 _NOT_A_CAMERA = ("right", "depth", "ground_truth", "disparity")  # parts of names whose images are not for this
 
 
 @dataclass(frozen=True)
 class MonoTopics:
-    """The topics of one camera: image, info, truth depth or None; rectified: what the image topic's name says."""
+    """The topics of one camera: image, info, truths or None; rectified: what the image topic's name says."""
 
     image: str
     info: str
     truth_depth: str | None
     rectified: bool
+    truth_odometry: str | None = None
 
 
 def find_mono_topics(reader: AnyReader, path: str | Path) -> MonoTopics:
@@ -44,7 +46,8 @@ def find_mono_topics(reader: AnyReader, path: str | Path) -> MonoTopics:
     if kinds.get(info) != INFO_TYPE:
         raise InputError(f"{path}: expected CameraInfo on {info}, got topics {sorted(kinds)}")
     truths = (topic for topic in sorted(kinds) if topic.endswith(f"/{TRUTH_DEPTH}") and kinds[topic] in IMAGE_TYPES)
-    return MonoTopics(image, info, next(truths, None), "rect" in name and "rect_raw" not in name)
+    rectified = "rect" in name and "rect_raw" not in name
+    return MonoTopics(image, info, next(truths, None), rectified, truth_topic(kinds))
 
 
 def _place(topic: str, kind: str) -> tuple | None:
@@ -73,6 +76,7 @@ class MonoBag:
         self.reasons: dict[str, str] = {}
         with open_reader(self.path) as reader:
             self.topics = find_mono_topics(reader, self.path)
+            self.has_poses = self.topics.truth_odometry is not None
             self._length = sum(c.msgcount for c in reader.connections if c.topic == self.topics.image)
 
     def __len__(self) -> int:
@@ -83,11 +87,12 @@ class MonoBag:
         self.drops, self.reasons = drops.counts, drops.reasons
         with open_reader(self.path) as reader:
             infos = InfoTimeline(reader, self.topics.info, drops)
-            truths = TruthDepth(reader, self.topics)
+            truths, poses = TruthDepth(reader, self.topics), TruthPoses(messages(reader, self.topics.truth_odometry))
             for _, message in messages(reader, self.topics.image):
                 if (frame := self._frame(message, infos, drops)) is not None:
                     depth = truths.at(frame.stamp_ns, frame.left.shape[:2])
-                    yield Sample(str(frame.stamp_ns), frame, truth_depth=depth)
+                    pose = poses.at(frame.stamp_ns, frame.calibrations and frame.calibrations[0])
+                    yield Sample(str(frame.stamp_ns), frame, truth_depth=depth, world_T_camera=pose)
 
     def _frame(self, message, infos: InfoTimeline, drops: Drops) -> Frame | None:
         """Decode one image; what is wrong with it is counted and it is dropped."""

@@ -33,7 +33,8 @@ class Sample:
 class Source(Protocol):
     """An input: len() is the number of samples to expect, iterating gives them, drops says what could not be used.
 
-    mode: "stereo" or "mono": whether the frames are pairs.
+    mode: "stereo" or "mono": whether the frames are pairs. has_poses, where there is one: frames follow each other in
+    time, with true poses for some of them.
     """
 
     name: str
@@ -81,6 +82,7 @@ class LeftOnly:
 
     def __init__(self, pairs: Source):
         self.name, self._pairs = pairs.name, pairs
+        self.has_poses = getattr(pairs, "has_poses", False)
 
     @property
     def drops(self) -> dict[str, int]:
