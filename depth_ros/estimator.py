@@ -49,7 +49,10 @@ class Estimator:
         sigma_m = None if sigma_px is None else depth_sigma(depth, sigma_px, camera.fx, baseline_m)
         clock.append(time.perf_counter())
         timing_ms = _timing_ms(clock, "prepare", "engine", "decode")
-        return Estimate(frame.stamp_ns, frame.frame_id, frame.rig, frame.left, depth, disparity, sigma_m, timing_ms)
+        left, right = frame.left, frame.right
+        return Estimate(
+            frame.stamp_ns, frame.frame_id, frame.rig, left, depth, disparity, sigma_m, timing_ms, right=right
+        )
 
 
 class MonoEstimator:

@@ -18,7 +18,8 @@ ALLOWED = {
     "launching": {"transport"},  # imported by launch files only
     "nodes": {"core", "engine", "egomotion", "estimator", "prepare", "transport"},
     "replay": {"core", "engine", "egomotion", "estimator", "prepare", "transport", "nodes"},
-    "cli": {"core", "engine", "estimator", "replay", "transport"},
+    "cli_build": {"core", "engine", "prepare", "replay"},
+    "cli": {"core", "engine", "estimator", "replay", "transport", "cli_build"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -31,6 +32,10 @@ ROS = {
     "lifecycle_msgs",
     "nav_msgs",
     "rcl_interfaces",
+    "geometry_msgs",
+    "std_srvs",
+    "tf2_msgs",
+    "tf2_ros",
 }
 NODES_WITHOUT_ROS = {"decode"}  # replay reads images with it where there is no ROS
 REPLAY_FILES_WITH_ROS = {"ros.py"}

@@ -65,6 +65,7 @@ class Estimate:
 
     rig: of the maps below, None in mono. camera: of the maps below. left: (H, W, 3) uint8 RGB, rectified.
     depth: (H, W) float32 metres along the optical axis; None where no scale is known: never relative numbers.
+    right: the same of the right camera, None in mono.
     disparity: (H, W) float32 pixels, None in mono. sigma_m: (H, W) float32, one standard deviation of depth in metres,
     or None. An unknown value is NaN. timing_ms: "prepare", "engine", "decode", "total"; mono also "pose".
     inv_depth: mono, (H, W) float32, 1/m, or relative (true up to one factor) where depth is None.
@@ -90,6 +91,7 @@ class Estimate:
     prev_stamp_ns: int | None = None
     odom_T_camera: np.ndarray | None = None
     covariance: np.ndarray | None = None
+    right: np.ndarray | None = None
 
     def __post_init__(self):
         _set_camera(self)

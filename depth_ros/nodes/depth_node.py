@@ -14,16 +14,18 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 from ..core.errors import CalibrationError, DepthRosError, EngineError, ImageError, SpecError
 from .diagnostics import RateMeter, diagnostics_message, health_values
 from .inputs import Inputs
-from .modes import make_estimator, notes, rest_unless_wanted
-from .outputs import Outputs
+from .modes import make_egomotion, make_estimator, notes, rest_unless_wanted
+from .motion import Motion
+from .outputs import Outputs, conflicts
 from .pairing import Mailbox, Pair, SizeError, pair_to_frame
 from .parameters import ParameterError, declare_parameters
+from .process import close, spin
 from .statistics import ROUTINE, Statistics
 from .watchdog import Snapshot, explain
 
@@ -47,7 +49,7 @@ class DepthNode(LifecycleNode):
         self._make_estimator = make_estimator
         self.parameters = declare_parameters(self)
         self.statistics = Statistics()
-        self._estimator = self._outputs = self._inputs = self._mailbox = self._worker = None
+        self._estimator = self._outputs = self._motion = self._inputs = self._mailbox = self._worker = None
         self._matcher_drops: dict[str, int] = {}
         self._rates = RateMeter()
         self._logged_s, self._logged_drops = time.monotonic(), {}
@@ -69,13 +71,15 @@ class DepthNode(LifecycleNode):
 
     def on_configure(self, state):
         try:
-            self._estimator = self._make_estimator(self.parameters)
+            estimator = self._make_estimator(self.parameters)
+            ego = make_egomotion(self.parameters, estimator)
         except (DepthRosError, OSError) as error:
             self._failure = f"cannot configure: {error}"
             self.get_logger().error(self._failure)
             return TransitionCallbackReturn.FAILURE
         self._failure = ""
-        self._outputs = Outputs(self, self._estimator)
+        self._estimator, self._outputs = estimator, Outputs(self, estimator)
+        self._motion = Motion(self, self.parameters, ego) if ego else None
         engine = self._estimator.engine
         self.get_logger().info(f"engine {engine.name}, model {engine.spec.name}, hash {engine.model_hash}")
         self._log_notes()
@@ -87,6 +91,8 @@ class DepthNode(LifecycleNode):
         self._active_s = self._logged_s = time.monotonic()
         self.statistics.since_output.clear()
         self._worker = threading.Thread(target=self._work, args=(self._mailbox,), name="depth", daemon=True)
+        if self._motion:
+            self._motion.start()
         self._worker.start()
         on_odometry = getattr(getattr(self._estimator, "scale", None), "add_position", None)
         self._inputs = Inputs(self, self.parameters, self.statistics, self._on_pair, on_odometry)
@@ -97,15 +103,15 @@ class DepthNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state):
-        self._free()
+        self.free()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state):
-        self._free()
+        self.free()
         return super().on_shutdown(state)
 
     def on_error(self, state):
-        self._free()
+        self.free()
         return TransitionCallbackReturn.SUCCESS  # back to unconfigured, from where it can be configured again
 
     def _stop(self):
@@ -119,13 +125,17 @@ class DepthNode(LifecycleNode):
                 self.statistics.drop("deactivated")
             self._worker.join(_STOP_S)
             self._mailbox = self._worker = None
+        if self._motion:
+            self._motion.stop()
 
-    def _free(self):
+    def free(self) -> None:
         """Stop, and give up what was configured."""
         self._stop()
         if self._outputs is not None:
             self._outputs.destroy(self)
-        self._outputs = self._estimator = None
+        if self._motion is not None:
+            self._motion.destroy()
+        self._outputs = self._motion = self._estimator = None
 
     # Work
 
@@ -149,26 +159,30 @@ class DepthNode(LifecycleNode):
 
     def _answer(self, pair: Pair):
         """One pair to its outputs."""
-        wanted = self._outputs.wanted()
-        if not wanted:
+        wanted, motion_wanted = self._outputs.wanted(), self._motion_wanted()
+        if not wanted and not motion_wanted:
             self.statistics.drop("no_subscriber")
             return
-        rest_unless_wanted(self._estimator, wanted)
+        rest_unless_wanted(self._estimator, bool(motion_wanted), self.parameters.egomotion_method)
         estimate = self._estimator.estimate(pair_to_frame(pair, self.parameters.rectify))
         if estimate.scale_reason:  # metres were asked for, so nothing else may go out
             self.statistics.drop("no_scale", estimate.scale_reason)
             return
         self._outputs.publish(estimate, wanted, self.parameters)
+        if motion_wanted:
+            self._motion.put(estimate)
         age_ms = (self.get_clock().now().nanoseconds - estimate.stamp_ns) / 1e6
         self._last_output_s = time.monotonic()
         self.statistics.answer(age_ms, estimate.timing_ms.get("engine", float("nan")))
+
+    def _motion_wanted(self) -> set[str]:
+        """Name what somebody wants to hear of the motion."""
+        return self._motion.wanted() if self._motion else set()
 
     def _log_notes(self):
         """Say once what a user must know about the outputs."""
         for note in notes(self._estimator):
             self.get_logger().warning(note)
-        if self._estimator.engine.spec.task == "mono" and self._estimator.motion.engine is None:
-            self.get_logger().warning("no pose model: odom is not published")
 
     # Parameters and health
 
@@ -196,6 +210,7 @@ class DepthNode(LifecycleNode):
         if self._inputs is None or silent_s < self.parameters.watchdog_s:
             return []
         stats, matcher = self.statistics, self._inputs.matcher
+        publishers = self._motion.publishers.values() if self._motion else ()
         return explain(
             Snapshot(
                 silent_s=silent_s,
@@ -208,8 +223,8 @@ class DepthNode(LifecycleNode):
                 use_sim_time=self.get_parameter("use_sim_time").value,
                 clock_ns=self.get_clock().now().nanoseconds,
                 last_stamp_ns=stats.last_stamp_ns,
-                subscribers=len(self._outputs.wanted()),
-                unmet=tuple(self._outputs.conflicts(self)),
+                subscribers=len(self._outputs.wanted()) + len(self._motion_wanted()),
+                unmet=tuple(conflicts(self, [*self._outputs.publishers.values(), *publishers])),
             )
         )
 
@@ -218,6 +233,9 @@ class DepthNode(LifecycleNode):
         reasons, drops = self.silence(), {**self.drops_of_matching(), **self.statistics.drops}
         values = health_values(self.statistics, drops, self._rates, self._estimator)
         remarks = notes(self._estimator) if self._estimator else ()
+        if self._motion:
+            self._motion.poll()
+            values, remarks = {**values, **self._motion.values()}, (*remarks, *self._motion.notes())
         now, name = self.get_clock().now().to_msg(), f"{self.get_name()}: depth"
         self._diagnostics.publish(diagnostics_message(now, name, values["model_hash"], reasons, values, remarks))
         if time.monotonic() - self._logged_s < self.parameters.watchdog_s:
@@ -231,21 +249,6 @@ class DepthNode(LifecycleNode):
         texts = [f"{n} {cause} ({self.statistics.texts.get(cause, '')})" for cause, n in new.items() if n]
         if texts and not reasons:
             self.get_logger().warning("dropped: " + ", ".join(texts))
-
-
-def spin(node: DepthNode) -> None:
-    """Run callbacks until shutdown; a message that rclpy itself cannot read is dropped like any other bad one."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    while node.context.ok():
-        try:
-            executor.spin_once(timeout_sec=0.5)
-        except (KeyboardInterrupt, ExternalShutdownException):
-            return
-        except Exception as error:  # noqa: BLE001 - nor the process
-            if node.context.ok():
-                node.statistics.drop("internal_error", f"{type(error).__name__}: {error}")
-                node.get_logger().debug(traceback.format_exc())
 
 
 def main(args=None) -> int:
@@ -266,18 +269,8 @@ def main(args=None) -> int:
         # launch sends SIGINT to the group and then to each process: the second must not tear the shutdown apart
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _close(locals().get("node"))
+        close(locals().get("node"))
     return 0
-
-
-def _close(node: DepthNode | None) -> None:
-    """Stop the worker and leave ROS; nothing that fails here matters any more."""
-    with contextlib.suppress(Exception, KeyboardInterrupt):
-        if node is not None:
-            node._free()
-            node.destroy_node()
-    with contextlib.suppress(Exception, KeyboardInterrupt):
-        rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

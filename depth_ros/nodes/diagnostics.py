@@ -7,7 +7,6 @@ import time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from .modes import scale_name
-from .odom import odometry_values
 from .statistics import ROUTINE, Statistics
 
 
@@ -56,7 +55,10 @@ def health_values(statistics: Statistics, drops: dict[str, int], rates: RateMete
         return {**values, **dict.fromkeys(("backend", "model", "model_hash", "scale_source"), "")}
     engine = estimator.engine
     names = {"backend": engine.name, "model": engine.spec.name, "model_hash": engine.model_hash}
-    return {**values, **names, "scale_source": scale_name(estimator), **odometry_values(estimator)}
+    pose_engine = getattr(getattr(estimator, "motion", None), "engine", None)
+    if pose_engine is not None:
+        names["pose_model_hash"] = pose_engine.model_hash
+    return {**values, **names, "scale_source": scale_name(estimator)}
 
 
 def _text(value) -> str:

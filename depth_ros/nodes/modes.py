@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..core.errors import EngineError
 from ..core.scale import CameraHeightScale, OdometryScale, ScaleSource
+from ..egomotion import EgoMotion
 from ..engine.base import Engine
 from ..engine.load import default_model, load_engine
 from ..engine.spec import RELATIVE
@@ -28,10 +29,24 @@ def make_estimator(parameters: Parameters) -> Estimator | MonoEstimator:
     return MonoEstimator(engine, pose_engine, scale)
 
 
-def rest_unless_wanted(estimator: Estimator | MonoEstimator, wanted: set[str]) -> None:
-    """Let the pose network work only while somebody listens to odom, or the scale is taken from steps."""
+def make_egomotion(parameters: Parameters, estimator: Estimator | MonoEstimator) -> EgoMotion | None:
+    """Make what follows the camera; None where nothing gives metres, or where it is off.
+
+    Raises EngineError for the method network without a pose network.
+    """
+    method = parameters.egomotion_method
+    if method == "off" or (isinstance(estimator, MonoEstimator) and not estimator.is_metric):
+        return None
+    if method == "network" and (isinstance(estimator, Estimator) or estimator.motion.engine is None):
+        raise EngineError("egomotion_method network: expected mode mono with a pose model, got none; set hybrid or off")
+    return EgoMotion(method)
+
+
+def rest_unless_wanted(estimator: Estimator | MonoEstimator, with_odom: bool, method: str) -> None:
+    """Let the pose network work only while odom is wanted and made with it, or the scale is taken from steps."""
     if isinstance(estimator, MonoEstimator):
-        estimator.with_motion = "odom" in wanted or isinstance(estimator.scale, OdometryScale)
+        used = with_odom and method in ("network", "hybrid")
+        estimator.with_motion = used or isinstance(estimator.scale, OdometryScale)
 
 
 def scale_name(estimator: Estimator | MonoEstimator) -> str:

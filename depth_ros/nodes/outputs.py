@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nav_msgs.msg import Odometry
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -12,7 +11,6 @@ from stereo_msgs.msg import DisparityImage
 from ..core.frame import Estimate
 from ..estimator import Estimator, MonoEstimator
 from . import messages
-from .odom import odometry_to_message
 from .parameters import Parameters
 
 TOPICS = {
@@ -22,7 +20,6 @@ TOPICS = {
     "sigma": ("depth/sigma", Image),
     "color": ("depth/color", Image),
     "points": ("points", PointCloud2),
-    "odom": ("odom", Odometry),
     "inv_depth": ("inv_depth/image_rect", Image),
     "inv_info": ("inv_depth/camera_info", CameraInfo),
 }
@@ -36,7 +33,18 @@ def outputs_of(estimator: Estimator | MonoEstimator) -> tuple[str, ...]:
         return (*_METRES, "disparity")
     if not estimator.is_metric:
         return ("inv_depth", "inv_info")
-    return _METRES if estimator.motion.engine is None else (*_METRES, "odom")
+    return _METRES
+
+
+def conflicts(node, publishers) -> list[str]:
+    """Name subscribers that the QoS of our publishers does not satisfy and that therefore hear nothing."""
+    found = []
+    for publisher in publishers:
+        for info in node.get_subscriptions_info_by_topic(publisher.topic_name):
+            result, why = qos_check_compatible(publisher.qos_profile, info.qos_profile)
+            if result == QoSCompatibility.ERROR:
+                found.append(f"{info.node_name} asks more of {publisher.topic_name} than it offers: {why.strip()}")
+    return found
 
 
 class Outputs:
@@ -60,16 +68,6 @@ class Outputs:
         """Name the outputs that somebody subscribes to."""
         return {name for name, publisher in self.publishers.items() if publisher.get_subscription_count()}
 
-    def conflicts(self, node) -> list[str]:
-        """Name subscribers that our QoS does not satisfy and that therefore hear nothing; asks the graph."""
-        found = []
-        for publisher in self.publishers.values():
-            for info in node.get_subscriptions_info_by_topic(publisher.topic_name):
-                result, why = qos_check_compatible(publisher.qos_profile, info.qos_profile)
-                if result == QoSCompatibility.ERROR:
-                    found.append(f"{info.node_name} asks more of {publisher.topic_name} than it offers: {why.strip()}")
-        return found
-
     def publish(self, estimate: Estimate, wanted: set[str], parameters: Parameters) -> None:
         """Publish what is wanted and known, with stamp and frame of the input; depth first, which is waited for."""
         header = messages.make_header(estimate.stamp_ns, estimate.frame_id)
@@ -84,13 +82,11 @@ class Outputs:
                 messages.depth_to_color(estimate.depth, parameters.color_near_m, parameters.color_far_m), header
             ),
             "points": lambda: messages.depth_to_points(estimate.depth, estimate.camera, estimate.left, header),
-            "odom": lambda: odometry_to_message(estimate, parameters.odom_frame, parameters.odom_child_frame),
             "inv_depth": lambda: messages.depth_to_image(estimate.inv_depth, header),
             "inv_info": lambda: messages.camera_to_info(estimate.camera, header),
         }
-        unknown = {"sigma": estimate.sigma_m is None, "odom": estimate.odom_T_camera is None}
         for name, make in makers.items():
-            if name in wanted and not unknown.get(name, False):
+            if name in wanted and not (name == "sigma" and estimate.sigma_m is None):
                 self.publishers[name].publish(make())
 
     def destroy(self, node) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from ..core.errors import DepthRosError
 
 SCALE_SOURCES = ("auto", "camera_height", "odometry")
+EGOMOTION_METHODS = ("off", "network", "geometric", "hybrid")
 
 
 class ParameterError(DepthRosError, ValueError):
@@ -30,7 +31,7 @@ class Parameters:
                               choices=("auto", "onnxruntime", "sgbm"))
     model: str = _parameter("", "path of an ONNX model with its spec inside; empty: the model that is shipped")
     pose_model: str = _parameter("", "mono: path of an ONNX model of motion; empty: the one that is shipped with the "
-                                 "shipped model; none: no odom")
+                                 "shipped model; none: without")
     scale_source: str = _parameter("auto", "mono: where metres come from; auto: the model, or for a relative one "
                                    "what camera_height_m or odometry_topic gives", choices=SCALE_SOURCES)
     camera_height_m: float = _parameter(0.0, "metres: the camera over the ground; 0: not known", low=0.0, high=1000.0)
@@ -50,9 +51,16 @@ class Parameters:
                                      choices=("32FC1", "16UC1"), live=True)
     color_near_m: float = _parameter(0.5, "metres: painted as nearest in depth/color", low=0.01, high=1000.0, live=True)
     color_far_m: float = _parameter(50.0, "metres: painted as farthest in depth/color", low=0.02, high=1e4, live=True)
-    odom_frame: str = _parameter("odom", "mono: frame_id of odom, which has body axes at the first camera", live=True)
-    odom_child_frame: str = _parameter("", "mono: empty: the optical frame of the images; a name: a frame at the "
-                                       "camera's place that has body axes (x forward, z up)", live=True)
+    egomotion_method: str = _parameter("hybrid", "odom, path and TF; hybrid: geometry, in mono with the pose network "
+                                       "as prior and fallback; runs once it is heard", choices=EGOMOTION_METHODS)
+    odom_frame: str = _parameter("odom", "frame_id of odom: where base_frame stood first; without extrinsics body axes "
+                                 "at the first camera")
+    base_frame: str = _parameter("base_link", "child frame of odom once base_T_camera is known; until then the child "
+                                 "is the optical frame of the images")
+    base_T_camera: tuple = _parameter((), "pose of the optical frame in base_frame: x y z in metres, quaternion "
+                                      "x y z w, all written with a point; empty: look it up in TF")
+    publish_tf: bool = _parameter(False, "publish odom_frame -> base_frame on /tf; off where somebody else does")
+    imu_topic: str = _parameter("", "sensor_msgs/Imu as a factor of the motion, its frame known to TF; empty: none")
     watchdog_s: float = _parameter(5.0, "seconds without output after which the node says why", low=0.5, high=600.0,
                                    live=True)
 
@@ -67,6 +75,11 @@ class Parameters:
             raise ParameterError("camera_height_m: expected metres above 0 for scale_source camera_height, got 0.0")
         if self.scale_source == "odometry" and not self.odometry_topic:
             raise ParameterError("odometry_topic: expected a topic for scale_source odometry, got an empty name")
+        for name in ("odom_frame", "base_frame"):
+            if not getattr(self, name).strip("/"):
+                raise ParameterError(f"{name}: expected a frame, got an empty name")
+        if self.odom_frame == self.base_frame:
+            raise ParameterError(f"base_frame: expected another frame than odom_frame, got {self.base_frame!r} twice")
 
     def changed(self, values: dict, configured: bool) -> Parameters:
         """Give the parameters after a change; raises ParameterError with the reason where it is refused.
@@ -81,6 +94,7 @@ class Parameters:
 
 
 _FIELDS = {item.name: item for item in fields(Parameters)}
+_QUATERNION_SLACK = 0.01  # numbers that were rounded by hand
 _OF_ROS = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 
 
@@ -127,6 +141,8 @@ def _checked(item, value):
     kind, meta = type(item.default), item.metadata
     if kind is float and type(value) is int:
         value = float(value)
+    if kind is tuple:
+        return _checked_pose(item.name, value)
     if type(value) is not kind:
         raise ParameterError(f"{item.name}: expected {kind.__name__}, got {value!r}")
     if meta["choices"] and value not in meta["choices"]:
@@ -136,3 +152,17 @@ def _checked(item, value):
     if item.name.endswith("_topic") and not value and item.default:
         raise ParameterError(f"{item.name}: expected a topic, got an empty name")
     return value
+
+
+def _checked_pose(name: str, value) -> tuple[float, ...]:
+    """Refuse what is neither empty nor x y z and a quaternion x y z w of about unit length."""
+    try:
+        numbers = tuple(float(number) for number in value)
+    except (TypeError, ValueError):
+        raise ParameterError(f"{name}: expected 7 numbers x y z qx qy qz qw, got {value!r}") from None
+    if numbers and (len(numbers) != 7 or not all(map(math.isfinite, numbers))):
+        raise ParameterError(f"{name}: expected 7 finite numbers x y z qx qy qz qw, got {list(numbers)}")
+    if numbers and abs(math.hypot(*numbers[3:]) - 1) > _QUATERNION_SLACK:
+        length = math.hypot(*numbers[3:])
+        raise ParameterError(f"{name}: expected a quaternion of length 1, got one of length {length:.3f}")
+    return numbers

@@ -1,0 +1,107 @@
+"""How the camera sits on the robot: from a parameter, or from TF. What is not known is never taken as identity."""
+
+from __future__ import annotations
+
+import contextlib
+from importlib import import_module
+
+import numpy as np
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.time import Time
+
+from ..core.lie import inverse
+from .frame_tree import FrameTree, pose_to_matrix
+from .parameters import Parameters
+
+_TREE_DEPTH = 100  # transforms on /tf_static, as tf2_ros keeps them
+
+
+def tf_message():
+    """Give tf2_msgs.msg.TFMessage, or None where tf2_msgs is not installed (no wheel has it; every robot does)."""
+    try:
+        return import_module("tf2_msgs.msg").TFMessage
+    except ImportError:
+        return None
+
+
+class Extrinsics:
+    """base_T_camera from parameters.base_T_camera; without it, and for an IMU, from TF: tf2_ros, else /tf_static.
+
+    why_not: why base_T_camera was not known the last time that somebody asked; "" where it was.
+    """
+
+    def __init__(self, node, parameters: Parameters):
+        self._node, self._base_frame = node, parameters.base_frame
+        self._given = pose_to_matrix(parameters.base_T_camera) if parameters.base_T_camera else None
+        self._tree = FrameTree()
+        self._subscription = self._buffer = self._listener = None
+        self.source = "parameter" if self._given is not None else ""
+        self.why_not = ""
+        if self._given is None or parameters.imu_topic:
+            self._listen()
+
+    def base_T_camera(self, camera_frame: str) -> np.ndarray | None:
+        """Give the pose (4, 4) of a camera's optical frame in the base frame; None where it is not known."""
+        found = self._given if self._given is not None else self._find(self._base_frame, camera_frame)
+        self.why_not = "" if found is not None else (
+            f"no transform from {camera_frame or 'the nameless frame of the images'} to {self._base_frame} "
+            f"({self.source}): set base_T_camera, or publish it on /tf_static"
+        )
+        return found
+
+    def camera_T_imu(self, camera_frame: str, imu_frame: str) -> np.ndarray | None:
+        """Give the pose (4, 4) of an IMU in a camera's optical frame; None where it is not known."""
+        found = self._find(camera_frame, imu_frame)
+        if found is None and self._given is not None:
+            base_T_imu = self._find(self._base_frame, imu_frame)
+            found = None if base_T_imu is None else inverse(self._given) @ base_T_imu
+        return found
+
+    def destroy(self) -> None:
+        """Stop listening."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        if self._listener is not None:
+            self._listener.unregister()
+        self._subscription = self._buffer = self._listener = None
+
+    def _listen(self) -> None:
+        """Listen to all of TF with tf2_ros where there is one, else to /tf_static, else to nothing."""
+        found = "none: no tf2_msgs"
+        try:
+            tf2_ros = import_module("tf2_ros")
+            self._buffer = tf2_ros.Buffer()
+            self._listener = tf2_ros.TransformListener(self._buffer, self._node)
+            found = "tf"
+        except ImportError:
+            kind = tf_message()
+            if kind is not None:
+                qos = QoSProfile(depth=_TREE_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+                quiet = SubscriptionEventCallbacks(use_default_callbacks=False)  # see Inputs
+                self._subscription = self._node.create_subscription(
+                    kind, "/tf_static", self._on_static, qos, event_callbacks=quiet
+                )
+                found = "tf_static"
+        self.source = self.source or found
+
+    def _on_static(self, msg) -> None:
+        """Take the transforms of a message in."""
+        for item in msg.transforms:
+            self._tree.add(item.header.frame_id, item.child_frame_id, _to_matrix(item.transform))
+
+    def _find(self, target: str, source: str) -> np.ndarray | None:
+        """Give target_T_source (4, 4) from TF, the newest where it moves, or None."""
+        if not target or not source:
+            return None
+        if self._buffer is None or target == source:
+            return self._tree.find(target, source)
+        with contextlib.suppress(import_module("tf2_ros").TransformException):
+            return _to_matrix(self._buffer.lookup_transform(target, source, Time()).transform)
+        return None
+
+
+def _to_matrix(transform) -> np.ndarray:
+    """Make (4, 4) of a geometry_msgs/Transform."""
+    place, turn = transform.translation, transform.rotation
+    return pose_to_matrix([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w])

@@ -1,0 +1,78 @@
+"""An IMU's samples in the axes of the camera, taken when a frame asks for them."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Imu
+
+from ..egomotion import ImuSample
+from .decode import stamp_to_ns
+from .extrinsics import Extrinsics
+from .infos import Gate, take_all
+
+_DEPTH = 1000  # samples that wait for the next frame
+_KEEP_NS = 2_000_000_000
+
+
+class ImuInput:
+    """Samples of parameters.imu_topic. They do not wake the executor (see Gate): a frame fetches them.
+
+    state: for the user. Turned by the rotation of camera_T_imu alone: the lever arm, some centimetres, is left out.
+    """
+
+    def __init__(self, node, topic: str, extrinsics: Extrinsics):
+        self._node, self._extrinsics = node, extrinsics
+        self._waiting: deque[tuple[int, str, np.ndarray, np.ndarray]] = deque(maxlen=_DEPTH)
+        self.received = 0
+        self.state = "nothing received"
+        self._subscription = node.create_subscription(
+            Imu,
+            topic,
+            lambda msg: None,
+            QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT),
+            raw=True,
+            callback_group=Gate(),
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+        )
+
+    def take(self, stamp_ns: int, camera_frame: str) -> list[ImuSample]:
+        """Give the samples up to a frame's stamp that were not given before; none while the IMU's place is unknown."""
+        for raw in take_all(self._subscription):
+            self._add(deserialize_message(raw, Imu))
+        ready = []
+        while self._waiting and self._waiting[0][0] <= stamp_ns:
+            ready.append(self._waiting.popleft())
+        ready = [sample for sample in ready if stamp_ns - sample[0] <= _KEEP_NS]
+        if not ready:
+            return []
+        imu_frame = ready[-1][1]
+        camera_T_imu = self._extrinsics.camera_T_imu(camera_frame, imu_frame)
+        if camera_T_imu is None:
+            self.state = f"unused: no transform from {imu_frame or 'its nameless frame'} to {camera_frame}"
+            return []
+        self.state = "used"
+        camera_R_imu = camera_T_imu[:3, :3]
+        return [ImuSample(t, tuple(camera_R_imu @ gyro), tuple(camera_R_imu @ accel)) for t, _, gyro, accel in ready]
+
+    def destroy(self) -> None:
+        """Stop listening."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _add(self, msg: Imu) -> None:
+        """Keep one reading; a time that goes back starts anew, what is not measured (covariance -1) is not taken."""
+        self.received += 1
+        stamp_ns = stamp_to_ns(msg.header.stamp)
+        if self._waiting and stamp_ns <= self._waiting[-1][0]:
+            self._waiting.clear()
+        if msg.angular_velocity_covariance[0] == -1 or msg.linear_acceleration_covariance[0] == -1:
+            self.state = "unused: it measures no angular velocity or no acceleration"
+            return
+        rate, force = msg.angular_velocity, msg.linear_acceleration
+        values = np.array([[rate.x, rate.y, rate.z], [force.x, force.y, force.z]])
+        if np.isfinite(values).all():
+            self._waiting.append((stamp_ns, msg.header.frame_id, *values))

@@ -1,0 +1,190 @@
+"""The node's ego-motion: odom, path and TF out, reset_odometry and set_pose in."""
+
+from __future__ import annotations
+
+import numpy as np
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from nav_msgs.msg import Odometry, Path
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from std_srvs.srv import Trigger
+
+from ..core.frame import Estimate
+from ..core.lie import inverse
+from ..egomotion import EgoEstimate, EgoMotion
+from .extrinsics import Extrinsics
+from .frame_tree import pose_to_matrix
+from .imu import ImuInput
+from .motion_worker import MotionWorker
+from .odom import BoundedPath, base_motion, body_motion, motion_to_odometry, odom_T_ego
+from .parameters import Parameters
+from .tf import TfOutput
+
+_LOST = "lost"
+_PATH_EVERY_NS = 500_000_000
+
+
+class Motion:
+    """Runs from the first subscriber on (with publish_tf at once): a pose has a past, which a pause would tear.
+
+    set_pose is a topic, as robot_localization's is: no package that is always there has a service with a pose in it.
+    RViz' "2D Pose Estimate" can be remapped to it.
+    """
+
+    def __init__(self, node, parameters: Parameters, ego: EgoMotion):
+        self._node, self._parameters = node, parameters
+        self._extrinsics = Extrinsics(node, parameters)
+        self._imu = ImuInput(node, parameters.imu_topic, self._extrinsics) if parameters.imu_topic else None
+        self._tf = TfOutput(node, parameters.base_frame) if parameters.publish_tf else None
+        self._path, self._path_ns, self._restarts = BoundedPath(), 0, 0
+        self._child, self._camera_frame = "", ""
+        self._refused = 0
+        self._started = False
+        self.worker = MotionWorker(ego, self._publish, self._imu.take if self._imu else lambda *_: ())
+        self.publishers = {"odom": self._advertise(Odometry, "odom"), "path": self._advertise(Path, "path")}
+        self._service = node.create_service(Trigger, "~/reset_odometry", self._on_reset)
+        self._subscription = node.create_subscription(
+            PoseWithCovarianceStamped, "~/set_pose", self._on_set_pose, QoSProfile(depth=1)
+        )
+
+    def start(self) -> None:
+        """Begin anew at the origin."""
+        self._started = False
+        self._path.clear()
+        self.worker.start()
+
+    def stop(self) -> None:
+        """Rest until start."""
+        self.worker.stop()
+
+    def destroy(self) -> None:
+        """Stop, and take everything down."""
+        self.worker.stop()
+        for publisher in self.publishers.values():
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._node.destroy_service(self._service)
+        self._node.destroy_subscription(self._subscription)
+        for part in (self._imu, self._tf, self._extrinsics):
+            if part is not None:
+                part.destroy()
+
+    def wanted(self) -> set[str]:
+        """Name what somebody listens to; not empty from the first time on."""
+        heard = {name for name, publisher in self.publishers.items() if publisher.get_subscription_count()}
+        if self._tf is not None and self._tf.is_possible:
+            heard.add("tf")
+        self._started = self._started or bool(heard)
+        return heard or ({"odom"} if self._started else set())
+
+    def put(self, estimate: Estimate) -> None:
+        """Take the next frame; never waits."""
+        if estimate.depth is not None:
+            self.worker.put(estimate)
+
+    def poll(self) -> None:
+        """Look around; call it about once a second, in the executor's thread."""
+        if self._tf is not None:
+            self._tf.poll()
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what a user must know about odometry, while it runs."""
+        latest, found = self.worker.latest, []
+        if latest is not None and latest.state == _LOST:
+            found.append(f"odometry lost: {latest.reason}")
+        elif latest is not None and latest.has_gap:
+            found.append("odometry has a gap: its covariance is large until reset_odometry or set_pose")
+        if latest is not None and self._extrinsics.why_not:
+            found.append(f"the child of odom is {self._child}: {self._extrinsics.why_not}")
+        if self._tf is not None and (self._tf.rival or not self._tf.is_possible):
+            found.append(f"TF {self._tf.state}")
+        if self.worker.faults:
+            found.append(f"ego-motion failed {self.worker.faults} times: {self.worker.fault_text}")
+        return tuple(found)
+
+    def values(self) -> dict:
+        """What /diagnostics says."""
+        latest, worker = self.worker.latest, self.worker
+        tf_state = self._tf.state if self._tf else "off"
+        values = {
+            "odom": latest.state if latest else "resting: nobody listens" if not self._started else "no frame yet",
+            "odom_frames": worker.frames, "odom_dropped/busy": worker.dropped, "odom_resets": worker.resets,
+            "odom_child": self._child, "odom_extrinsics": self._extrinsics.source, "odom_tf": tf_state,
+            "odom_set_pose_refused": self._refused,
+        }  # fmt: skip
+        if self._imu is not None:
+            values |= {"odom_imu": self._imu.state, "odom_imu_received": self._imu.received}
+        if latest is not None:
+            sigma = np.sqrt(np.diag(latest.covariance).reshape(2, 3).max(axis=1))
+            values |= {
+                "odom_reason": latest.reason, "odom_scale_source": latest.scale, "odom_inliers": latest.inliers,
+                "odom_has_gap": latest.has_gap, "odom_time_jumps": latest.restarts, "odom_model": latest.model,
+                "odom_sigma_m": float(sigma[0]), "odom_sigma_rad": float(sigma[1]),
+                "odom_ms": float(latest.timing_ms.get("total", np.nan)),
+            }  # fmt: skip
+        return values
+
+    def _publish(self, estimate: EgoEstimate, camera_frame: str) -> None:
+        """Publish one estimate, in the worker's thread."""
+        parameters = self._parameters
+        base_T_camera = self._extrinsics.base_T_camera(camera_frame)
+        if base_T_camera is None:
+            motion = body_motion(estimate, parameters.odom_frame, camera_frame)
+        else:
+            motion = base_motion(estimate, parameters.odom_frame, parameters.base_frame, base_T_camera)
+        if not motion.is_finite:
+            raise ValueError(f"expected finite numbers, got {motion}")
+        if estimate.restarts != self._restarts or motion.child_frame != self._child:
+            self._path.clear()
+        self._restarts, self._child, self._camera_frame = estimate.restarts, motion.child_frame, camera_frame
+        if self.publishers["odom"].get_subscription_count():
+            self.publishers["odom"].publish(motion_to_odometry(motion))
+        if self._tf is not None:
+            lost = f"odometry is {estimate.state}: {estimate.reason}" if estimate.state != "tracking" else ""
+            self._tf.publish(motion, lost or self._extrinsics.why_not)
+        self._publish_path(motion, estimate)
+
+    def _publish_path(self, motion, estimate: EgoEstimate) -> None:
+        """Lengthen the path, and publish it at most twice a second."""
+        if estimate.state != _LOST:
+            self._path.add(motion)
+        late = not 0 <= motion.stamp_ns - self._path_ns < _PATH_EVERY_NS
+        if late and self.publishers["path"].get_subscription_count():
+            self._path_ns = motion.stamp_ns
+            self.publishers["path"].publish(self._path.message(motion.stamp_ns, motion.frame))
+
+    def _on_reset(self, request, response):
+        """Begin anew at the origin."""
+        self.worker.reset()
+        self._path.clear()
+        response.success, response.message = True, "odometry begins anew: the next frame is its origin"
+        return response
+
+    def _on_set_pose(self, msg: PoseWithCovarianceStamped) -> None:
+        """Take odom_T_base as a message has it; its covariance is not used."""
+        place, turn = msg.pose.pose.position, msg.pose.pose.orientation
+        numbers = [place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w]
+        base_T_camera = self._extrinsics.base_T_camera(self._camera_frame)
+        frame = msg.header.frame_id.lstrip("/")
+        if frame != self._parameters.odom_frame.lstrip("/"):
+            refusal = f"expected frame_id {self._parameters.odom_frame!r}, got {frame!r}"
+        elif not np.isfinite(numbers).all() or abs(np.linalg.norm(numbers[3:]) - 1) > 0.01:
+            refusal = f"expected finite numbers and a quaternion of length 1, got {numbers}"
+        elif base_T_camera is None:
+            refusal = self._extrinsics.why_not
+        else:
+            odom_T_camera = pose_to_matrix(numbers) @ base_T_camera
+            self.worker.set_pose(inverse(odom_T_ego(base_T_camera)) @ odom_T_camera)
+            self._path.clear()
+            self._node.get_logger().info(f"set_pose: {self._parameters.base_frame} is at {numbers}")
+            return
+        self._refused += 1
+        self._node.get_logger().warning(f"set_pose refused: {refusal}")
+
+    def _advertise(self, kind, topic):
+        """A publisher as Outputs has them."""
+        return self._node.create_lifecycle_publisher(
+            kind, topic, QoSProfile(depth=5),
+            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )  # fmt: skip
