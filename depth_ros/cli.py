@@ -82,13 +82,17 @@ def main():
 @_backend
 @_range
 @_tolerance
+@click.option(
+    "--egomotion", type=click.Choice(["auto", "off", "network", "geometric", "hybrid"]), default="auto",
+    show_default=True, help="How to follow the camera; auto: hybrid where INPUT has true poses, else off.",
+)  # fmt: skip
 @click.option("--replay", is_flag=True, help="Play the bag at recorded rate over ROS 2 into the real node.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for report.json and report.html [evaluation/<input>]."
 )
 @refuses_plainly
-def evaluate(input, mode, model, backend, max_disparity_px, sync_tolerance_s, replay, out):
-    """Judge depth on INPUT: accuracy where there is truth, time, drops by cause."""
+def evaluate(input, mode, model, backend, max_disparity_px, sync_tolerance_s, egomotion, replay, out):
+    """Judge depth and ego-motion on INPUT: accuracy where there is truth, time, drops by cause."""
     from .replay.report import verdict, write_report
 
     if replay:
@@ -98,7 +102,7 @@ def evaluate(input, mode, model, backend, max_disparity_px, sync_tolerance_s, re
         run = run_replay(source, model, backend, max_disparity_px, sync_tolerance_s)
     else:
         source, estimator, label = open_both(input, sync_tolerance_s, mode, model, backend, max_disparity_px)
-        run = evaluate_offline(source, estimator, label)
+        run = evaluate_offline(source, estimator, label, egomotion)
     folder = out or Path("evaluation") / source.name
     report = write_report(run, folder)
     for scene, values in report.get("stereo", {}).get("per_scene", {}).items():
@@ -107,12 +111,16 @@ def evaluate(input, mode, model, backend, max_disparity_px, sync_tolerance_s, re
     click.echo(f"{folder / 'report.html'}")
 
 
-def evaluate_offline(source, estimator, label):
+def evaluate_offline(source, estimator, label, egomotion):
     """Evaluate without ROS, with a progress bar."""
     from .replay.evaluate import evaluate as run_evaluation
+    from .replay.follow import Follower
 
+    if egomotion == "auto":
+        egomotion = "hybrid" if getattr(source, "has_poses", False) else "off"
+    follower = None if egomotion == "off" else Follower(egomotion)
     with progress(len(source)) as bar:
-        return run_evaluation(source, estimator, label, bar.update)
+        return run_evaluation(source, estimator, label, bar.update, follower)
 
 
 @main.command()

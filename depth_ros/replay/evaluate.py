@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,8 +11,11 @@ from ..core.depth import depth_to_disparity
 from ..core.errors import DepthRosError, InputError
 from ..core.frame import Estimate
 from ..core.metrics import DEPTH_KEYS, depth_metrics, mean_metrics, stereo_metrics
+from ..prepare import rectified
+from .follow import Follower
 from .panel import mono_panels, panels, panels_to_jpeg
 from .sample import Sample, Source, known_depth
+from .trajectory import TRAJECTORY_KEYS, Track, judge_track
 
 # Every number that report.json can hold; what has no value is left out and named in not_measured.
 _DEPTH = (*DEPTH_KEYS, "scaling")
@@ -21,8 +24,8 @@ KEYS = {
     "latency_ms": ("p50", "p95", "p99", "engine_p50"),
     "depth": _DEPTH,
     "stereo": ("epe_px", "bad1_pct", "bad2_pct", "d1_pct", "coverage", "per_scene"),
-    "odometry": ("ate_m", "rpe_trans_m", "rpe_rot_deg", "t_err_pct", "r_err_deg_per_100m", "path_m", "lost"),
-}  # fmt: skip
+    "odometry": TRAJECTORY_KEYS,
+}
 # In mono there is no disparity to judge; depth with the median of each frame's truth lent to it stands by itself.
 MONO_KEYS = {**{key: KEYS[key] for key in ("frames", "latency_ms", "depth")}, "depth_median": _DEPTH}
 MONO_KEYS["odometry"] = KEYS["odometry"]
@@ -53,7 +56,10 @@ class FrameResult:
 
 @dataclass
 class Evaluation:
-    """The results of a run, before they are a report. age_ms: of the published depth, per answered pair (replay)."""
+    """The results of a run, before they are a report.
+
+    age_ms: of the published depth, per answered pair (replay). track: the way that ego-motion found, or None.
+    """
 
     input: str
     model: str
@@ -68,19 +74,30 @@ class Evaluation:
     engine_ms: float | None = None
     notes: list[str] = field(default_factory=list)
     replay: bool = False
+    track: Track | None = None
 
 
-def evaluate(source: Source, estimator, model: str, on_step: Callable[[], None] = lambda: None) -> Evaluation:
+def evaluate(
+    source: Source,
+    estimator,
+    model: str,
+    on_step: Callable[[], None] = lambda: None,
+    follower: Follower | None = None,
+) -> Evaluation:
     """Estimate every sample of a source and compare it with what truth it has.
 
     estimator: an estimator.Estimator or MonoEstimator, as the source's mode wants.
-    on_step: called once a sample, for a progress bar. Raises InputError where the source gives no sample at all.
+    on_step: called once a sample, for a progress bar. follower: ego-motion, to be judged too.
+    Raises InputError where the source gives no sample at all.
     """
     run = Evaluation(source.name, model, estimator.engine.name, source.mode)
     for sample, estimate in estimates(source, estimator, run):
         run.results.append(judge(sample, estimate))
         run.latency_ms.append(estimate.timing_ms["total"])
+        if follower is not None:
+            follower.update(sample, sample.frame, estimate)
         on_step()
+    run.track = None if follower is None else follower.track
     for cause, count in source.drops.items():
         run.dropped[cause] = run.dropped.get(cause, 0) + count
     run.reasons = {**getattr(source, "reasons", {}), **run.reasons}
@@ -97,9 +114,10 @@ def evaluate(source: Source, estimator, model: str, on_step: Callable[[], None] 
 
 
 def estimates(source: Iterable[Sample], estimator, run: Evaluation):
-    """Yield (sample, estimate); a frame that the estimator refuses is counted with its reason."""
+    """Yield (sample, estimate), the sample rectified; a frame that the estimator refuses is counted with its reason."""
     for sample in source:
         try:
+            sample = replace(sample, frame=rectified(sample.frame))
             estimate = estimator.estimate(sample.frame)
         except DepthRosError as error:
             run.dropped["refused"] = run.dropped.get("refused", 0) + 1
@@ -160,7 +178,7 @@ def to_report(run: Evaluation) -> dict:
         "depth": _mean_depth(run, "depth"),
         "depth_median": _mean_depth(run, "depth_median"),
         "stereo": _stereo(run),
-        "odometry": {},
+        "odometry": {} if run.track is None else _known(judge_track(run.track)),
     }
     report = {name: getattr(run, name) for name in _HEAD}
     missing = []

@@ -10,6 +10,8 @@ import numpy as np
 
 from .evaluate import Evaluation, FrameResult, noun, percentile, to_report
 from .output import write_bytes, write_json
+from .path_plot import plot_path
+from .trajectory import write_track
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -17,11 +19,14 @@ _TEMPLATE = Path(__file__).with_name("report.html.j2")
 def write_report(run: Evaluation, folder: str | Path) -> dict:
     """Write report.json and report.html (one file, nothing loaded from elsewhere) into a folder; returns the report.
 
+    Where ego-motion ran, also the way in the formats of TUM and KITTI, and the true one (trajectory.write_track).
     Raises InputError where the folder cannot be written.
     """
     report = to_report(run)
     write_bytes(Path(folder) / "report.html", to_html(run, report).encode())
     write_json(Path(folder) / "report.json", report)
+    if run.track is not None and len(run.track):
+        write_track(run.track, folder)
     return report
 
 
@@ -52,7 +57,24 @@ def verdict(run: Evaluation, report: dict) -> list[str]:
     if not {"stereo", "depth", "depth_median"} & set(report):
         covered = 100 * float(np.mean([result.coverage for result in run.results])) if run.results else 0.0
         lines.append(f"No ground truth, so accuracy was not judged; {covered:.1f} % of the pixels were answered.")
-    return lines + _speed(run, report)
+    return lines + _way(report.get("odometry", {})) + _speed(run, report)
+
+
+def _way(odometry: dict) -> list[str]:
+    """The sentence about ego-motion, with the lengths that its percentages were measured over."""
+    if not odometry:
+        return []
+    words = f"Ego-motion ({odometry['method']}, metres from {odometry['scale']}) was lost in {odometry['lost']} frames"
+    if "end_drift_m" not in odometry:
+        return [f"{words}; without true poses its way of {odometry.get('path_m', 0.0):.1f} m was not judged."]
+    ate = f", ATE {odometry['ate_m']:.3f} m" if "ate_m" in odometry else ""
+    share = f" ({odometry['end_drift_pct']:.2f} %)" if "end_drift_pct" in odometry else ""
+    words += f"; after {odometry['truth_path_m']:.1f} m the pose is off by {odometry['end_drift_m']:.3f} m{share}{ate}."
+    if odometry.get("segments"):
+        lengths = ", ".join(map(str, odometry["segments_m"]))
+        words += f" Over segments of {lengths} m: {odometry['t_err_pct']:.2f} %, "
+        words += f"{odometry['r_err_deg_per_100m']:.2f} deg/100 m."
+    return [words]
 
 
 def _speed(run: Evaluation, report: dict) -> list[str]:
@@ -82,6 +104,7 @@ def to_html(run: Evaluation, report: dict) -> str:
         age=[(f"p{p}", percentile(run.age_ms, p)) for p in (50, 95, 99)] if run.age_ms else [],
         pictures=[(label, result, _base64(result.picture)) for label, result in chosen(run.results)],
         plots=[_base64(plot) for plot in _plots(run)],
+        path=_base64(plot_path(run.track)) if run.track is not None and len(run.track) else "",
     )
 
 

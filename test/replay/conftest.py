@@ -6,6 +6,7 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from depth_ros.core.lie import matrix_to_quat
 from depth_ros.replay.output import encode_image
 from depth_ros.replay.scenes import write_pfm
 
@@ -66,6 +67,17 @@ class BagBuilder:
             is_bigendian=0, step=4 * depth.shape[1], data=depth.astype("<f4").reshape(-1).view(np.uint8),
         )  # fmt: skip
         self.write("/ground_truth/depth", message, stamp_ns)
+
+    def odometry(self, stamp_ns, world_T_camera):
+        point, quat, vector = (T[f"geometry_msgs/msg/{name}"] for name in ("Point", "Quaternion", "Vector3"))
+        pose = T["geometry_msgs/msg/Pose"](point(*world_T_camera[:3, 3]), quat(*matrix_to_quat(world_T_camera[:3, :3])))
+        still = T["geometry_msgs/msg/Twist"](linear=vector(0.0, 0.0, 0.0), angular=vector(0.0, 0.0, 0.0))
+        message = T["nav_msgs/msg/Odometry"](
+            header=self.header(stamp_ns, "world"), child_frame_id="left_optical",
+            pose=T["geometry_msgs/msg/PoseWithCovariance"](pose=pose, covariance=np.zeros(36)),
+            twist=T["geometry_msgs/msg/TwistWithCovariance"](twist=still, covariance=np.zeros(36)),
+        )  # fmt: skip
+        self.write("/ground_truth/odometry", message, stamp_ns)
 
 
 @pytest.fixture
