@@ -86,7 +86,7 @@ def compile_library(folder: Path, out: Path, sources: list[Path], libraries: lis
     rpaths = [f"-Wl,-rpath,{path}" for path in (folder / "lib", PREFIX / "lib")]
     command = ["g++" if sources[0].suffix == ".cpp" else "gcc", "-shared", "-fPIC", "-O0", "-w", "-o", str(out),
                *(f"-I{path}" for path in includes), *map(str, sources), *(str(path) for path in libraries if path),
-               *rpaths, "-Wl,--allow-shlib-undefined"]  # fmt: skip
+               *rpaths, f"-Wl,-soname,{out.name}", "-Wl,--allow-shlib-undefined"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")

@@ -1,3 +1,4 @@
+from array import array
 from dataclasses import fields
 
 import pytest
@@ -53,3 +54,30 @@ def test_every_parameter_is_described():
         if item.name.endswith(("_s", "_m", "_px")):
             unit = {"_s": "seconds", "_m": "metres", "_px": "pixels"}["_" + item.name.split("_")[-1]]
             assert unit in item.metadata["text"], item.name
+
+
+@pytest.mark.parametrize("value, words", [
+    ([1.0, 2.0, 3.0], "expected 7 finite numbers x y z qx qy qz qw, got"),
+    ([0, 0, 0, 0, 0, 0, 0], "quaternion of length 1, got one of length 0.000"),
+    ([0, 0, float("nan"), 0, 0, 0, 1], "expected 7 finite numbers"),
+    ("0 0 0 0 0 0 1", "expected 7 numbers"),
+])
+def test_a_pose_that_is_none_is_refused(value, words):
+    with pytest.raises(ParameterError, match=f"base_T_camera: {words}|base_T_camera: expected a {words}"):
+        Parameters(base_T_camera=value)
+
+
+def test_a_pose_may_come_as_ros_gives_it():
+    pose = 1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 1.0
+    assert Parameters(base_T_camera=array("d", pose)).base_T_camera == pose
+    assert Parameters(base_T_camera=[]).base_T_camera == ()
+
+
+@pytest.mark.parametrize("values, words", [
+    ({"odom_frame": ""}, "odom_frame: expected a frame"),
+    ({"base_frame": "odom"}, "base_frame: expected another frame than odom_frame"),
+    ({"egomotion_method": "magic"}, "egomotion_method: expected one of off, network, geometric, hybrid"),
+])
+def test_frames_and_methods_are_checked(values, words):
+    with pytest.raises(ParameterError, match=words):
+        Parameters(**values)
