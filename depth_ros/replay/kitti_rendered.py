@@ -31,7 +31,8 @@ def read_kitti_poses(path: str | Path) -> np.ndarray:
     Raises InputError for a file that is not there or has other lines.
     """
     try:
-        rows = np.loadtxt(path, ndmin=2)
+        lines = Path(path).read_text().splitlines()
+        rows = np.array([line.split() for line in lines if line.strip()], np.float64)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected lines of twelve numbers, got {error}") from error
     if rows.shape[1:] != (12,) or not np.isfinite(rows).all():

@@ -67,7 +67,7 @@ def _way(odometry: dict) -> list[str]:
     words = f"Ego-motion ({odometry['method']}, metres from {odometry['scale']}) was lost in {odometry['lost']} frames"
     if "end_drift_m" not in odometry:
         return [f"{words}; without true poses its way of {odometry.get('path_m', 0.0):.1f} m was not judged."]
-    ate = f", ATE {odometry['ate_m']:.3f} m" if "ate_m" in odometry else ""
+    ate = f", ATE {odometry['ate_m']:.3f} m" if "ate_m" in odometry else ", ATE and RPE need: pip install evo"
     share = f" ({odometry['end_drift_pct']:.2f} %)" if "end_drift_pct" in odometry else ""
     words += f"; after {odometry['truth_path_m']:.1f} m the pose is off by {odometry['end_drift_m']:.3f} m{share}{ate}."
     if odometry.get("segments"):
