@@ -187,6 +187,24 @@ def info(model):
         click.echo(f"{key:18}{', '.join(map(str, value)) if isinstance(value, list) else value}")
 
 
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--precision", type=click.Choice(["fp16", "fp32", "int8"]), default="fp16", show_default=True)
+@click.option("--shape", default="", help="HxW of the camera's images; default: the bag's, else 480x640.")
+@click.option("--workspace", type=click.IntRange(0), default=0, help="Most MiB for scratch; 0: the library's choice.")
+@click.option("--library", type=click.Choice(["auto", "tensorrt", "tensorrt_rtx"]), default="auto", show_default=True)
+@click.option("--compute-capability", "capability", default="", help="Build for another GPU, 8.6 say (tensorrt_rtx).")
+@click.option("--calibrate", type=click.Path(path_type=Path), help="A bag whose frames int8 is calibrated on.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Folder for engines [DEPTH_ROS_CACHE, ~/.cache].")
+@click.option("--force", is_flag=True, help="Build even where the cache has it.")
+@refuses_plainly
+def build(model, **options):
+    """Compile an ONNX MODEL for TensorRT, and compare what is compiled with ONNX Runtime."""
+    from .cli_build import build_engine
+
+    build_engine(model, **options)
+
+
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @refuses_plainly

@@ -118,6 +118,15 @@ def working_size(height: int, width: int, spec: ModelSpec) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
+def tensor_size(height: int, width: int, spec: ModelSpec) -> tuple[int, int]:
+    """The (height, width) of the tensors for an image of this size.
+
+    >>> tensor_size(370, 1226, ModelSpec("m", "stereo", ("left", "right"), ("disparity",), 0, 0))
+    (384, 1248)
+    """
+    return _fitted_size(*working_size(height, width, spec), spec)
+
+
 def inv_depth_from_tensors(
     outputs: dict, spec: ModelSpec, camera: Camera, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray | None]:

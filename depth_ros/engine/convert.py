@@ -1,0 +1,135 @@
+"""An ONNX model at one size and one precision, as a strongly typed TensorRT wants it: the types stand in the graph."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..core.errors import EngineError
+from .spec import INPUTS, OUTPUTS, ModelSpec
+
+PRECISIONS = ("fp32", "fp16", "int8")
+CONVERSION = "1"  # part of the cache key: raise it where this file makes other graphs
+
+
+def convert(path: Path, spec: ModelSpec, size: tuple[int, int], precision: str, calibration: Iterable[dict] = ()):
+    """Read an ONNX model and fix its sizes and its precision; inputs and outputs stay float32.
+
+    size: (height, width) of the tensors. calibration: for int8, input arrays by name of frames like those to come.
+    Returns an onnx.ModelProto without our metadata. Raises EngineError for a size or precision that does not fit, or
+    where the packages onnx or onnxruntime are missing.
+    """
+    if precision not in PRECISIONS:
+        raise EngineError(f"precision: expected one of {PRECISIONS}, got {precision!r}")
+    fixed = at_size(_import_onnx().load(str(path)), spec, size)
+    if precision == "fp16":
+        return to_fp16(fixed)
+    return to_int8(fixed, calibration) if precision == "int8" else fixed
+
+
+def input_shapes(spec: ModelSpec, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
+    """The shape of every input at a (height, width); raises EngineError for one that the spec does not allow.
+
+    >>> input_shapes(ModelSpec("m", "mono", ("image",), ("depth",), 0, 0), (192, 640))
+    {'image': (1, 3, 192, 640)}
+    """
+    height, width = size
+    if not spec.is_dynamic and size != (spec.height, spec.width):
+        raise EngineError(f"shape: expected {spec.height}x{spec.width} as the model is fixed, got {height}x{width}")
+    if min(size) <= 0 or height % spec.divisor or width % spec.divisor:
+        raise EngineError(f"shape: expected multiples of {spec.divisor}, got {height}x{width}")
+    return {name: _shape(INPUTS[name], size) for name in spec.inputs}
+
+
+def at_size(model, spec: ModelSpec, size: tuple[int, int]):
+    """Fix every input and output of the graph to a size; shapes inside it are inferred anew."""
+    onnx = _import_onnx()
+    del model.graph.value_info[:], model.metadata_props[:]
+    shapes = input_shapes(spec, size) | {name: _shape(OUTPUTS[name], size) for name in spec.outputs}
+    for value in (*model.graph.input, *model.graph.output):
+        dims = value.type.tensor_type.shape.dim
+        for dim, side in zip(dims, shapes[value.name], strict=True):
+            dim.dim_value = side
+    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+def to_fp16(model):
+    """Halve the weights and the arithmetic; inputs and outputs stay float32."""
+    try:
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+    except ImportError as error:
+        raise EngineError(f"expected onnxruntime and onnx for fp16, got: {error} (pip install onnxruntime onnx)") from error
+    with warnings.catch_warnings(), _quiet():
+        warnings.simplefilter("ignore")  # numbers too small for fp16: the parity gate judges what that does
+        return convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+
+
+def to_int8(model, calibration: Iterable[dict]):
+    """Put symmetric Q/DQ pairs around convolutions, per channel for weights; bias and everything else stay float32.
+
+    calibration: input arrays by name. Batch norms are folded first. Raises EngineError without calibration.
+    """
+    frames = list(calibration)
+    if not frames:
+        raise EngineError("int8: expected frames for calibration, got none")
+    try:
+        from onnxruntime import quantization as q
+    except ImportError as error:
+        raise EngineError(f"expected onnxruntime and onnx for int8, got: {error} (pip install onnxruntime onnx)") from error
+
+    class Reader(q.CalibrationDataReader):
+        rest = iter(frames)
+
+        def get_next(self):
+            return next(self.rest, None)
+
+    options = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False, "CalibTensorRangeSymmetric": True}
+    with tempfile.TemporaryDirectory() as folder:
+        folded, quantised = Path(folder) / "folded.onnx", Path(folder) / "int8.onnx"
+        _fold(model, folded)
+        with _quiet():
+            q.quantize_static(
+                str(folded), str(quantised), Reader(), quant_format=q.QuantFormat.QDQ, per_channel=True,
+                op_types_to_quantize=["Conv"], activation_type=q.QuantType.QInt8, weight_type=q.QuantType.QInt8,
+                calibrate_method=q.CalibrationMethod.MinMax, extra_options=options,
+            )  # fmt: skip
+        return _import_onnx().load(str(quantised))
+
+
+def _fold(model, path: Path) -> None:
+    """Write the model with constants and batch norms folded into its convolutions."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path)
+    ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keep the quantiser's advice, which is for people who call it themselves, off the terminal."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _shape(shape: tuple, size: tuple[int, int]) -> tuple[int, ...]:
+    """A shape of the spec with the sides of an image filled in."""
+    return (*shape[:2], *size) if len(shape) == 4 else shape
+
+
+def _import_onnx():
+    try:
+        import onnx
+        import onnx.shape_inference
+    except ImportError as error:
+        raise EngineError(f"expected the package onnx to prepare a model, got: {error} (pip install onnx)") from error
+    return onnx

@@ -1,0 +1,70 @@
+"""The parity gate: does a converted or compiled network still say what ONNX Runtime says?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..core.errors import EngineError
+from ..core.scenes import clip_pose, clip_rig, clip_scene
+from ..core.world import render
+from .base import Engine
+from .matching import matched_prior
+from .spec import ModelSpec
+
+# First output: largest mean difference by precision, and its unit. An engine that is wrong is wrong by far more.
+LIMITS = {
+    "disparity": ({"fp32": 0.01, "fp16": 0.05, "int8": 0.5}, "px"),
+    "depth": ({"fp32": 1e-3, "fp16": 0.02, "int8": 0.1}, "of the depth"),
+    "pose": ({"fp32": 1e-4, "fp16": 2e-3, "int8": 0.01}, "rad and m"),
+}
+_RANGE_PX = 64
+
+
+def check_parity(engine, reference: Engine, precision: str, frames: Iterable[dict]) -> dict:
+    """Compare an engine with a reference on frames; raises EngineError where it differs too much.
+
+    engine: anything with run(inputs) -> outputs. frames: input arrays by name, at least one. A mean over 0 finite
+    pixels, or NaN where the reference has none, fails too. Returns the outcome as JSON takes it.
+    """
+    name = reference.spec.outputs[0]
+    limits, unit = LIMITS[name]
+    worst, largest, count = 0.0, 0.0, 0
+    for count, inputs in enumerate(frames, 1):
+        wanted, got = reference.run(inputs)[name], engine.run(inputs)[name]
+        if got.shape != wanted.shape or not np.array_equal(np.isfinite(got), np.isfinite(wanted)):
+            raise EngineError(f"parity: expected finite values of shape {wanted.shape} where ONNX Runtime has them, "
+                              f"got {got.shape}, {np.isfinite(got).mean():.0%} finite")  # fmt: skip
+        off = np.abs(got - wanted) / (np.abs(wanted) if name == "depth" else 1.0)
+        off = off[np.isfinite(wanted)]
+        worst, largest = max(worst, float(off.mean())), max(largest, float(off.max()))
+    if not count or not worst <= limits[precision]:
+        raise EngineError(
+            f"parity: expected {name} within {limits[precision]} {unit} of ONNX Runtime on average ({precision}), "
+            f"got {worst:.4g} over {count} frames"
+        )
+    return {"output": name, "mean": worst, "max": largest, "limit": limits[precision], "unit": unit, "frames": count}
+
+
+def rendered_frames(spec: ModelSpec, size: tuple[int, int]) -> list[dict[str, np.ndarray]]:
+    """Two frames of the procedural room as input arrays of a model, (height, width) as asked."""
+    rig = clip_rig(*size)
+    step = np.eye(4)
+    step[0, 3] = rig.baseline_m
+    frames = []
+    for number in (0, 9):
+        poses = [clip_pose(number) @ side for side in (np.eye(4), step)]
+        pair = [np.rint(255 * render(clip_scene(), rig.left, pose)["rgb"]).astype(np.uint8) for pose in poses]
+        frames.append(arrays_of(spec, *pair))
+    return frames
+
+
+def arrays_of(spec: ModelSpec, first: np.ndarray, second: np.ndarray) -> dict[str, np.ndarray]:
+    """Two (H, W, 3) uint8 RGB images, already of the size of the tensors, as the inputs that a spec names."""
+    mean, std = (np.array(values, np.float32)[:, None, None] for values in (spec.mean, spec.std))
+    pair = [((image.transpose(2, 0, 1) - mean) / std)[None].astype(np.float32) for image in (first, second)]
+    prior = matched_prior(first, second, _RANGE_PX)[None] if "prior" in spec.inputs else None
+    arrays = {"left": pair[0], "right": pair[1], "image": pair[0], "first": pair[0], "second": pair[1],
+              "prior": prior, "max_disparity_px": np.array([_RANGE_PX], np.float32)}  # fmt: skip
+    return {name: np.ascontiguousarray(arrays[name]) for name in spec.inputs}
