@@ -67,7 +67,9 @@ class ImuInput:
         """Keep one reading; a time that goes back starts anew, what is not measured (covariance -1) is not taken."""
         self.received += 1
         stamp_ns = stamp_to_ns(msg.header.stamp)
-        if self._waiting and stamp_ns <= self._waiting[-1][0]:
+        if self._waiting and stamp_ns == self._waiting[-1][0]:
+            return
+        if self._waiting and stamp_ns < self._waiting[-1][0]:
             self._waiting.clear()
         if msg.angular_velocity_covariance[0] == -1 or msg.linear_acceleration_covariance[0] == -1:
             self.state = "unused: it measures no angular velocity or no acceleration"

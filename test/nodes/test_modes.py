@@ -6,7 +6,7 @@ from depth_ros.core.errors import EngineError, SpecError
 from depth_ros.core.scale import CameraHeightScale, OdometryScale
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.nodes import modes
-from depth_ros.nodes.modes import make_estimator, notes, scale_name
+from depth_ros.nodes.modes import make_egomotion, make_estimator, notes, rest_unless_wanted, scale_name
 from depth_ros.nodes.parameters import Parameters
 
 SIZE = {"height": 0, "width": 0}
@@ -82,3 +82,33 @@ def test_mono_needs_a_mono_model():
         make_estimator(Parameters(mode="mono", backend="sgbm"))
     with pytest.raises(SpecError, match="expected a mono model, got one for 'stereo'"):
         make_estimator(Parameters(mode="mono", model=str(modes.default_model("stereo"))))
+
+
+def test_which_ego_motion(install):
+    install(mono=MONO, relative=RELATIVE, pose=pose())
+    mono = Parameters(mode="mono")
+    assert make_egomotion(mono, make_estimator(mono)).method == "hybrid"
+    off = Parameters(mode="mono", egomotion_method="off")
+    assert make_egomotion(off, make_estimator(off)) is None
+    relative = Parameters(mode="mono", model="relative")
+    assert make_egomotion(relative, make_estimator(relative)) is None, "no metres, no odom"
+    alone = Parameters(mode="mono", pose_model="none")
+    assert make_egomotion(alone, make_estimator(alone)).method == "hybrid"
+
+
+def test_the_network_alone_needs_a_pose_model(install):
+    stereo = ModelSpec("s", "stereo", ("left", "right"), ("disparity",), **SIZE)
+    install(mono=MONO, stereo=stereo)
+    for mode in ("mono", "stereo"):
+        parameters = Parameters(mode=mode, egomotion_method="network")
+        with pytest.raises(EngineError, match="egomotion_method network: expected mode mono with a pose model"):
+            make_egomotion(parameters, make_estimator(parameters))
+
+
+def test_the_pose_network_rests_unless_it_is_used(install):
+    install(mono=MONO, pose=pose())
+    estimator = make_estimator(Parameters(mode="mono"))
+    for with_odom, method, works in ((False, "hybrid", False), (True, "hybrid", True), (True, "network", True),
+                                     (True, "geometric", False)):  # fmt: skip
+        rest_unless_wanted(estimator, with_odom, method)
+        assert estimator.with_motion == works
