@@ -89,7 +89,7 @@ def export_run(
         return export(objective.net, spec, model, images)
     if network == "depth" and recipe.task == "depth":
         return export(DepthModule(objective.depth), spec, model, images)
-    if network == "pose" and recipe.pose.use and recipe.pose.encoder == "separate" and not recipe.pose.joint:
+    if network == "pose" and recipe.pose.use and recipe.pose.encoder != "shared" and not recipe.pose.joint:
         return export(PoseModule(objective.pose), spec, model, images)
     raise InputError(f"{run}: expected a run with a {network} network that stands alone, got task {recipe.task}")
 

@@ -77,9 +77,16 @@ class Encoder(nn.Module):
         self.in_images, self.norm_frozen = 1, False
 
     def stack_images(self, count: int):
-        """Widen the first convolution to `count` stacked images; equal images give what one alone gave."""
+        """Widen the first convolution to `count` stacked images; equal images give what one alone gave.
+
+        Weights repeated alike would see the sum of the images only, and learn slowly what changed between them and in
+        which order. So each image's weights get a random part as well, and these parts add up to zero.
+        """
         layer = getattr(self, self.first)
-        layer.weight = nn.Parameter(layer.weight.detach().repeat(1, count, 1, 1) / count)
+        weight = layer.weight.detach()
+        change = weight.std() * torch.randn(count, *weight.shape)
+        parts = weight / count + change - change.mean(0)
+        layer.weight = nn.Parameter(torch.cat([*parts], 1))
         layer.in_channels, self.in_images = 3 * count, count
         for key, values in (("_mean", self.mean), ("_std", self.std)):
             self.register_buffer(key, torch.tensor(values * count).view(1, -1, 1, 1), persistent=False)

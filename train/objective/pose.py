@@ -21,11 +21,11 @@ class PoseObjective(nn.Module):
 
     def __init__(self, recipe: Recipe):
         super().__init__()
-        if not recipe.data.offsets or recipe.pose.encoder != "separate" or recipe.pose.joint or recipe.pose.explain:
-            raise InputError("task pose: expected data.offsets and a separate pose network of pairs without a mask")
+        if not recipe.data.offsets or recipe.pose.encoder == "shared" or recipe.pose.joint or recipe.pose.explain:
+            raise InputError("task pose: expected data.offsets and a pose network of pairs, not shared, without a mask")
         self.recipe, pose = recipe, recipe.pose
         freeze = recipe.network.freeze_norm
-        self.pose = PoseNet("separate", pose.backbone, 1, False, pose.pretrained, freeze_norm=freeze)
+        self.pose = PoseNet(pose.encoder, pose.backbone, 1, False, pose.pretrained, freeze_norm=freeze)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         loss = motion_loss(self.motion(batch), batch, self.recipe)
