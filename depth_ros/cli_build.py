@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import threading
 import time
 from itertools import islice
 from pathlib import Path
@@ -34,17 +33,17 @@ def build_engine(model, precision, shape, workspace, library, capability, calibr
     frames = bag_frames(calibrate, spec) if calibrate else []
     size = _size(shape, frames, spec)
     request = Request(Path(model), size, precision, workspace, library, capability, frames)
-    click.echo(f"{spec.name}: {precision}, tensors of {size[0]}x{size[1]}" + (f", {len(frames)} frames" if frames else ""))
-    cancelled = threading.Event()
+    click.echo(f"{spec.name}: {precision}, tensors of {size[0]}x{size[1]}")
     with Bar() as bar:
-        built = build(request, EngineCache(cache), force, bar.update, cancelled)
+        built = build(request, EngineCache(cache), force, bar.update)
     parity = built.parity
     if built.reason:
-        click.echo(f"built in {built.seconds:.0f} s with {built.key.library} {built.key.version}: {built.reason}")
+        click.echo(built.reason)
+        click.echo(f"built in {built.seconds:.0f} s with {built.key.library} {built.key.version}")
     else:
         click.echo("in the cache already")
-    click.echo(f"{parity['output']}: {parity['mean']:.2g} {parity['unit']} from ONNX Runtime on average, "
-               f"{parity['max']:.2g} at most, limit {parity['limit']} on average ({parity['frames']} frames)")  # fmt: skip
+    words = "from ONNX Runtime on average, {max:.2g} at most; limit {limit} on average ({frames} frames)"
+    click.echo(f"{parity['output']}: {parity['mean']:.2g} {parity['unit']} {words.format(**parity)}")
     click.echo(f"{built.path}")
 
 
@@ -77,10 +76,10 @@ def _size(shape: str, frames: list[dict], spec) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)x(\d+)", shape)
     if not match or "0" in match.groups():
         raise EngineError(f"--shape: expected HxW of the camera's images like 480x640, got {shape!r}")
-    size = tensor_size(int(match[1]), int(match[2]), spec)
-    if of_bag and size != tuple(of_bag):
-        raise EngineError(f"--shape: expected that of the bag ({of_bag[0]}x{of_bag[1]} tensors), got {size[0]}x{size[1]}")
-    return size
+    height, width = tensor_size(int(match[1]), int(match[2]), spec)
+    if of_bag and (height, width) != tuple(of_bag):
+        raise EngineError(f"--shape: expected the bag's ({of_bag[0]}x{of_bag[1]} tensors), got {height}x{width}")
+    return height, width
 
 
 class Bar:

@@ -62,7 +62,7 @@ def to_fp16(model):
     try:
         from onnxruntime.transformers.float16 import convert_float_to_float16
     except ImportError as error:
-        raise EngineError(f"expected onnxruntime and onnx for fp16, got: {error} (pip install onnxruntime onnx)") from error
+        raise EngineError(f"fp16: expected onnxruntime and onnx, got: {error} (pip install both)") from error
     with warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")  # numbers too small for fp16: the parity gate judges what that does
         return convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
@@ -79,7 +79,7 @@ def to_int8(model, calibration: Iterable[dict]):
     try:
         from onnxruntime import quantization as q
     except ImportError as error:
-        raise EngineError(f"expected onnxruntime and onnx for int8, got: {error} (pip install onnxruntime onnx)") from error
+        raise EngineError(f"int8: expected onnxruntime and onnx, got: {error} (pip install both)") from error
 
     class Reader(q.CalibrationDataReader):
         rest = iter(frames)
@@ -87,7 +87,8 @@ def to_int8(model, calibration: Iterable[dict]):
         def get_next(self):
             return next(self.rest, None)
 
-    options = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False, "CalibTensorRangeSymmetric": True}
+    options = dict.fromkeys(("ActivationSymmetric", "WeightSymmetric", "CalibTensorRangeSymmetric"), True)
+    options["QuantizeBias"] = False
     with tempfile.TemporaryDirectory() as folder:
         folded, quantised = Path(folder) / "folded.onnx", Path(folder) / "int8.onnx"
         _fold(model, folded)

@@ -31,7 +31,8 @@ def check_parity(engine, reference: Engine, precision: str, frames: Iterable[dic
     name = reference.spec.outputs[0]
     limits, unit = LIMITS[name]
     worst, largest, count = 0.0, 0.0, 0
-    for count, inputs in enumerate(frames, 1):
+    for inputs in frames:
+        count += 1
         wanted, got = reference.run(inputs)[name], engine.run(inputs)[name]
         if got.shape != wanted.shape or not np.array_equal(np.isfinite(got), np.isfinite(wanted)):
             raise EngineError(f"parity: expected finite values of shape {wanted.shape} where ONNX Runtime has them, "
