@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-BACKENDS = ("auto", "onnxruntime", "sgbm")  # as engine.load; repeated so that --help loads nothing (tested)
+BACKENDS = ("auto", "onnxruntime", "tensorrt", "sgbm")  # as engine.load; repeated so that --help loads nothing (tested)
 
 
 def refuses_plainly(command):

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ..core.errors import EngineError
 from .base import Engine
 
-BACKENDS = ("auto", "onnxruntime", "sgbm")
+BACKENDS = ("auto", "onnxruntime", "tensorrt", "sgbm")
 _TREE_MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
 def load_engine(
-    model: str | Path | None = None, backend: str = "auto", max_disparity_px: int = 128, task: str = "stereo"
-) -> Engine:
+    model: str | Path | None = None, backend: str = "auto", max_disparity_px: int = 128, task: str = "stereo",
+    say: Callable[[str], None] = lambda words: None,
+) -> Engine:  # fmt: skip
     """Load an engine.
 
-    model: an ONNX file; None or "" = the released one of the task. backend: "auto" = the model, and SGBM only in stereo
-    where no model was named and none is installed; "onnxruntime"; "sgbm". max_disparity_px: what SGBM searches, pixels.
-    Raises EngineError for an unknown backend, a file that is absent or corrupt; SpecError for a spec that does not fit.
+    model: an ONNX file; None or "" = the released one of the task. backend: "auto" = the model, on TensorRT where GPU,
+    driver, TensorRT and pycuda are there, else on ONNX Runtime; SGBM only in stereo where no model was named and none
+    is installed; "onnxruntime"; "tensorrt", where ONNX Runtime answers until the engine is built; "sgbm".
+    max_disparity_px: what SGBM searches, pixels. say: told in words when engines change, from the thread that runs them.
+    Raises EngineError for an unknown backend, a file that is absent or corrupt, or where "tensorrt" was asked for and a
+    part of it is missing; SpecError for a spec that does not fit.
 
     >>> load_engine(backend="sgbm").name
     'sgbm'
@@ -29,7 +34,7 @@ def load_engine(
         raise EngineError(f"backend: expected one of {BACKENDS}, got {backend!r}")
     path = Path(model) if model else default_model(task)
     if task != "stereo" and backend == "sgbm":
-        raise EngineError(f"backend: expected 'auto' or 'onnxruntime' for {task}, got 'sgbm', which needs two cameras")
+        raise EngineError(f"backend: expected a network's for {task}, got 'sgbm', which needs two cameras")
     if task == "stereo" and (backend == "sgbm" or (backend == "auto" and path is None)):
         from .sgbm_engine import SgbmEngine
 
@@ -38,7 +43,48 @@ def load_engine(
         raise EngineError(f"expected a model ({task}) for onnxruntime, got none, and no released one is installed")
     from .onnx_engine import OnnxEngine
 
-    return OnnxEngine(path)
+    engine = OnnxEngine(path)
+    if backend == "onnxruntime" or (backend == "auto" and tensorrt_lacks()):
+        return engine
+    if backend == "tensorrt" and (lack := tensorrt_lacks()):
+        raise EngineError(f"backend tensorrt: {lack}")
+    return on_tensorrt(engine, say)
+
+
+def tensorrt_lacks() -> str:
+    """Say what keeps this machine from running TensorRT; "" where nothing does."""
+    from .tensorrt_engine import import_cuda
+    from .tensorrt_library import find_gpu, import_library
+
+    try:
+        find_gpu()  # first: where there is no driver, nothing heavy is imported
+        import_library()
+        import_cuda()
+    except EngineError as error:
+        return str(error)
+    return ""
+
+
+def on_tensorrt(engine, say: Callable[[str], None], precision: str = "fp16") -> Engine:
+    """Build the engine of a network in the background, for the size of the first frame, and change to it then.
+
+    engine: the network in ONNX Runtime, which answers meanwhile, and for good where the build or the parity gate fails.
+    """
+    from .build import Request, build
+    from .cache import EngineCache
+    from .parity import Answers, rendered_frames
+    from .tensorrt_engine import open_checked
+    from .upgrade import UpgradingEngine
+
+    def prepare(inputs):
+        size = next(value.shape[2:] for value in inputs.values() if value.ndim == 4)
+        cache = EngineCache()
+        key = build(Request(engine.path, size, precision), cache).key
+        frames = [inputs, *rendered_frames(engine.spec, size)]  # the frame that is there, whatever it shows, and two
+        answers = Answers(engine, frames)  # here, so that the worker's thread need not wait for them
+        return lambda: open_checked(cache, key, answers, frames)
+
+    return UpgradingEngine(engine, prepare, say)
 
 
 def default_model(task: str = "stereo") -> Path | None:

@@ -48,6 +48,18 @@ def check_parity(engine, reference: Engine, precision: str, frames: Iterable[dic
     return {"output": name, "mean": worst, "max": largest, "limit": limits[precision], "unit": unit, "frames": count}
 
 
+class Answers:
+    """What an engine says to frames, asked once; another thread may then compare with it at no cost."""
+
+    def __init__(self, engine: Engine, frames: list[dict]):
+        self.spec = engine.spec
+        self._answers = [(frame, engine.run(frame)) for frame in frames]
+
+    def run(self, inputs: dict) -> dict:
+        """The answer to one of the frames, the very object."""
+        return next(answer for frame, answer in self._answers if frame is inputs)
+
+
 def rendered_frames(spec: ModelSpec, size: tuple[int, int]) -> list[dict[str, np.ndarray]]:
     """Two frames of the procedural room as input arrays of a model, (height, width) as asked."""
     rig = clip_rig(*size)

@@ -86,7 +86,7 @@ def test_load(make_model, monkeypatch, tmp_path):
     assert load_engine(str(path), "onnxruntime").name == "onnxruntime"
     assert load_engine(path, "sgbm", 64).max_disparity_px == 64
     with pytest.raises(EngineError, match="backend: expected one of"):
-        load_engine(path, "tensorrt")
+        load_engine(path, "caffe")
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
     installed = tmp_path / "share" / "depth_ros" / "models" / "stereo.onnx"
     installed.parent.mkdir(parents=True)

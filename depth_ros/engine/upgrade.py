@@ -1,0 +1,113 @@
+"""Start at once on one engine, and change to a faster one between two frames as soon as that is built."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from ..core.errors import DepthRosError
+from .base import Engine, check_inputs
+
+Size = tuple[int, ...]
+# Builds in a background thread (slow); what it returns opens the engine in the worker's thread (fast).
+Prepare = Callable[[dict[str, np.ndarray]], Callable[[], Engine]]
+
+
+class UpgradingEngine:
+    """An engine that answers with `first` until a faster one for the size of its frames is ready.
+
+    prepare: given the first inputs of a size, builds for it in a background thread, and returns what opens the engine.
+    That is called in the thread that calls run, because a GPU context belongs to one thread. Other sizes are built when
+    they come. Where a build or an engine fails, `first` goes on, and `note` says why. say: told of each change.
+    """
+
+    def __init__(self, first: Engine, prepare: Prepare, say: Callable[[str], None] = lambda words: None):
+        self._first, self._prepare, self._say = first, prepare, say
+        self.spec, self.model_hash = first.spec, first.model_hash
+        self.note = ""
+        self._fast: tuple[tuple[Size, ...], Engine] | None = None
+        self._refused: set[tuple[Size, ...]] = set()
+        self._build: _Build | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the engine that answers now."""
+        return self._fast[1].name if self._fast else self._first.name
+
+    def warmup(self) -> None:
+        """Warm up the engine that answers first; the other is warmed up when it is opened."""
+        self._first.warmup()
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the best engine for this size; raises EngineError where even the first one fails."""
+        check_inputs(self.spec, inputs)
+        sizes = tuple(inputs[name].shape for name in self.spec.inputs)
+        self._take_up()
+        if self._fast and self._fast[0] == sizes:
+            try:
+                return self._fast[1].run(inputs)
+            except DepthRosError as error:
+                self._refuse(sizes, f"{self._fast[1].name} failed: {error}")
+                self._drop_fast()
+        elif self._build is None and sizes not in self._refused:
+            self._build = _Build(sizes, {name: np.copy(value) for name, value in inputs.items()}, self._prepare)
+            self._tell(f"building for {_words(sizes)} in the background; {self._first.name} answers meanwhile")
+        return self._first.run(inputs)
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Wait until a build that is under way has ended; the next run takes it up."""
+        if self._build:
+            self._build.thread.join(timeout_s)
+
+    def _take_up(self) -> None:
+        """Open what the background has built."""
+        build = self._build
+        if build is None or build.thread.is_alive():
+            return
+        self._build = None
+        try:
+            if build.error is not None:
+                raise build.error
+            self._drop_fast()
+            self._fast = (build.sizes, build.open())
+            self._tell(f"{self.name} answers from now on, for {_words(build.sizes)}")
+        except Exception as error:  # noqa: BLE001 - a GPU library may raise anything; frames go on
+            self._refuse(build.sizes, str(error))
+
+    def _refuse(self, sizes: tuple[Size, ...], words: str) -> None:
+        """Never try this size again, and say why."""
+        self._refused.add(sizes)
+        self._tell(f"{self._first.name} goes on: {' '.join(words.split())}")
+
+    def _drop_fast(self) -> None:
+        """Close the engine of another size, or one that failed."""
+        if self._fast:
+            getattr(self._fast[1], "close", lambda: None)()
+            self._fast = None
+
+    def _tell(self, words: str) -> None:
+        self.note = words
+        self._say(words)
+
+
+class _Build:
+    """One build in the background: .open once it has ended, or .error."""
+
+    def __init__(self, sizes: tuple[Size, ...], inputs: dict, prepare: Prepare):
+        self.sizes, self.open, self.error = sizes, None, None
+        self.thread = threading.Thread(target=self._work, args=(inputs, prepare), name="engine build", daemon=True)
+        self.thread.start()
+
+    def _work(self, inputs: dict, prepare: Prepare) -> None:
+        try:
+            self.open = prepare(inputs)
+        except Exception as error:  # noqa: BLE001 - raised again in the worker's thread
+            self.error = error
+
+
+def _words(sizes: tuple[Size, ...]) -> str:
+    """The size of the images among the inputs."""
+    images = [size for size in sizes if len(size) == 4]
+    return f"{images[0][3]}x{images[0][2]}" if images else "this input"

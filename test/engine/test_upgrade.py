@@ -1,0 +1,115 @@
+"""The change of engines, with fakes: nothing here needs a GPU, nor says anything about one."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from depth_ros.core.errors import EngineError
+from depth_ros.engine.onnx_engine import OnnxEngine
+from depth_ros.engine.upgrade import UpgradingEngine
+
+
+class Fast:
+    """Answers 7 everywhere, in the thread that made it only, as a GPU context does; fails when told to."""
+
+    name = "fast"
+
+    def __init__(self, fails=False):
+        self.thread, self.fails, self.closed = threading.get_ident(), fails, False
+
+    def run(self, inputs):
+        assert threading.get_ident() == self.thread
+        if self.fails:
+            raise EngineError("out of memory")
+        return {"disparity": np.full_like(inputs["left"][:, :1], 7), "log_sigma": None}
+
+    def close(self):
+        self.closed = True
+
+
+def pair(height=16, width=24):
+    return {"left": np.full((1, 3, height, width), 3, np.float32), "right": np.ones((1, 3, height, width), np.float32)}
+
+
+def answer(engine, **size):
+    return float(engine.run(pair(**size))["disparity"].mean())
+
+
+@pytest.fixture
+def first(make_model):
+    return OnnxEngine(make_model())
+
+
+def test_starts_at_once_and_changes_between_frames(first):
+    gate, said = threading.Event(), []
+
+    def prepare(inputs):
+        assert threading.current_thread().name == "engine build" and inputs["left"].shape == (1, 3, 16, 24)
+        gate.wait(10)
+        return Fast
+
+    engine = UpgradingEngine(first, prepare, said.append)
+    engine.warmup()
+    assert [answer(engine) for _ in range(3)] == [2, 2, 2] and engine.name == "onnxruntime"
+    gate.set()
+    engine.wait(10)
+    assert [answer(engine) for _ in range(3)] == [7, 7, 7] and engine.name == "fast"
+    assert len(said) == 2 and "24x16 in the background; onnxruntime answers" in said[0]
+    assert said[1] == engine.note == "fast answers from now on, for 24x16"
+
+
+def test_another_size_is_built_when_it_comes(first):
+    made = []
+
+    def prepare(inputs):
+        return lambda: made.append(Fast()) or made[-1]
+
+    engine = UpgradingEngine(first, prepare)
+    answer(engine)
+    engine.wait(10)
+    assert answer(engine) == 7
+    assert answer(engine, width=32) == 2
+    engine.wait(10)
+    assert answer(engine, width=32) == 7
+    assert (len(made), made[0].closed, made[1].closed) == (2, True, False)
+
+
+@pytest.mark.parametrize("where", ["build", "open", "odd"])
+def test_a_failure_is_said_once_and_the_first_goes_on(first, where):
+    said, tried = [], []
+
+    def prepare(inputs):
+        tried.append(1)
+        if where == "build":
+            raise EngineError("expected an NVIDIA driver, got: none")
+
+        def open_it():
+            raise RuntimeError("CUDA\n719") if where == "odd" else EngineError("parity: expected 0.05 px, got 3")
+
+        return open_it
+
+    engine = UpgradingEngine(first, prepare, said.append)
+    for _ in range(4):
+        assert answer(engine) == 2
+        engine.wait(10)
+    assert len(tried) == 1 and engine.name == "onnxruntime" and len(said) == 2
+    words = {"build": "NVIDIA driver", "open": "parity: expected 0.05 px, got 3", "odd": "CUDA 719"}[where]
+    assert "onnxruntime goes on" in engine.note and words in engine.note
+
+
+def test_an_engine_that_fails_later_is_closed(first):
+    fast = []
+    engine = UpgradingEngine(first, lambda inputs: lambda: fast.append(Fast()) or fast[-1])
+    answer(engine)
+    engine.wait(10)
+    assert answer(engine) == 7
+    fast[0].fails = True
+    assert [answer(engine) for _ in range(3)] == [2, 2, 2]
+    assert fast[0].closed and "fast failed: out of memory" in engine.note and len(fast) == 1
+
+
+def test_inputs_that_nothing_fits_are_refused(first):
+    engine = UpgradingEngine(first, lambda inputs: Fast)
+    with pytest.raises(EngineError, match="missing"):
+        engine.run({"left": pair()["left"]})
