@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .frames import body_R_optical
-from .lie import se3_log, so3_exp, so3_log
+from .lie import hat, se3_log, so3_exp, so3_log
 
 LOST_VARIANCE = 1e6  # m^2 and rad^2: nothing is known
 # The share of the way by which the pose may be wrong, and where it starts. Not calibrated: chosen too large on purpose.
@@ -95,3 +95,67 @@ class Odometry:
         self.odom_T_camera[:3, :3] = body_R_optical
         self._path_m = self._turned_rad = 0.0
         self.is_lost = False
+
+
+class PoseChain:
+    """A pose and its covariance, carried from step to step; odom has body axes (x forward, z up) at the first camera.
+
+    odom_T_camera: (4, 4). The error of the pose is (translation, rotation vector) in odom: t_true = t + e_t,
+    R_true = exp(e_r) R. Errors of steps are independent but for scale, which is the same all the way from the start.
+
+    >>> chain = PoseChain()
+    >>> step = np.eye(4)
+    >>> step[2, 3] = 2.0
+    >>> chain.advance(step, 0.01 * np.eye(6), scale_sigma=0.1)
+    >>> chain.odom_T_camera[:3, 3].tolist(), np.diag(chain.covariance).round(3).tolist()
+    ([2.0, 0.0, 0.0], [0.05, 0.01, 0.01, 0.01, 0.01, 0.01])
+    """
+
+    def __init__(self):
+        self.restarts = 0
+        self.reset()
+
+    def reset(self, odom_T_camera: np.ndarray | None = None, covariance: np.ndarray | None = None) -> None:
+        """Stand at a pose (4, 4), None = the origin, looking along x; covariance (6, 6), None = exactly."""
+        self.odom_T_camera = np.eye(4) if odom_T_camera is None else np.array(odom_T_camera, np.float64)
+        if odom_T_camera is None:
+            self.odom_T_camera[:3, :3] = body_R_optical
+        self._covariance = np.zeros((6, 6)) if covariance is None else np.array(covariance, np.float64)
+        self._start, self._scale_sigma, self.has_gap = self.odom_T_camera[:3, 3].copy(), 0.0, False
+
+    def lose(self) -> None:
+        """A step is missing: nothing is known about the way back to the start, until reset."""
+        self.has_gap = True
+
+    def advance(self, prev_T_curr: np.ndarray, step_covariance: np.ndarray, scale_sigma: float = 0.0) -> None:
+        """Take a step (4, 4) with the covariance (6, 6) of xi in prev_T_curr exp(xi); scale_sigma: relative, of all."""
+        self._covariance = self._grown(prev_T_curr, step_covariance)
+        self.odom_T_camera = self.odom_T_camera @ prev_T_curr
+        self._scale_sigma = scale_sigma
+
+    def after(self, prev_T_curr: np.ndarray, step_covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give the pose and covariance that a step would lead to, without taking it."""
+        pose = self.odom_T_camera @ prev_T_curr
+        return pose, self._with_scale(self._grown(prev_T_curr, step_covariance), pose)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """The (6, 6) covariance of odom_T_camera: m^2, rad^2, axes of odom; LOST_VARIANCE after a gap."""
+        return self._with_scale(self._covariance, self.odom_T_camera)
+
+    def _grown(self, prev_T_curr, step_covariance) -> np.ndarray:
+        """The covariance after a step: the old rotation's error swings the step, the step's own is turned into odom."""
+        old_R, new_R = self.odom_T_camera[:3, :3], self.odom_T_camera[:3, :3] @ prev_T_curr[:3, :3]
+        F, G = np.eye(6), np.zeros((6, 6))
+        F[:3, 3:] = -hat(old_R @ prev_T_curr[:3, 3])
+        G[:3, :3] = G[3:, 3:] = new_R
+        return F @ self._covariance @ F.T + G @ step_covariance @ G.T
+
+    def _with_scale(self, covariance: np.ndarray, pose: np.ndarray) -> np.ndarray:
+        """Add the error of a common scale, which lies along the way made."""
+        if self.has_gap:
+            return LOST_VARIANCE * np.eye(6)
+        total = (covariance + covariance.T) / 2
+        way = pose[:3, 3] - self._start
+        total[:3, :3] += self._scale_sigma**2 * np.outer(way, way)
+        return total

@@ -1,4 +1,4 @@
-"""Ego-motion: how the camera moves, in metres, and how little that may be trusted. OpenCV and NumPy; no ROS, no files."""
+"""Ego-motion: how the camera moves, in metres, and how little that may be trusted. No ROS, no files."""
 
 from .ego_motion import EgoMotion
 from .frame import EgoEstimate, EgoFrame, ImuSample

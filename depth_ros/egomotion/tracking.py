@@ -1,0 +1,110 @@
+"""Points in pictures: found, followed in time, found again in the right picture. OpenCV's Lucas-Kanade throughout."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+_WINDOW_PX, _LEVELS, _BORDER_PX = 11, 3, 4
+_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.02)
+_QUALITY, _CELLS = 0.2, (6, 8)  # share of the mean strength that a corner must have
+_BACK_PX = 0.5  # forward and back again must end where it began
+_ROW_PX = 1.0  # a rectified pair agrees in rows
+_SAME_PX = 2.5  # the tracked disparity and that of the depth map, before the point is taken for an edge
+DARK, FLAT = 8.0, 3.0  # grey levels: mean brightness, standard deviation, below which nothing can be seen
+
+
+def to_grey(image: np.ndarray) -> np.ndarray:
+    """Make (H, W) uint8 grey of (H, W, 3) uint8 RGB."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+
+
+def fault(grey: np.ndarray) -> str:
+    """Say why a picture shows nothing, "" where it does."""
+    mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(cv2.resize(grey, (80, 60))))
+    if mean < DARK:
+        return f"the image is dark (mean {mean:.0f} of 255)"
+    return f"the image is blank (deviation {deviation:.1f} of 255)" if deviation < FLAT else ""
+
+
+def detect(grey: np.ndarray, taken: np.ndarray, count: int) -> np.ndarray:
+    """Find corners away from those taken, (N, 2) float32 pixels: the best of every cell, so that they spread.
+
+    Corners are Shi and Tomasi's (1994) at half resolution. taken: (M, 2) pixels. count: how many are wanted.
+    """
+    small = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    strength = cv2.cornerMinEigenVal(small, 3)
+    least = max(_QUALITY * float(strength.mean()), 1e-5)
+    strength[cv2.dilate(strength, np.ones((9, 9), np.uint8)) > strength] = 0
+    border = _BORDER_PX
+    strength[:border], strength[-border:], strength[:, :border], strength[:, -border:] = 0, 0, 0, 0
+    for u, v in np.asarray(taken, int) // 2:
+        strength[max(v - 6, 0) : v + 7, max(u - 6, 0) : u + 7] = 0
+    rows, columns = np.nonzero(strength > least)
+    value = strength[rows, columns]
+    height, width = small.shape
+    cell = (rows * _CELLS[0] // height) * _CELLS[1] + columns * _CELLS[1] // width
+    order = np.lexsort((-value, cell))
+    rank = np.arange(len(order)) - np.searchsorted(cell[order], cell[order])  # 0 = the best of its cell
+    best = order[np.argsort(rank, kind="stable")][:count]
+    return (np.stack([columns[best], rows[best]], -1) * 2 + 0.5).astype(np.float32).reshape(-1, 2)
+
+
+def follow(before: np.ndarray, after: np.ndarray, pixels: np.ndarray, guess: np.ndarray):
+    """Follow pixels (N, 2) from one picture into the next, forward and back (Lucas and Kanade 1981).
+
+    guess: (N, 2) where they are expected. Returns pixels (N, 2) float32, and which of them arrived (N,) bool.
+    """
+    if not len(pixels):
+        return np.zeros((0, 2), np.float32), np.zeros(0, bool)
+    pixels, height, width = np.ascontiguousarray(pixels, np.float32), *after.shape
+    guess = np.clip(np.nan_to_num(guess), -50, max(height, width) + 50).astype(np.float32)
+    found, good = _lucas_kanade(before, after, pixels, guess, _LEVELS)
+    back, returned = _lucas_kanade(after, before, found, pixels, 0)
+    inside = ((found >= _BORDER_PX) & (found < (width - _BORDER_PX, height - _BORDER_PX))).all(1)
+    return found, good & returned & inside & (np.linalg.norm(back - pixels, axis=1) < _BACK_PX)
+
+
+def match_right(left: np.ndarray, right: np.ndarray, pixels: np.ndarray, guess_px: np.ndarray) -> np.ndarray:
+    """Measure the disparity (N,) of pixels (N, 2) of the left picture, NaN where the pictures do not agree.
+
+    guess_px: (N,) disparity to begin at, NaN where nothing is known: such a point is not answered.
+    """
+    disparity = np.full(len(pixels), np.nan)
+    known = np.flatnonzero(np.isfinite(guess_px))
+    if not len(known):
+        return disparity
+    points = np.ascontiguousarray(pixels[known], np.float32)
+    start = points.copy()
+    start[:, 0] -= guess_px[known]
+    found, good = _lucas_kanade(left, right, points, start, 0)
+    back, returned = _lucas_kanade(right, left, found, points, 0)
+    measured = points[:, 0] - found[:, 0]
+    good &= returned & (np.abs(found[:, 1] - points[:, 1]) < _ROW_PX) & (np.abs(measured - guess_px[known]) < _SAME_PX)
+    good &= np.linalg.norm(back - points, axis=1) < _BACK_PX
+    disparity[known[good]] = measured[good]
+    return disparity
+
+
+def coarse_disparity(left: np.ndarray, right: np.ndarray, ndisp: int = 128) -> np.ndarray:
+    """Match a grey pair at half resolution by blocks, where no depth is given: (H, W) float32 pixels, NaN unknown."""
+    small = [cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for image in (left, right)]
+    raw = cv2.StereoBM_create(numDisparities=-(-ndisp // 32) * 16, blockSize=11).compute(*small).astype(np.float32) / 8
+    raw[raw <= 0] = np.nan
+    return cv2.resize(raw, left.shape[::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def sample(values: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Read a map (H, W) at the nearest pixels, (N,) float64; outside, the border's value."""
+    column, row = np.rint(pixels).astype(int).T if len(pixels) else (np.zeros(0, int), np.zeros(0, int))
+    height, width = values.shape
+    return values[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)].astype(np.float64)
+
+
+def _lucas_kanade(before, after, pixels, guess, levels):
+    """Track one way; (N, 2) float32 and (N,) bool."""
+    found, status, _ = cv2.calcOpticalFlowPyrLK(
+        before, after, pixels, guess.copy(), winSize=(_WINDOW_PX, _WINDOW_PX), maxLevel=levels, criteria=_STOP,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+    )  # fmt: skip
+    return found, status[:, 0] > 0
