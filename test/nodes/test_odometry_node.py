@@ -108,19 +108,36 @@ def test_tf_says_what_odom_says(world, wall):
     np.testing.assert_array_equal([at.x, at.y, at.z], place(msg))
 
 
-def test_black_pictures_lose_it_and_a_reset_heals_it(world, wall):
+def variance(msg):
+    return np.reshape(msg.pose.covariance, (6, 6))[0, 0]
+
+
+def stay_dark(world, wall, n):
+    """Send n black pairs; gives their odometry."""
+    return [odometry(world, send(world, np.zeros_like(wall), START_PX)) for _ in range(n)]
+
+
+def test_a_short_darkness_loses_it_and_it_comes_back(world, wall):
     before = slide(world, wall, 1)[0]
-    black = np.zeros_like(wall)
-    lost = [odometry(world, send(world, black, START_PX)) for _ in range(3)]
-    assert all(np.reshape(msg.pose.covariance, (6, 6))[0, 0] > 1e3 for msg in lost)
+    lost = stay_dark(world, wall, 3)
+    assert all(variance(msg) > 1e3 for msg in lost)
     np.testing.assert_allclose(place(lost[-1]), place(before), atol=4 * STEP_M)
+    values = world.fresh_values()
+    assert values["odom"] == "lost" and values["odom_reason"]
+    assert values["odom_tf"].startswith("withheld: odometry is lost")
+    assert "odometry lost: " in world.status.message
     stamps = {stamp_to_ns(item.header.stamp) for item in world.transforms}
     assert not stamps & {stamp_to_ns(msg.header.stamp) for msg in lost}, "TF is withheld"
-    world.fresh_values()
-    assert world.values["odom"] == "lost" and world.values["odom_reason"]
-    assert "odometry lost: " in world.status.message
     again = slide(world, wall, 3)
-    assert np.reshape(again[-1].pose.covariance, (6, 6))[0, 0] > 1e3, "there was a gap"
+    np.testing.assert_allclose(place(again[-1]) - place(before), [0, -3 * STEP_M, 0], atol=0.3 * STEP_M)
+    assert variance(again[-1]) < 0.1
+
+
+def test_a_long_darkness_is_a_gap_that_a_reset_heals(world, wall):
+    stay_dark(world, wall, 30)
+    world.at_px += 50
+    after = slide(world, wall, 4)
+    assert variance(after[-1]) > 1e3, "what happened in the dark is not known"
     client = world.ros.create_client(Trigger, "depth_node/reset_odometry")
     assert world.wait(client.service_is_ready)
     future = client.call_async(Trigger.Request())
@@ -128,7 +145,7 @@ def test_black_pictures_lose_it_and_a_reset_heals_it(world, wall):
     healed = slide(world, wall, 3)
     np.testing.assert_allclose(place(healed[0]), 0, atol=1e-9)
     np.testing.assert_allclose(place(healed[-1]), [0, -2 * STEP_M, 0], atol=0.1 * STEP_M)
-    assert np.reshape(healed[-1].pose.covariance, (6, 6))[0, 0] < 0.1
+    assert variance(healed[-1]) < 0.1
 
 
 def test_a_bag_that_loops_begins_anew(world, wall):
