@@ -131,6 +131,8 @@ class PoseChain:
         """Take a step (4, 4) with the covariance (6, 6) of xi in prev_T_curr exp(xi); scale_sigma: relative, of all."""
         self._covariance = self._grown(prev_T_curr, step_covariance)
         self.odom_T_camera = self.odom_T_camera @ prev_T_curr
+        R = self.odom_T_camera[:3, :3]
+        self.odom_T_camera[:3, :3] = R @ (1.5 * np.eye(3) - 0.5 * R.T @ R)  # rounding must not add up
         self._scale_sigma = scale_sigma
 
     def after(self, prev_T_curr: np.ndarray, step_covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

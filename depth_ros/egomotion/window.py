@@ -16,7 +16,8 @@ class Window:
     """Keyframes and what was seen in them.
 
     size: keyframes kept. seen, sigma: (N, K, 3) measurements and standard deviations of the N points now followed, NaN
-    and inf where not seen or not known. poses: K of (4, 4), odom_T_camera. bias: (value, sigma) of inverse depth, 1/m:
+    and inf where not seen or not known. poses: K of (4, 4), origin_T_camera, the origin being
+    that of the last adjustment. bias: (value, sigma) of inverse depth, 1/m:
     what a stereo pair that is rectified a little wrong measures too little at every distance.
     """
 
@@ -37,16 +38,11 @@ class Window:
         """Drop the points that are not in the mask (N,)."""
         self.seen, self.sigma = self.seen[mask], self.sigma[mask]
 
-    def add_frame(self, odom_T_camera: np.ndarray, seen: np.ndarray, sigma: np.ndarray) -> None:
+    def add_frame(self, origin_T_camera: np.ndarray, seen: np.ndarray, sigma: np.ndarray) -> None:
         """Append a keyframe: what the points (N, 3) look like in it; the oldest keyframe goes."""
-        self.poses = [*self.poses, odom_T_camera][-self.size :]
+        self.poses = [*self.poses, origin_T_camera][-self.size :]
         self.seen = np.concatenate([self.seen, seen[:, None]], 1)[:, -self.size :]
         self.sigma = np.concatenate([self.sigma, sigma[:, None]], 1)[:, -self.size :]
-
-    def replace_last(self, odom_T_camera: np.ndarray, seen: np.ndarray, sigma: np.ndarray) -> None:
-        """Put a frame in the place of the newest, which has moved too little to be kept."""
-        self.poses[-1] = odom_T_camera
-        self.seen[:, -1], self.sigma[:, -1] = seen, sigma
 
     def add_points(self, seen: np.ndarray, sigma: np.ndarray) -> None:
         """Begin new points (M, 3), seen in the newest keyframe only."""
@@ -75,8 +71,16 @@ class Window:
         start[:, 2] = np.where(np.isfinite(sigma[np.arange(len(use)), anchor, 2]), start[:, 2], depth)
         local = np.stack([inverse(self.poses[0]) @ pose for pose in self.poses])
         adjusted = adjust(Bundle(seen, sigma, anchor), local, start, camera, bias, rounds)
-        self.poses = [self.poses[0] @ pose for pose in adjusted.poses]
+        self.poses = [_rigid(pose) for pose in adjusted.poses]
         bad = np.zeros(len(self.seen), bool)
         bad[use] = np.nan_to_num(adjusted.chi2[:, -1]) > _CULL_CHI2
         self.keep(~bad)
         return adjusted
+
+
+def _rigid(pose: np.ndarray) -> np.ndarray:
+    """The pose with an exact rotation: going round from window to window, rounding would double each time."""
+    U, _, Vt = np.linalg.svd(pose[:3, :3])
+    out = np.eye(4)
+    out[:3, :3], out[:3, 3] = U @ Vt, pose[:3, 3]
+    return out
