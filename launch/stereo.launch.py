@@ -14,6 +14,6 @@ def generate_launch_description():
         Path(__file__).resolve().parents[1] / "config" / "stereo.yaml",
         {
             "model": (str, "path of an ONNX model; by default the one that is shipped"),
-            "backend": (str, "auto, onnxruntime, or sgbm (classical matching, no network)"),
+            "backend": (str, "auto, onnxruntime, tensorrt, or sgbm (classical matching, no network)"),
         },
     )

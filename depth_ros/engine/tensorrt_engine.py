@@ -1,8 +1,8 @@
-"""A TensorRT engine on the GPU: one context of one thread, one stream, buffers made once, one graph a frame."""
+"""A TensorRT engine on the GPU: one context, one stream, buffers made once, one graph a frame."""
 
 from __future__ import annotations
 
-import threading
+import contextlib
 
 import numpy as np
 
@@ -18,8 +18,9 @@ _WARM_RUNS = 3
 
 
 class TensorrtEngine:
-    """An engine of one size. It belongs to the thread that makes it: made in, and run by, the worker thread.
+    """An engine of one size, for one thread at a time.
 
+    The GPU's context is current only while the engine works: pycuda ends the process when a thread ends that has one.
     cached: what the cache gave, whole and of the right key. Raises EngineError where driver, pycuda, TensorRT or GPU
     memory are missing, or the engine is not the one that its metadata says.
     """
@@ -30,27 +31,16 @@ class TensorrtEngine:
         key = cached.about["key"]
         self.spec, self.model_hash = cached.spec, key["model_sha256"][:12]
         self.precision, self.shapes = key["precision"], {name: tuple(s) for name, s in key["shapes"].items()}
-        self._thread = threading.get_ident()
         self._cuda = import_cuda()
         trt = import_library(key["library"])
         self._context = self._cuda.Device(0).retain_primary_context()
-        self._context.push()
-        self._graph = None
+        self._graph = self._stream = None
+        self._log = logger(trt)
         try:
-            self._log = logger(trt)
-            self._runtime = trt.Runtime(self._log)
-            self._engine = self._runtime.deserialize_cuda_engine(cached.content)
-            if self._engine is None:
-                raise EngineError(f"{cached.path}: expected an engine for this GPU, got: {'; '.join(self._log.words)}")
-            self._execution = self._engine.create_execution_context()
-            if self._execution is None:
-                raise EngineError(f"{cached.path}: out of GPU memory: {'; '.join(self._log.words)}")
-            self._make_buffers()
-            self.warmup()
-            self._graph = CudaGraph.capture(self._stream.handle, self._enqueue)
-        except self._cuda.Error as error:
-            self.close()
-            raise EngineError(f"{cached.path}: the GPU refused: {error}") from error
+            with self._current():
+                self._open(trt, cached)
+                self._make_buffers()
+                self._graph = self._warmed_graph()
         except BaseException:
             self.close()
             raise
@@ -58,38 +48,60 @@ class TensorrtEngine:
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Copy in, run, copy out. The arrays returned are the engine's own: the next run overwrites them.
 
-        Raises EngineError for inputs of another size, another thread, or where the GPU fails.
+        Raises EngineError for inputs of another size, or where the GPU fails.
         """
-        if threading.get_ident() != self._thread:
-            raise EngineError("expected to run in the thread that made the engine, got another")
         check_inputs(self.spec, inputs)
         for name, shape in self.shapes.items():
             if inputs[name].shape != shape:
                 raise EngineError(f"input {name}: expected {shape} as the engine is built, got {inputs[name].shape}")
             np.copyto(self._host[name], inputs[name])
-        try:
+        with self._current():
             if self._graph is None:
                 self._enqueue()
             else:
                 self._graph.launch()
             self._stream.synchronize()
-        except self._cuda.Error as error:
-            raise EngineError(f"the GPU failed: {error}") from error
         return {name: self._host[name] for name in self.spec.outputs}
 
     def warmup(self) -> None:
-        """Run on zeros until the library has chosen and loaded all it needs."""
+        """Nothing is left to do: the engine ran when it was opened."""
+
+    def close(self) -> None:
+        """Give the GPU back."""
+        with contextlib.suppress(EngineError), self._current():  # a GPU that has failed refuses this too
+            self._graph = self._execution = self._engine = self._runtime = self._stream = None
+            self._device, self._host = {}, {}
+        with contextlib.suppress(self._cuda.Error):
+            self._context.detach()
+
+    @contextlib.contextmanager
+    def _current(self):
+        """Make the context current here for a while; what the GPU refuses meanwhile becomes an EngineError."""
+        try:
+            self._context.push()
+            try:
+                yield
+            finally:
+                self._context.pop()
+        except self._cuda.Error as error:
+            raise EngineError(f"the GPU failed: {error}") from error
+
+    def _open(self, trt, cached: CachedEngine) -> None:
+        """Deserialise what the cache has checked."""
+        self._runtime = trt.Runtime(self._log)
+        self._engine = self._runtime.deserialize_cuda_engine(cached.content)
+        if self._engine is None:
+            raise EngineError(f"{cached.path}: expected an engine for this GPU, got: {'; '.join(self._log.words)}")
+        self._execution = self._engine.create_execution_context()
+        if self._execution is None:
+            raise EngineError(f"{cached.path}: out of GPU memory: {'; '.join(self._log.words)}")
+
+    def _warmed_graph(self) -> CudaGraph | None:
+        """Run on zeros until the library has chosen and loaded all it needs, then record one frame."""
         for _ in range(_WARM_RUNS):
             self._enqueue()
         self._stream.synchronize()
-
-    def close(self) -> None:
-        """Give the GPU back; called in the thread that made the engine."""
-        # A pinned array that somebody still holds stays valid: pycuda keeps what it needs.
-        self._graph = self._execution = self._engine = self._runtime = self._stream = None
-        self._device, self._host = {}, {}
-        self._context.pop()
-        self._context.detach()
+        return CudaGraph.capture(self._stream.handle, self._enqueue)
 
     def _make_buffers(self) -> None:
         """Pinned memory here and memory there for every tensor; their addresses never change again."""

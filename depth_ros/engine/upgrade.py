@@ -19,12 +19,12 @@ class UpgradingEngine:
     """An engine that answers with `first` until a faster one for the size of its frames is ready.
 
     prepare: given the first inputs of a size, builds for it in a background thread, and returns what opens the engine.
-    That is called in the thread that calls run, because a GPU context belongs to one thread. Other sizes are built when
+    That is called in the thread that calls run, so that one thread alone works with the GPU. Other sizes are built when
     they come. Where a build or an engine fails, `first` goes on, and `note` says why. say: told of each change.
     """
 
     def __init__(self, first: Engine, prepare: Prepare, say: Callable[[str], None] = lambda words: None):
-        self._first, self._prepare, self._say = first, prepare, say
+        self._first, self._prepare, self.say = first, prepare, say
         self.spec, self.model_hash = first.spec, first.model_hash
         self.note = ""
         self._fast: tuple[tuple[Size, ...], Engine] | None = None
@@ -89,7 +89,7 @@ class UpgradingEngine:
 
     def _tell(self, words: str) -> None:
         self.note = words
-        self._say(words)
+        self.say(words)
 
 
 class _Build:

@@ -20,7 +20,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from ..core.errors import CalibrationError, DepthRosError, EngineError, ImageError, SpecError
 from .diagnostics import RateMeter, diagnostics_message, health_values
 from .inputs import Inputs
-from .modes import make_egomotion, make_estimator, notes, rest_unless_wanted
+from .modes import make_egomotion, make_estimator, notes, rest_unless_wanted, speak
 from .motion import Motion
 from .outputs import Outputs, conflicts
 from .pairing import Mailbox, Pair, SizeError, pair_to_frame
@@ -82,6 +82,7 @@ class DepthNode(LifecycleNode):
         self._motion = Motion(self, self.parameters, ego) if ego else None
         engine = self._estimator.engine
         self.get_logger().info(f"engine {engine.name}, model {engine.spec.name}, hash {engine.model_hash}")
+        speak(self._estimator, self.get_logger().info)
         self._log_notes()
         return super().on_configure(state)
 

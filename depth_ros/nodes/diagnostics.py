@@ -55,6 +55,7 @@ def health_values(statistics: Statistics, drops: dict[str, int], rates: RateMete
         return {**values, **dict.fromkeys(("backend", "model", "model_hash", "scale_source"), "")}
     engine = estimator.engine
     names = {"backend": engine.name, "model": engine.spec.name, "model_hash": engine.model_hash}
+    names["engine_note"] = getattr(engine, "note", "")
     pose_engine = getattr(getattr(estimator, "motion", None), "engine", None)
     if pose_engine is not None:
         names["pose_model_hash"] = pose_engine.model_hash

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ..core.errors import EngineError
@@ -27,6 +28,14 @@ def make_estimator(parameters: Parameters) -> Estimator | MonoEstimator:
     if isinstance(scale, OdometryScale) and pose_engine is None:
         raise EngineError("scale_source odometry: expected a pose model (pose_model) to compare it with, got none")
     return MonoEstimator(engine, pose_engine, scale)
+
+
+def speak(estimator: Estimator | MonoEstimator, say: Callable[[str], None]) -> None:
+    """Let engines that change while they run say so, as when TensorRT takes over."""
+    pose_engine = getattr(getattr(estimator, "motion", None), "engine", None)
+    for engine in (estimator.engine, pose_engine):
+        if hasattr(engine, "say"):
+            engine.say = say
 
 
 def make_egomotion(parameters: Parameters, estimator: Estimator | MonoEstimator) -> EgoMotion | None:

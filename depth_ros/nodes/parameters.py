@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field, fields, replace
 
 from ..core.errors import DepthRosError
+from ..engine.load import BACKENDS
 
 SCALE_SOURCES = ("auto", "camera_height", "odometry")
 EGOMOTION_METHODS = ("off", "network", "geometric", "hybrid")
@@ -27,8 +28,8 @@ class Parameters:
 
     mode: str = _parameter("stereo", "what the cameras are", choices=("stereo", "mono"))
     autostart: bool = _parameter(True, "configure and activate without a lifecycle manager")
-    backend: str = _parameter("auto", "engine: auto is the model if there is one, else sgbm",
-                              choices=("auto", "onnxruntime", "sgbm"))
+    backend: str = _parameter("auto", "engine: auto is the model if there is one, on TensorRT where that can run, "
+                              "else sgbm", choices=BACKENDS)
     model: str = _parameter("", "path of an ONNX model with its spec inside; empty: the model that is shipped")
     pose_model: str = _parameter("", "mono: path of an ONNX model of motion; empty: the one that is shipped with the "
                                  "shipped model; none: without")

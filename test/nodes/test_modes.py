@@ -6,7 +6,7 @@ from depth_ros.core.errors import EngineError, SpecError
 from depth_ros.core.scale import CameraHeightScale, OdometryScale
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.nodes import modes
-from depth_ros.nodes.modes import make_egomotion, make_estimator, notes, rest_unless_wanted, scale_name
+from depth_ros.nodes.modes import make_egomotion, make_estimator, notes, rest_unless_wanted, scale_name, speak
 from depth_ros.nodes.parameters import Parameters
 
 SIZE = {"height": 0, "width": 0}
@@ -78,7 +78,7 @@ def test_refuses(install):
 
 
 def test_mono_needs_a_mono_model():
-    with pytest.raises(EngineError, match="expected 'auto' or 'onnxruntime' for mono, got 'sgbm', which needs two"):
+    with pytest.raises(EngineError, match="expected a network's for mono, got 'sgbm', which needs two"):
         make_estimator(Parameters(mode="mono", backend="sgbm"))
     with pytest.raises(SpecError, match="expected a mono model, got one for 'stereo'"):
         make_estimator(Parameters(mode="mono", model=str(modes.default_model("stereo"))))
@@ -112,3 +112,13 @@ def test_the_pose_network_rests_unless_it_is_used(install):
                                      (True, "geometric", False)):  # fmt: skip
         rest_unless_wanted(estimator, with_odom, method)
         assert estimator.with_motion == works
+
+
+def test_engines_that_change_say_so_where_the_node_speaks():
+    said = []
+    changing, plain = SimpleNamespace(say=None), SimpleNamespace()
+    speak(SimpleNamespace(engine=plain, motion=SimpleNamespace(engine=changing)), said.append)
+    changing.say("tensorrt answers from now on")
+    assert said == ["tensorrt answers from now on"] and not hasattr(plain, "say")
+    speak(SimpleNamespace(engine=changing), print)
+    assert changing.say is print

@@ -7,7 +7,7 @@ from depth_ros.nodes.parameters import ParameterError, Parameters, refuse_unknow
 
 
 @pytest.mark.parametrize("values, words", [
-    ({"backend": "cuda"}, "backend: expected one of auto, onnxruntime, sgbm, got 'cuda'"),
+    ({"backend": "cuda"}, "backend: expected one of auto, onnxruntime, tensorrt, sgbm, got 'cuda'"),
     ({"mode": "lidar"}, "mode: expected one of stereo, mono"),
     ({"scale_source": "camera_height"}, "camera_height_m: expected metres above 0"),
     ({"scale_source": "odometry"}, "odometry_topic: expected a topic"),
