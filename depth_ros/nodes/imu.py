@@ -16,7 +16,7 @@ from .extrinsics import Extrinsics
 from .infos import Gate, take_all
 
 _DEPTH = 1000  # samples that wait for the next frame
-_KEEP_NS = 2_000_000_000
+_WINDOW_NS = 1_000_000_000  # ego-motion compares a frame with a keyframe, which may be some frames old
 
 
 class ImuInput:
@@ -28,6 +28,7 @@ class ImuInput:
     def __init__(self, node, topic: str, extrinsics: Extrinsics):
         self._node, self._extrinsics = node, extrinsics
         self._waiting: deque[tuple[int, str, np.ndarray, np.ndarray]] = deque(maxlen=_DEPTH)
+        self._window: deque[ImuSample] = deque()  # what was given last
         self.received = 0
         self.state = "nothing received"
         self._subscription = node.create_subscription(
@@ -41,27 +42,34 @@ class ImuInput:
         )
 
     def take(self, stamp_ns: int, camera_frame: str) -> list[ImuSample]:
-        """Give the samples up to a frame's stamp that were not given before; none while the IMU's place is unknown."""
+        """Give the samples of the second before a frame's stamp; none while the IMU's place is unknown."""
         for raw in take_all(self._subscription):
             self._add(deserialize_message(raw, Imu))
         ready = []
         while self._waiting and self._waiting[0][0] <= stamp_ns:
             ready.append(self._waiting.popleft())
-        ready = [sample for sample in ready if stamp_ns - sample[0] <= _KEEP_NS]
-        if not ready:
-            return []
-        imu_frame = ready[-1][1]
-        camera_T_imu = self._extrinsics.camera_T_imu(camera_frame, imu_frame)
-        if camera_T_imu is None:
-            self.state = f"unused: no transform from {imu_frame or 'its nameless frame'} to {camera_frame}"
-            return []
-        self.state = "used"
-        camera_R_imu = camera_T_imu[:3, :3]
-        return [ImuSample(t, tuple(camera_R_imu @ gyro), tuple(camera_R_imu @ accel)) for t, _, gyro, accel in ready]
+        if ready:
+            self._turn(ready, camera_frame)
+        while self._window and not stamp_ns - _WINDOW_NS <= self._window[0].stamp_ns <= stamp_ns:
+            self._window.popleft()
+        return list(self._window)
 
     def destroy(self) -> None:
         """Stop listening."""
         self._node.destroy_subscription(self._subscription)
+
+    def _turn(self, ready, camera_frame: str) -> None:
+        """Add readings in the axes of the camera to the window; empty it where they are not known."""
+        imu_frame = ready[-1][1]
+        camera_T_imu = self._extrinsics.camera_T_imu(camera_frame, imu_frame)
+        if camera_T_imu is None:
+            self.state = f"unused: no transform from {imu_frame or 'its nameless frame'} to {camera_frame}"
+            self._window.clear()
+            return
+        self.state = "used"
+        camera_R_imu = camera_T_imu[:3, :3]
+        for stamp_ns, _, gyro, accel in ready:
+            self._window.append(ImuSample(stamp_ns, tuple(camera_R_imu @ gyro), tuple(camera_R_imu @ accel)))
 
     def _add(self, msg: Imu) -> None:
         """Keep one reading; a time that goes back starts anew, what is not measured (covariance -1) is not taken."""

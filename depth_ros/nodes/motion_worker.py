@@ -20,7 +20,7 @@ class MotionWorker:
     """Answers estimates of depth in order; of those that wait while it works the newest wins, the others are counted.
 
     publish: called with (EgoEstimate, frame_id) in the thread. take_imu: called with (stamp_ns, frame_id), gives the
-    IMU's samples since the last call, up to this stamp.
+    IMU's samples of the second before this stamp.
     Counts: frames, dropped, faults (what should never happen, with its text), resets.
     """
 

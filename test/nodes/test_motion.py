@@ -239,7 +239,9 @@ def test_an_imu_is_turned_into_the_camera(make_bench):
     np.testing.assert_allclose(samples[0].accel, (0, -9.81, 0), atol=1e-12)
     np.testing.assert_allclose(samples[0].gyro, (0, -0.25, 0), atol=1e-12)
     assert (bench.motion.values()["odom_imu"], bench.motion.values()["odom_imu_received"]) == ("used", 3)
-    msg.header = make_header(START_NS + STEP_NS + 3_000_000, "elsewhere")
+    bench.step(stamp_ns=START_NS + STEP_NS + 5_000_000)
+    assert len(bench.ego.imu[-1]) == 3, "those before belong to a keyframe"
+    msg.header = make_header(START_NS + STEP_NS + 30_000_000, "elsewhere")
     publisher.publish(msg)
     bench.wait(lambda: False, 0.3)
     bench.step(stamp_ns=START_NS + 2 * STEP_NS)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from std_srvs.srv import Trigger
 
@@ -146,6 +147,21 @@ def test_a_long_darkness_is_a_gap_that_a_reset_heals(world, wall):
     np.testing.assert_allclose(place(healed[0]), 0, atol=1e-9)
     np.testing.assert_allclose(place(healed[-1]), [0, -2 * STEP_M, 0], atol=0.1 * STEP_M)
     assert variance(healed[-1]) < 0.1
+
+
+def test_set_pose_moves_the_base_and_motion_goes_on_from_there(world, wall):
+    slide(world, wall, 2)
+    publisher = world.ros.create_publisher(PoseWithCovarianceStamped, "depth_node/set_pose", 1)
+    assert world.wait(publisher.get_subscription_count)
+    msg = PoseWithCovarianceStamped(header=messages.make_header(0, "odom"))
+    at, turn = msg.pose.pose.position, msg.pose.pose.orientation
+    at.x, at.y, at.z, turn.z, turn.w = 5.0, -2.0, 0.0, np.sqrt(0.5), np.sqrt(0.5)  # a quarter turn to the left
+    publisher.publish(msg)
+    world.wait(lambda: False, 0.5)
+    found = slide(world, wall, 3)  # to the right of the base: now along x
+    np.testing.assert_allclose(place(found[-1]), [5.0 + 3 * STEP_M, -2.0, 0.0], atol=0.3 * STEP_M)
+    assert variance(found[-1]) < 0.1
+    assert found[-1].twist.twist.linear.y == pytest.approx(-STEP_M / 0.033333333, rel=0.1), "the twist is in the base frame"
 
 
 def test_a_bag_that_loops_begins_anew(world, wall):
