@@ -57,7 +57,7 @@ def render(kind: str, pool: Path | None, count: int, jobs: int):
 @main.command()
 @click.option("--config", type=_FOUND, help="Recipe, see config/train/.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change the recipe: --set fit.minutes=5.")
-@click.option("--init", type=_FOUND, help="Checkpoint whose averaged weights to start from.")
+@click.option("--init", type=_FOUND, help="Run or checkpoint whose weights to start from, by name.")
 @click.option("--out", type=_PATH, required=True, help="Run folder; an interrupted run there is resumed.")
 def fit(config: Path | None, changes: tuple[str, ...], init: Path | None, out: Path):
     """Fit networks by a recipe; resumes from OUT/checkpoint.pt. Several GPUs or machines: torchrun -m train fit."""

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from depth_ros.core.errors import InputError
 from train.data.batches import StepBatches
 from train.objective import make_objective
 from train.recipe import Recipe
@@ -52,7 +53,7 @@ def fit(recipe: Recipe, out: Path, frames=None, held_out=None, init: dict | None
     torch.set_num_threads(options.threads)
     objective = make_objective(recipe).to(memory_format=torch.channels_last)  # twice as fast, on a CPU too
     if init:
-        objective.load_state_dict(init)
+        start_from(objective, init)
     data = objective.samples("train", frames)  # what is wrong with the data is said before anything is written
     held_out = objective.samples("val", held_out)
     average = torch.optim.swa_utils.AveragedModel(objective, avg_fn=_ema(options.ema), use_buffers=True)
@@ -102,6 +103,18 @@ def fit(recipe: Recipe, out: Path, frames=None, held_out=None, init: dict | None
         board.close()
     fabric.barrier()
     return out / "checkpoint.pt"
+
+
+def start_from(objective: torch.nn.Module, weights: dict) -> None:
+    """Put weights into an objective by name: all of a network, or those of one part (a pose network trained before).
+
+    Raises InputError where none of them fits.
+    """
+    state = objective.state_dict()
+    fitting = {name: value for name, value in weights.items() if name in state and state[name].shape == value.shape}
+    if not fitting:
+        raise InputError(f"expected weights of this recipe's networks, got {sorted(weights)[:3]} ...")
+    objective.load_state_dict({**state, **fitting})
 
 
 class _Board:

@@ -133,6 +133,15 @@ def test_nothing_is_written_where_there_is_nothing_to_train_on(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_part_can_start_from_another_training():
+    one, other = make_objective(recipe()), make_objective(recipe())
+    pose = {name: value for name, value in other.state_dict().items() if name.startswith("pose.")}
+    loop.start_from(one, pose)
+    assert all(torch.equal(one.state_dict()[name], value) for name, value in pose.items())
+    with pytest.raises(InputError, match="none.weight"):
+        loop.start_from(one, {"none.weight": torch.zeros(1)})
+
+
 def test_the_shares_of_processes_are_the_joint_batch(frames):
     samples = Sizes([[None] * 23, [None] * 23])
     joint = StepBatches(samples, recipe(batch=4), 0)
