@@ -58,7 +58,7 @@ def flow(volume: Tensor, sharpness: float = 30.0) -> Tensor:
 
 
 def places(like: Tensor) -> Tensor:
-    """Give (B,2,h,w): each cell's centre, (u, v) in the picture from -1 to 1, as a motion looks different everywhere."""
+    """Give (B,2,h,w): each cell's centre, (u, v) in the picture from -1 to 1; motion looks different everywhere."""
     ones = torch.ones_like(like[:, :1])
     return torch.cat([2 * (ones.cumsum(axis) - 0.5) / like.shape[axis] - 1 for axis in (3, 2)], 1)
 
