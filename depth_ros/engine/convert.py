@@ -61,11 +61,14 @@ def to_fp16(model):
     """Halve the weights and the arithmetic; inputs and outputs stay float32."""
     try:
         from onnxruntime.transformers.float16 import convert_float_to_float16
+        from onnxruntime.transformers.onnx_model import OnnxModel
     except ImportError as error:
         raise EngineError(f"fp16: expected onnxruntime and onnx, got: {error} (pip install both)") from error
     with warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")  # numbers too small for fp16: the parity gate judges what that does
-        return convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+        halved = OnnxModel(convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True))
+    halved.topological_sort()  # the converter puts its casts last
+    return halved.model
 
 
 def to_int8(model, calibration: Iterable[dict]):

@@ -1,0 +1,193 @@
+"""The whole step as one graph, for a GPU: camera images go in as bytes, metres and a packed cloud come out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.errors import EngineError
+from .convert import input_shapes
+from .spec import ModelSpec
+
+# Inputs beside the images, float32: fx, fy, cx, cy in pixels of the image; stereo: baseline_m and doffs_px after them.
+CAMERA_NUMBERS = {"stereo": 6, "mono": 4}
+OUTPUTS_WITH_IO = ("metres", "sigma_m", "points")
+_LARGEST = 1e30  # more is not a depth; written so, because NaN compares false
+_SAME_SURFACE = 0.1  # as prepare: neighbours whose inverse depths differ by more of themselves lie on two surfaces
+
+
+def with_io(model, spec: ModelSpec, image_size: tuple[int, int], working: tuple[int, int]):
+    """Put preparation and decoding around a converted network; they stay float32 whatever the network's precision.
+
+    model: as convert made it, for tensors that image_size gives. image_size: (height, width) of the camera's images.
+    working: (height, width) to which they are resized, ahead of padding; image_size for stereo.
+    Inputs: each image of the spec as (H, W, 3) uint8 RGB, rectified; "prior" as the network takes it; "camera", see
+    CAMERA_NUMBERS. Outputs: "metres" and "sigma_m" (H, W), "points" (H, W, 4) x y z and the colour packed as in
+    core.cloud; float32, NaN unknown. Raises EngineError for another task, or a model without uncertainty.
+    """
+    import onnx
+
+    if spec.task not in CAMERA_NUMBERS or len(spec.outputs) != 2:
+        raise EngineError(f"with-io: expected a stereo or mono model with uncertainty, got {spec.task} {spec.outputs}")
+    size = tuple(dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim[2:])
+    if min(working) <= 0 or any(a > b for a, b in zip(working, size, strict=True)):
+        raise EngineError(f"with-io: expected images of at most {size} after resizing, got {working}")
+    graph = _Graph(onnx)
+    for name in spec.inputs:
+        if name == "prior":
+            graph.inputs.append(("prior", onnx.TensorProto.FLOAT, input_shapes(spec, size)["prior"]))
+            graph.add("Identity", ["prior"], "net/prior")
+        else:
+            graph.inputs.append((name, onnx.TensorProto.UINT8, (*image_size, 3)))
+            graph.add("Identity", [_prepared(graph, name, spec, image_size, working, size)], f"net/{name}")
+    graph.inputs.append(("camera", onnx.TensorProto.FLOAT, (CAMERA_NUMBERS[spec.task],)))
+    graph.inline(model, "net/")
+    numbers = graph.add("Split", ["camera"], count=CAMERA_NUMBERS[spec.task], axis=0)
+    values, log_sigma = (_cropped(graph, f"net/{name}", working) for name in spec.outputs)
+    decode = _decode_stereo if spec.task == "stereo" else _decode_mono
+    metres, sigma = decode(graph, values, log_sigma, numbers, spec, image_size, working)
+    _outputs(graph, metres, sigma, spec.inputs[0], numbers, image_size)
+    return graph.model(model)
+
+
+class _Graph:
+    """Nodes in order, each named by its number unless a name is given."""
+
+    def __init__(self, onnx):
+        self.onnx, self.nodes, self.weights, self.inputs, self.outputs, self._inner = onnx, [], [], [], [], None
+
+    def add(self, kind: str, inputs: list, name: str = "", count: int = 1, **attributes):
+        """Add a node; arrays among the inputs become constants. Returns its output's name, or a list of count names."""
+        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
+        base = name or f"io/{len(self.nodes)}"
+        outputs = [base] if count == 1 else [f"{base}.{i}" for i in range(count)]
+        self.nodes.append(self.onnx.helper.make_node(kind, names, outputs, **attributes))
+        return outputs[0] if count == 1 else outputs
+
+    def inline(self, model, prefix: str) -> None:
+        """Take the nodes of a model in, all names with a prefix."""
+        inner = self.onnx.compose.add_prefix(model, prefix).graph
+        self.nodes.extend(inner.node)
+        self.weights.extend(inner.initializer)
+
+    def model(self, like):
+        """The model, checked."""
+        helper, kind = self.onnx.helper, self.onnx.TensorProto
+        inputs = [helper.make_tensor_value_info(*value) for value in self.inputs]
+        outputs = [helper.make_tensor_value_info(name, kind.FLOAT, shape) for name, shape in self.outputs]
+        graph = helper.make_graph(self.nodes, "with_io", inputs, outputs, self.weights)
+        made = helper.make_model(graph, opset_imports=like.opset_import, ir_version=like.ir_version)
+        self.onnx.checker.check_model(made)
+        return made
+
+    def _constant(self, value) -> str:
+        name = f"io/c{len(self.weights)}"
+        self.weights.append(self.onnx.numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+
+def _f(*values) -> np.ndarray:
+    return np.array(values, np.float32) if len(values) > 1 else np.float32(values[0])
+
+
+def _prepared(graph: _Graph, image: str, spec: ModelSpec, image_size, working, size) -> str:
+    """(H, W, 3) uint8 to the network's tensor, as prepare does it. A byte may only be cast, so that comes first."""
+    planes = graph.add("Transpose", [graph.add("Cast", [image], to=1)], perm=[2, 0, 1])
+    if working != tuple(image_size):
+        rows, columns = (area_matrix(n, m) for n, m in zip(image_size, working, strict=True))
+        planes = graph.add("MatMul", [graph.add("MatMul", [rows, planes]), columns.T.copy()])
+        planes = graph.add("Round", [planes])
+    mean, std = (_f(*values).reshape(3, 1, 1) for values in (spec.mean, spec.std))
+    tensor = graph.add("Mul", [graph.add("Sub", [planes, mean]), np.float32(1) / std])
+    tensor = graph.add("Unsqueeze", [tensor, np.array([0])])
+    below, right = (n - m for n, m in zip(size, working, strict=True))
+    for axis, rest, last in ((2, below, working[0] - 1), (3, right, working[1] - 1)):
+        if rest:  # the border repeated: by index, because TensorRT pads with zeros only
+            order = np.minimum(np.arange(last + 1 + rest), last)
+            tensor = graph.add("Gather", [tensor, order], axis=axis)
+    return tensor
+
+
+def _cropped(graph: _Graph, tensor: str, working) -> str:
+    """(1, 1, h, w) to (h', w') without the padding."""
+    part = graph.add("Slice", [tensor, np.array([0, 0]), np.array(working), np.array([2, 3])])
+    return graph.add("Squeeze", [part, np.array([0, 1])])
+
+
+def _known(graph: _Graph, values: str) -> str:
+    """True where a number is above 0 and finite."""
+    small = graph.add("Less", [values, _f(_LARGEST)])
+    return graph.add("And", [graph.add("Greater", [values, _f(0)]), small])
+
+
+def _decode_stereo(graph: _Graph, disparity, log_sigma, numbers, spec, image_size, working):
+    """depth = fx b / (d + doffs); sigma_z = z^2 / (fx b) sigma_d, as core.depth."""
+    focal_baseline = graph.add("Mul", [numbers[0], numbers[4]])
+    moved = graph.add("Add", [disparity, numbers[5]])
+    depth = graph.add("Where", [_known(graph, moved), graph.add("Div", [focal_baseline, moved]), _f(np.nan)])
+    sigma = graph.add("Mul", [graph.add("Mul", [depth, depth]), graph.add("Exp", [log_sigma])])
+    return depth, graph.add("Div", [sigma, focal_baseline])
+
+
+def _decode_mono(graph: _Graph, depth, log_sigma, numbers, spec, image_size, working):
+    """Metres of this camera, resized as inverse depth, but never across two surfaces, as prepare does it."""
+    fx = graph.add("Mul", [numbers[0], _f(working[1] / image_size[1])])
+    metres = graph.add("Mul", [depth, graph.add("Div", [fx, _f(spec.focal_px)])]) if spec.focal_px else depth
+    inverse = graph.add("Where", [_known(graph, depth), graph.add("Reciprocal", [metres]), _f(np.nan)])
+    relative = graph.add("Exp", [log_sigma])
+    if working != tuple(image_size):
+        nearest = _nearest(graph, inverse, image_size, working)
+        smooth = graph.add("Unsqueeze", [inverse, np.array([0, 1])])
+        wanted = np.array([1, 1, *image_size])
+        modes = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        smooth = graph.add("Resize", [smooth, "", "", wanted], **modes)
+        smooth = graph.add("Squeeze", [smooth, np.array([0, 1])])
+        off = graph.add("Abs", [graph.add("Sub", [smooth, nearest])])
+        close = graph.add("LessOrEqual", [off, graph.add("Mul", [nearest, _f(_SAME_SURFACE)])])
+        inverse, relative = graph.add("Where", [close, smooth, nearest]), _nearest(graph, relative, image_size, working)
+    metres = graph.add("Reciprocal", [inverse])
+    return metres, graph.add("Mul", [metres, relative])
+
+
+def _nearest(graph: _Graph, values: str, image_size, working) -> str:
+    """Nearest resize by rows and columns picked."""
+    for axis, (n, m) in enumerate(zip(image_size, working, strict=True)):
+        values = graph.add("Gather", [values, np.int64((np.arange(n) + 0.5) * m / n)], axis=axis)
+    return values
+
+
+def _outputs(graph: _Graph, metres: str, sigma: str, image: str, numbers: list, image_size) -> None:
+    """Metres, sigma, and points with colour."""
+    height, width = image_size
+    graph.add("Identity", [metres], "metres")
+    graph.add("Identity", [sigma], "sigma_m")
+    fx, fy, cx, cy = numbers[:4]
+    u, v = np.arange(width, dtype=np.float32)[None], np.arange(height, dtype=np.float32)[:, None]
+    x = graph.add("Mul", [graph.add("Div", [graph.add("Sub", [u, cx]), fx]), metres])
+    y = graph.add("Mul", [graph.add("Div", [graph.add("Sub", [v, cy]), fy]), metres])
+    parts = [graph.add("Unsqueeze", [part, np.array([2])]) for part in (x, y, metres, _packed(graph, image))]
+    graph.add("Concat", parts, "points", axis=2)
+    graph.outputs = [("metres", (height, width)), ("sigma_m", (height, width)), ("points", (height, width, 4))]
+
+
+def _packed(graph: _Graph, image: str) -> str:
+    """The float of bits 0x3FRRGGBB without bit casts: q = (65536 R + 256 G + B) / 2^23, for R < 128 (1 + q) / 2."""
+    rgb = graph.add("Cast", [image], to=1)
+    weighted = graph.add("Mul", [rgb, _f(65536, 256, 1) / np.float32(2**23)])  # a product of matrices may be TF32
+    q = graph.add("ReduceSum", [weighted, np.array([2])], keepdims=0)
+    half = graph.add("Add", [graph.add("Mul", [q, _f(0.5)]), _f(0.5)])
+    return graph.add("Where", [graph.add("Less", [q, _f(1)]), half, q])
+
+
+def area_matrix(old: int, new: int) -> np.ndarray:
+    """The (new, old) float32 matrix that averages areas where it shrinks, and interpolates where it grows.
+
+    >>> area_matrix(4, 2).tolist()
+    [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
+    """
+    if new >= old:
+        at = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+        return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(old))).astype(np.float32)
+    edges = np.arange(new + 1) * (old / new)
+    low = np.maximum(edges[:-1, None], np.arange(old))
+    high = np.minimum(edges[1:, None], np.arange(old) + 1)
+    return (np.maximum(0, high - low) * (new / old)).astype(np.float32)
