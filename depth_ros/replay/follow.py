@@ -33,7 +33,7 @@ class Follower:
         track.steps.append(found.prev_T_curr)
         track.step_covariance.append(found.step_covariance)
         track.states.append(found.state)
-        track.geometry_ms.append(found.timing_ms.get("total", spent_ms))
+        track.geometry_ms.append(spent_ms)
         if found.scale != "none":
             track.scale = found.scale
 

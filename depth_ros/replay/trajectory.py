@@ -24,7 +24,7 @@ class Track:
     """The way of a camera, frame by frame: what was estimated, and what is true where that is known.
 
     stamps_ns (N); odom_T_camera (N) of (4, 4); truth (N) of (4, 4) world_T_camera or None; steps (N): prev_T_curr or
-    None; step_covariance (N) of (6, 6); states (N). method, scale: names. geometry_ms (N): time of the geometry.
+    None; step_covariance (N) of (6, 6); states (N). method, scale: names. geometry_ms (N): its CPU time.
     """
 
     method: str = ""

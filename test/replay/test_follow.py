@@ -80,7 +80,8 @@ def test_the_way_is_judged_and_written(bag_with_poses, estimator, follower, tmp_
     assert odometry["path_m"] == pytest.approx(11 * 1.02 * step_m, rel=1e-6)
     assert odometry["end_drift_pct"] == pytest.approx(2.0, rel=0.02) and odometry["lost"] == 0
     assert odometry["segments_m"] == [10] and 1.9 < odometry["t_err_pct"] < 2.3
-    assert (odometry["method"], odometry["scale"], odometry["geometry_ms"]) == ("geometric", "stereo baseline", 4.0)
+    assert (odometry["method"], odometry["scale"]) == ("geometric", "stereo baseline")
+    assert 0 <= odometry["geometry_ms"] < 50  # CPU time: the stand-in does nothing
     # every step is off by 0.02 m, two standard deviations
     assert odometry["nees"] == pytest.approx((0.02 * step_m / 0.01) ** 2 / 6, rel=1e-3)
     words = " ".join(verdict(run, report))
