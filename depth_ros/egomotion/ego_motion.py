@@ -70,7 +70,10 @@ class EgoMotion:
         grey = to_grey(frame.image)
         reason = fault(grey)
         if not reason and not self._keys.fits(frame):
+            if not self._keys.exists and self._last is not None and self._network_guess(frame) is not None:
+                return self._fallback(frame, grey, "")  # the network went on alone: so it does up to here
             reason = "the camera has changed" if self._keys.exists else ""
+            reason = "a step is missing" if not reason and self._last is not None else reason
             self._begin_again(frame, grey, lost=bool(reason))
             return self._without_step(frame, LOST if reason else self._first_state(), reason)
         if not reason:

@@ -12,6 +12,7 @@ from ..core.lie import inverse, se3_exp, se3_log
 from .measure import bearings, hats, move, observe, observe_jacobian
 
 _CAUCHY = 2.0
+_CONSISTENT = 1.47  # 1 / the variance that these weights, taken as information, give too much under normal noise
 _INLIER_CHI2 = 12.8  # 3 values, 99.5 %
 _ENOUGH, _LEAST = 0.6, 12  # share of the points that makes a search needless; fewest points of any answer
 _LEAST_SHARE = 0.25
@@ -101,7 +102,7 @@ def _refined(guess, *data) -> Step:
     weight = np.where(in_front, 1 / (1 + chi2 / _CAUCHY**2), 0.0)
     H = (J * weight[:, None, None]).reshape(-1, 6).T @ J.reshape(-1, 6)
     inlier = in_front & (chi2 < _INLIER_CHI2)
-    return Step(T, inlier, _inverse_or_inf(H))
+    return Step(T, inlier, _inverse_or_inf(_CONSISTENT * H))
 
 
 def _search(before, after, sigma_before, camera: Camera):

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from depth_ros.core.camera import Camera
+from depth_ros.core.lie import inverse, se3_exp, se3_log
+from depth_ros.egomotion.measure import bearings, move, observe
+from depth_ros.egomotion.step import Step, estimate_step
+
+CAMERA = Camera(640, 400, 400.0, 410.0, 310.0, 205.0)
+STEP = se3_exp([0.05, -0.02, 0.6, 0.01, 0.03, -0.005])
+SIGMA = np.array([0.3, 0.3, 0.004])
+
+
+def points(rng, count, prev_T_curr, noise=SIGMA):
+    pixels = rng.uniform((20, 20), (620, 380), (count, 2))
+    true = np.concatenate([pixels, 1 / rng.uniform(3, 40, (count, 1))], 1)
+    moved = move(inverse(prev_T_curr), bearings(true[:, :2], CAMERA), true[:, 2])
+    after = observe(moved, true[:, 2], CAMERA)
+    return true + rng.normal(0, 1, true.shape) * noise, after + rng.normal(0, 1, true.shape) * noise
+
+
+def solve(before, after, guess=None, sigma=SIGMA):
+    sigmas = np.broadcast_to(sigma, before.shape)
+    return estimate_step(before, after, sigmas, sigmas, CAMERA, [np.eye(4) if guess is None else guess])
+
+
+def test_exact_points_give_the_exact_motion():
+    before, after = points(np.random.default_rng(0), 100, STEP, noise=0.0)
+    np.testing.assert_allclose(solve(before, after).prev_T_curr, STEP, atol=1e-6)
+
+
+def test_the_covariance_is_that_of_the_error():
+    """NEES over 150 draws: the mean of a chi-square of 6, within its 99 % band and the robust weights' few percent."""
+    nees = []
+    for seed in range(150):
+        step = solve(*points(np.random.default_rng(seed), 80, STEP), guess=STEP)
+        xi = se3_log(inverse(step.prev_T_curr) @ STEP)
+        nees.append(xi @ np.linalg.solve(step.covariance, xi))
+    assert 5.0 < np.mean(nees) < 7.0
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_what_moves_by_itself_is_left_out(share):
+    rng = np.random.default_rng(1)
+    before, after = points(rng, 200, STEP)
+    moving = int(200 * share)
+    own = se3_exp([0.5, 0.0, -0.3, 0.0, 0.0, 0.0])
+    before[:moving], after[:moving] = points(rng, moving, STEP @ own)
+    step = solve(before, after, guess=STEP @ se3_exp([0.02, 0.01, -0.05, 0.002, 0.0, 0.001]))
+    assert np.linalg.norm(se3_log(inverse(step.prev_T_curr) @ STEP)[:3]) < 0.03
+    assert step.inlier[:moving].mean() < 0.2 < 0.9 < step.inlier[moving:].mean()
+
+
+def test_a_bad_guess_is_searched_past():
+    before, after = points(np.random.default_rng(2), 200, STEP)
+    guess = se3_exp([1.0, 1.0, -2.0, 0.3, -0.2, 0.2])
+    assert np.abs(se3_log(inverse(solve(before, after, guess).prev_T_curr) @ STEP)).max() < 0.02
+
+
+def test_turning_on_the_spot_needs_no_depth_of_far_points():
+    turn = se3_exp([0, 0, 0, 0.0, 0.05, 0.01])
+    step = solve(*points(np.random.default_rng(3), 150, turn))
+    xi = se3_log(step.prev_T_curr)
+    np.testing.assert_allclose(xi[3:], [0, 0.05, 0.01], atol=1e-3)
+    assert np.abs(xi[:3]).max() < 0.02
+
+
+def test_refusals_say_why():
+    before, after = points(np.random.default_rng(4), 8, STEP)
+    assert solve(before, after) == "8 points followed, 12 needed"
+    before, after = points(np.random.default_rng(5), 60, STEP)
+    noise = np.random.default_rng(6).uniform(0, 400, after.shape)
+    assert "agree" in solve(before, noise)
+    before[:, 2] = after[:, 2] = 0
+    sigma = np.array([0.3, 0.3, np.inf])
+    assert isinstance(solve(before, after, sigma=sigma), (str, Step))
+    assert solve(before, after, guess=STEP, sigma=sigma) == "no metric depth at the points followed"
