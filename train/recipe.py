@@ -53,8 +53,8 @@ class Network:
 
 @dataclass(frozen=True)
 class Pose:
-    """The pose network. encoder: separate, shared with the depth network, or correlation (see PoseNet); joint: one look
-    at the target and all sources (SfMLearner) instead of one pair at a time; explain: predict an explainability mask;
+    """The pose network. encoder: separate, or shared with the depth network; joint: one look at the target and
+    all sources (SfMLearner) instead of one pair at a time; explain: predict an explainability mask;
     backbone: of a separate encoder; use: false where poses are given or not needed.
     """
 

@@ -8,12 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from depth_ros.core.errors import InputError
-from train.model.correlation import CorrelationEncoder
 from train.model.decoder import Decoder, head, keep_variance
 from train.model.encoder import CHANNELS, make_encoder
 
 DIVISOR = 32
-ENCODERS = ("separate", "shared", "correlation")
 ROTATION_UNIT_RAD = 0.01
 # A point START_DEPTH_M away moves as far in the picture by one unit of this as by one unit of rotation.
 TRANSLATION_UNIT_M = 0.1
@@ -26,9 +24,8 @@ class PoseNet(nn.Module):
     """Two or more pictures to the motion between them (Zhou et al. 2017, "Unsupervised Learning of Depth and Ego-Motion
     from Video", section 3.2; encoder and head as Godard et al. 2019, section 3.3).
 
-    encoder: "separate", its own `backbone` over the stacked pictures; "shared", which takes features of that backbone
-    (DepthNet.features) instead of pictures; or "correlation", which compares two pictures at every small displacement
-    (train.model.correlation); it has no masks. explain: also logits of the explainability mask (section 3.3).
+    encoder: "separate", its own `backbone` over the stacked pictures, or "shared", which takes features of that
+    backbone (DepthNet.features) instead of pictures. explain: also logits of the explainability mask (section 3.3).
 
     sources = 1: forward(first, second), the second picture the later one, gives first_T_second (B,6): rotation vector,
         rad, then translation, m; it maps points of the second camera into the first. Both canonical.
@@ -50,19 +47,17 @@ class PoseNet(nn.Module):
         freeze_norm: bool = False,
     ):
         super().__init__()
-        if encoder not in ENCODERS:
-            raise InputError(f"expected a pose encoder out of {ENCODERS}, got {encoder!r}")
-        if encoder == "correlation" and (sources > 1 or explain):
-            raise InputError("pose encoder correlation: expected one source and no mask")
+        if encoder not in ("separate", "shared"):
+            raise InputError(f"expected pose encoder separate or shared, got {encoder!r}")
         if backbone not in CHANNELS:
             raise InputError(f"expected a backbone of {sorted(CHANNELS)}, got {backbone!r}")
         if sources < 1:
             raise InputError(f"expected sources >= 1, got {sources}")
         self.sources, images = sources, 1 + sources
-        self.encoder = CorrelationEncoder() if encoder == "correlation" else None
+        self.encoder = None
         if encoder == "separate":
             self.encoder = make_encoder(backbone, pretrained, images, weights, freeze_norm)
-        channels = self.encoder.channels if self.encoder else tuple(images * c for c in CHANNELS[backbone])
+        channels = CHANNELS[backbone] if self.encoder else tuple(images * c for c in CHANNELS[backbone])
         self.head = _pose_head(channels[-1], 6 * sources)
         self.register_buffer("unit", _units(), persistent=False)
         self.explain = Decoder(channels, _MASK_WIDTH) if explain else None
@@ -80,8 +75,6 @@ class PoseNet(nn.Module):
     def _features(self, target, sources: list) -> list[Tensor]:
         if len(sources) != self.sources:
             raise InputError(f"expected {self.sources} sources, got {len(sources)}")
-        if isinstance(self.encoder, CorrelationEncoder):
-            return [self.encoder(target, sources[0])]
         if self.encoder is not None:
             return self.encoder(torch.cat([target, *sources], 1))
         return [torch.cat(level, 1) for level in zip(target, *sources)]
