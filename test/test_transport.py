@@ -32,3 +32,10 @@ def test_the_allocator_keeps_images():
     environment = transport.transport_environment()
     assert 1920 * 1080 * 3 < int(environment["MALLOC_MMAP_THRESHOLD_"]) <= 32 * 2**20  # glibc refuses more
     assert int(environment["MALLOC_TRIM_THRESHOLD_"]) > 64 * 2**20
+
+
+def test_small_matrices_need_one_thread(monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    assert transport.transport_environment()["OPENBLAS_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    assert "OPENBLAS_NUM_THREADS" not in transport.transport_environment()

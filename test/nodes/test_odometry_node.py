@@ -161,7 +161,7 @@ def test_set_pose_moves_the_base_and_motion_goes_on_from_there(world, wall):
     found = slide(world, wall, 3)  # to the right of the base: now along x
     np.testing.assert_allclose(place(found[-1]), [5.0 + 3 * STEP_M, -2.0, 0.0], atol=0.3 * STEP_M)
     assert variance(found[-1]) < 0.1
-    assert found[-1].twist.twist.linear.y == pytest.approx(-STEP_M / 0.033333333, rel=0.1), "the twist is in the base frame"
+    assert found[-1].twist.twist.linear.y == pytest.approx(-STEP_M / 0.033333333, rel=0.1)  # base axes
 
 
 def test_a_bag_that_loops_begins_anew(world, wall):
