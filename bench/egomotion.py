@@ -1,0 +1,146 @@
+"""Ego-motion on the recordings, beside OpenCV's PnP on the same depth: the table of docs/egomotion.md.
+
+    python bench/egomotion.py [--data ../shared/data/bags] [--method geometric] [--window 6] [--only kitti06_stereo]
+
+Depth of stereo recordings is SGBM's (what the node has without a network), that of the others is the recording's own.
+ATE: root mean square of positions after a rigid alignment, no scale. Drift: error of the last pose against the first,
+as a share of the way. Time: median CPU time of one thread, without depth; the baseline's beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from depth_ros.core.lie import inverse, quat_to_matrix, so3_log
+from depth_ros.egomotion import EgoFrame, EgoMotion
+from depth_ros.engine.sgbm_engine import SgbmEngine
+from depth_ros.estimator import Estimator
+from depth_ros.prepare import rectified
+from depth_ros.replay.bag import cdr_stamp_ns, open_reader, raw_messages
+from depth_ros.replay.sample import open_source
+
+BAGS = ("kitti06_stereo", "kitti02_stereo_color", "euroc_static_unrectified", "tum_fr1_piece")
+ROW = "{:26} {:12} {:>7} {:>8} {:>8} {:>8} {:>7} {:>5} {:>7}"
+
+
+def truth_poses(path: Path) -> dict[int, np.ndarray]:
+    """world_T_camera by stamp, from .../ground_truth/odometry."""
+    poses = {}
+    with open_reader(path) as reader:
+        topics = [c.topic for c in reader.connections if c.topic.endswith("ground_truth/odometry")]
+        for connection, _, raw in raw_messages(reader, *topics):
+            pose = reader.deserialize(raw, connection.msgtype).pose.pose
+            q, p, T = pose.orientation, pose.position, np.eye(4)
+            T[:3, :3], T[:3, 3] = quat_to_matrix([q.x, q.y, q.z, q.w]), (p.x, p.y, p.z)
+            poses[cdr_stamp_ns(raw)] = T
+    return poses
+
+
+def frames_of(path: Path) -> list[EgoFrame]:
+    """All frames of a bag with their depth."""
+    source, estimator, frames = open_source(path), Estimator(SgbmEngine()), []
+    for sample in source:
+        frame = rectified(sample.frame)
+        if source.mode == "stereo":
+            rig, depth = frame.rig, estimator.estimate(frame).depth
+            made = EgoFrame(frame.stamp_ns, frame.left, rig.left, frame.right, rig.baseline_m, depth,
+                            doffs_px=rig.doffs_px)  # fmt: skip
+        else:
+            made = EgoFrame(frame.stamp_ns, frame.left, frame.camera, depth=sample.truth_depth)
+        frames.append(made)
+    return frames
+
+
+class PnpBaseline:
+    """OpenCV alone: corners, Lucas-Kanade, PnP in a RANSAC on the depth of the frame before."""
+
+    def __init__(self):
+        self.last, self.pose = None, np.eye(4)
+
+    def update(self, frame: EgoFrame) -> np.ndarray:
+        grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
+        if self.last is not None:
+            self.pose = self.pose @ self._step(*self.last, grey, frame.camera.K)
+        self.last = (grey, frame.depth)
+        return self.pose
+
+    @staticmethod
+    def _step(before, depth, after, K) -> np.ndarray:
+        T, pixels = np.eye(4), cv2.goodFeaturesToTrack(before, 600, 0.01, 8)
+        if pixels is None or depth is None:
+            return T
+        found, status, _ = cv2.calcOpticalFlowPyrLK(before, after, pixels, None)
+        pixels, found, status = pixels[:, 0], found[:, 0], status[:, 0] > 0
+        z = depth[tuple(np.rint(pixels[:, ::-1]).astype(int).T)]
+        with np.errstate(invalid="ignore"):
+            good = status & (z > 0) & (z < 60)
+        rays = np.concatenate([(pixels - K[:2, 2]) / (K[0, 0], K[1, 1]), np.ones((len(pixels), 1))], 1)
+        if good.sum() < 6:
+            return T
+        points = (rays * z[:, None])[good]
+        ok, rotvec, t, _ = cv2.solvePnPRansac(points, found[good], K, None, reprojectionError=1.0)
+        if ok:
+            T[:3, :3], T[:3, 3] = cv2.Rodrigues(rotvec)[0], t[:, 0]
+        return inverse(T)
+
+
+def figures(poses: np.ndarray, truth: np.ndarray) -> tuple[float, float, float, float]:
+    """ATE m, drift %, drift degrees, length of the way over the true one."""
+    a, b = poses[:, :3, 3] - poses[:, :3, 3].mean(0), truth[:, :3, 3] - truth[:, :3, 3].mean(0)
+    U, _, Vt = np.linalg.svd(b.T @ a)
+    R = U @ np.diag([1, 1, np.sign(np.linalg.det(U @ Vt))]) @ Vt
+    way = [np.linalg.norm(np.diff(p[:, :3, 3], axis=0), axis=1).sum() for p in (poses, truth)]
+    off = inverse(inverse(poses[0]) @ poses[-1]) @ inverse(truth[0]) @ truth[-1]
+    drift = 100 * np.linalg.norm(off[:3, 3]) / way[1]
+    turned = np.degrees(np.linalg.norm(so3_log(off[:3, :3])))
+    return float(np.sqrt((((a @ R.T) - b) ** 2).sum(1).mean())), drift, turned, way[0] / way[1]
+
+
+def run(name: str, update, frames, truth) -> list[np.ndarray]:
+    """Print the line of one method; gives its poses."""
+    poses, spent, lost = [], [], 0
+    for frame in frames:
+        begin = time.process_time()
+        answer = update(frame)
+        spent.append(1e3 * (time.process_time() - begin))
+        lost += getattr(answer, "state", "") == "lost"
+        poses.append(answer if isinstance(answer, np.ndarray) else answer.odom_T_camera)
+    known = [i for i, frame in enumerate(frames) if frame.stamp_ns in truth]
+    ate, drift, turned, way = figures(
+        np.stack([poses[i] for i in known]), np.stack([truth[frames[i].stamp_ns] for i in known])
+    )
+    numbers = f"{ate:.4f}", f"{drift:.2f}", f"{turned:.3f}", f"{way:.4f}", len(frames), lost, f"{np.median(spent):.1f}"
+    print(ROW.format(*name, *numbers), flush=True)
+    return poses
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared/data/bags")
+    parser.add_argument("--method", default="geometric", help="geometric or hybrid")
+    parser.add_argument("--window", type=int, default=6, help="keyframes adjusted together, 0 = none")
+    parser.add_argument("--only", nargs="*", default=BAGS)
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    print(ROW.format("recording", "method", "ATE m", "drift %", "deg", "length", "frames", "lost", "ms"))
+    for bag in args.only:
+        if not (args.data / bag).exists():
+            print(f"{bag:26} skipped: not at {args.data}")
+            continue
+        frames, truth = frames_of(args.data / bag), truth_poses(args.data / bag)
+        run((bag, "opencv pnp"), PnpBaseline().update, frames, truth)
+        ego = EgoMotion(args.method, args.window)
+        poses = run((bag, args.method), ego.update, frames, truth)
+        if "static" in bag:
+            moved = max(np.linalg.norm(p[:3, 3] - poses[0][:3, 3]) for p in poses)
+            turned = max(np.linalg.norm(so3_log(poses[0][:3, :3].T @ p[:3, :3])) for p in poses)
+            print(f"{'':26} standing: moved {1e3 * moved:.2f} mm, turned {np.degrees(turned):.3f} deg at most")
+
+
+if __name__ == "__main__":
+    main()
