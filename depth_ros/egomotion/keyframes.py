@@ -20,7 +20,7 @@ _POINTS, _IN_WINDOW = 220, 120
 _FLOW_SHARE = 0.03  # of the width: beyond, a frame becomes a keyframe
 _KEPT_SHARE = 0.6  # of the points: below, too
 _MOST_AGE_NS = 2_000_000_000
-_INFLATION = 1.0
+_INFLATION = 1.6  # from rendered streets and rooms with things that move in them; too large where nothing moves
 _LEAST_FACTOR, _MOST_FACTOR = 0.3, 4.0
 
 
