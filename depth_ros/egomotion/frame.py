@@ -82,7 +82,7 @@ class EgoEstimate:
     rotation vector that would correct it from the left; LOST_VARIANCE once a step is missing, until reset or set_pose.
     twist: (6,) camera axes, m/s and rad/s, zero where unknown. twist_covariance: (6, 6).
     state: "tracking", "lost" (this step is not known) or "initialising" (the first frame). reason: why; else "".
-    model: what gave the step: "points", "points, window", "rotation" or "network".
+    model: what gave the step: "points", "rotation" or "network".
     has_gap: a step has been missing since the last reset: odom_T_camera leaves out what happened then.
     scale: where metres come from, "none" where nothing gives them. inliers: points that agree with the step.
     timing_ms: by name, with "total". restarts: how often stamps went back (a bag that loops) and odom began anew.

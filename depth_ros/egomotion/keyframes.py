@@ -21,6 +21,7 @@ _FLOW_SHARE = 0.03  # of the width: beyond, a frame becomes a keyframe
 _KEPT_SHARE = 0.6  # of the points: below, too
 _MOST_AGE_NS = 2_000_000_000
 _INFLATION = 1.6  # from rendered streets and rooms with things that move in them; too large where nothing moves
+_AGREED_SHARE = 0.8  # fewer points that agree: perhaps the wrong ones were believed
 _LEAST_FACTOR, _MOST_FACTOR = 0.3, 4.0
 
 
@@ -120,7 +121,8 @@ class Keyframes:
         moved = np.linalg.norm(step.prev_T_curr[:3, 3]) > 3 * np.sqrt(np.trace(covariance[:3, :3]))
         turned = np.linalg.norm(so3_log(step.prev_T_curr[:3, :3])) > 1e-3
         model = "points" if moved or not turned else "rotation"
-        factor = (_INFLATION * self._factor) ** 2
+        disputed = max(1.0, _AGREED_SHARE / max(float(step.inlier.mean()), 0.1))
+        factor = (_INFLATION * self._factor * disputed) ** 2
         return Motion(step.prev_T_curr, factor * covariance, scale_sigma, int(step.inlier.sum()), is_key, model)
 
     def _fill(self, frame: EgoFrame, grey: np.ndarray, map_of=None) -> None:
