@@ -77,13 +77,13 @@ def test_stereo_says_what_the_estimator_says(halve, within):
     assert_same(run(model, feed), wanted, CAMERA, left, within)
 
 
-@pytest.mark.parametrize("halve, within", [(False, 1e-4), (True, 2e-2)], ids=["fp32", "fp16"])
+@pytest.mark.parametrize("halve, within", [(False, 3e-3), (True, 2e-2)], ids=["fp32", "fp16"])
 def test_mono_says_what_the_estimator_says(halve, within):
     camera = Camera(450, 270, 360.0, 378.0, 210.75, 139.5)  # larger than the network works at
     path, spec, model = load("mono", camera, halve)
     image = np.kron(pictures()[0], np.ones((3, 3, 1), np.uint8))
     numbers = np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32)
-    wanted = MonoEstimator(OnnxEngine(path)).estimate(Frame(1, "camera", image, camera=camera))
+    wanted = MonoEstimator(OnnxEngine(path)).estimate(Frame(1, "camera", image, None, None, camera=camera))
     assert working_size(270, 450, spec) != (270, 450)
     assert_same(run(model, {"image": image, "camera": numbers}), wanted, camera, image, within)
 
