@@ -1,4 +1,4 @@
-"""How true the covariance is: normalised error squared of the last pose of rendered stereo clips, things moving in them.
+"""How true the covariance is: normalised error squared of the last pose of rendered stereo clips with moving things.
 
     python bench/egomotion_nees.py [--clips 12] [--frames 12]     (half streets, half rooms; about 12 s a clip)
 
