@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,9 @@ def export_run(
 def make_spec(recipe: Recipe, network: str, scale_source: str | None, trained_on: str, name: str) -> ModelSpec:
     """Say what a network of a recipe takes and gives."""
     pixels = round(sum(h * w for h, w in recipe.data.sizes) / len(recipe.data.sizes))
-    common = dict(name=name, height=0, width=0, divisor=32, trained_on=trained_on, recipe=recipe.to_json())
+    # Of the data's place only the last name: a model travels, and the folders of a machine are nobody else's business.
+    told = replace(recipe, data=replace(recipe.data, path=Path(recipe.data.path).name))
+    common = dict(name=name, height=0, width=0, divisor=32, trained_on=trained_on, recipe=told.to_json())
     source = scale_source or implied_scale(recipe)
     if network == "stereo":
         common["divisor"] = DIVISOR

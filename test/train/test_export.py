@@ -44,6 +44,12 @@ def test_depth_says_what_it_is(run, tmp_path):
     assert json.loads(spec.recipe)["network"]["focal_px"] == 70
 
 
+def test_the_spec_does_not_tell_where_the_data_lay():
+    recipe = Recipe.from_dict({"data": {"path": "/home/somebody/secret/clips"}})
+    spec = export.make_spec(recipe, "depth", None, "", "m")
+    assert json.loads(spec.recipe)["data"]["path"] == "clips" and "somebody" not in spec.to_json()
+
+
 def test_depth_answers_within_its_range(run, tmp_path):
     export.export_run(run, tmp_path / "m.onnx")
     engine = OnnxEngine(tmp_path / "m.onnx")
