@@ -72,3 +72,10 @@ def room_views():
     """Views of the demo's room (see look): its poles and boxes hide what is behind them."""
     pytest.importorskip("torch")
     return look(clip_scene(), clip_pose(3))
+
+
+@pytest.fixture(autouse=True)
+def same_weights_each_time():
+    """Networks of a test start from the same random weights in every run, whatever ran before."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)

@@ -84,7 +84,7 @@ class Encoder(nn.Module):
         """
         layer = getattr(self, self.first)
         weight = layer.weight.detach()
-        change = weight.std() * torch.randn(count, *weight.shape)
+        change = weight.std() * torch.randn(count, *weight.shape) if count > 1 else torch.zeros(1, *weight.shape)
         parts = weight / count + (change - change.mean(0))
         layer.weight = nn.Parameter(torch.cat([*parts], 1))
         layer.in_channels, self.in_images = 3 * count, count
