@@ -139,15 +139,16 @@ def check_bag(bag: Path):
 @click.option("--init", type=_FOUND, help="Model (.onnx), checkpoint or run to start from [models/mono.onnx].")
 @click.option("--minutes", default=10.0, help="Budget; call again with more to train on.")
 @click.option("--threads", default=0, help="Of the CPU; 0: all but one.")
+@click.option("--keep", default=0.5, help="Share of the starting model in the result; 0: this place only.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="MODEL.onnx to write.")
-def from_bag(bag: Path, init: Path | None, minutes: float, threads: int, out: Path):
+def from_bag(bag: Path, init: Path | None, minutes: float, threads: int, keep: float, out: Path):
     """Fine-tune on your own recording, the rosbag2 directory BAG, without labels, and export the model.
 
     A stereo pair teaches metres, one camera relative depth. Ctrl-C exports what there is; the same command trains on.
     """
     from train.from_bag import from_bag as run
 
-    click.echo(run(bag, out, init, minutes, threads, say=click.echo))
+    click.echo(run(bag, out, init, minutes, threads, keep=keep, say=click.echo))
 
 
 if __name__ == "__main__":

@@ -73,16 +73,17 @@ def onnx_weights(path: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
 
 def export_run(
     run: Path, model: Path, network: str | None = None, scale_source: str | None = None, trained_on: str = "",
-    images: list[np.ndarray] | None = None,
+    images: list[np.ndarray] | None = None, weights: dict[str, Tensor] | None = None,
 ) -> tuple[float, str]:
     """Export a network ("depth", "pose" or "stereo"; None: the only one or the depth) of a run folder.
 
-    images: (H,W,3) uint8 to compare on; frames of the procedural room where None. Returns the parity and its unit.
+    images: (H,W,3) uint8 to compare on; frames of the procedural room where None. weights: of the objective, the run's
+    averaged ones where None. Returns the parity and its unit.
     Raises InputError for a run without that network, EngineError where the exported model does not agree.
     """
     recipe = Recipe.load(run / "recipe.yaml")
     objective = make_objective(recipe)
-    objective.load_state_dict(average_weights(run))
+    objective.load_state_dict(weights or average_weights(run))
     objective.eval()
     network = network or recipe.task
     spec = make_spec(recipe, network, scale_source, trained_on, model.stem)

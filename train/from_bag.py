@@ -22,6 +22,7 @@ from train.objective import make_objective
 from train.recipe import Recipe
 
 DEFAULT_INIT = Path(__file__).resolve().parents[1] / "models" / "mono.onnx"
+KEEP = 0.5  # what its authors recommend without knowing the data
 _JUDGED = 64  # held-out frames
 
 
@@ -55,6 +56,7 @@ def from_bag(
     minutes: float = 10.0,
     threads: int = 0,
     start: Recipe | None = None,
+    keep: float = KEEP,
     say=print,
 ) -> Result:
     """Fine-tune a depth network on a rosbag2 recording without labels, and export it to `out` (.onnx).
@@ -62,6 +64,7 @@ def from_bag(
     Two cameras teach metres by their baseline; one camera teaches relative depth by its motion. init: see load_init;
     models/mono.onnx where None, an encoder trained on ImageNet where that is not there either. start: a recipe to start
     from instead, with fresh weights. threads: of the CPU, 0: all but one. say: prints a text.
+    keep: share of the starting model in the result, 0 to 1, see mixed; fresh weights have no share.
     An interrupted training exports what it has; the same call trains on, from the checkpoints beside `out`.
     Raises InputError for a recording that cannot teach (see check_bag) or a run folder of another one, EngineError
     where the exported model does not agree with PyTorch.
@@ -86,10 +89,23 @@ def from_bag(
     say(f"start: {origin}; " + ", ".join(f"{name} {value:.4f}" for name, value in before.items()))
     if saved_minutes(run) < minutes:
         fit(recipe, run, frames, held_out, init=initial)
-    objective.load_state_dict(average_weights(run))
+    result = mixed(initial, average_weights(run), keep if weights else 0.0)
+    objective.load_state_dict(result)
     after = judge(objective, recipe, held_out)
-    parity = _export(run, out, report, origin, held_out)
+    parity = _export(run, out, report, origin, held_out, result)
     return Result(out, before, after, saved_minutes(run), parity, report.baseline_m is not None)
+
+
+def mixed(start: dict[str, Tensor], trained: dict[str, Tensor], keep: float) -> dict[str, Tensor]:
+    """Give keep * start + (1 - keep) * trained for each weight of the depth network, and the others as trained.
+
+    Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", eq. 1: nearly all that was learned of this place
+    stays, and less of all others is forgotten. Raises InputError for a share outside 0 to 1.
+    """
+    if not 0 <= keep <= 1:
+        raise InputError(f"keep: expected a share from 0 to 1, got {keep}")
+    ours = [name for name, value in trained.items() if name.startswith("depth.") and value.is_floating_point()]
+    return {**trained, **{name: keep * start[name] + (1 - keep) * trained[name] for name in ours}}
 
 
 def judge(objective: nn.Module, recipe: Recipe, held_out: BagFrames) -> dict[str, float]:
@@ -163,8 +179,8 @@ def _same_run(run: Path, recipe: Recipe) -> None:
         )
 
 
-def _export(run: Path, out: Path, report: BagReport, origin: str, held_out: BagFrames) -> float:
+def _export(run: Path, out: Path, report: BagReport, origin: str, held_out: BagFrames, weights: dict) -> float:
     images = [held_out[i].image for i in range(min(4, len(held_out)))]
     source = "from bag: stereo baseline" if report.baseline_m is not None else "none"
     history = f"{report.path.resolve().name}, {report.frames} frames without labels, from {Path(origin).name}"
-    return export_run(run, out, "depth", source, history, images)[0]
+    return export_run(run, out, "depth", source, history, images, weights)[0]

@@ -18,7 +18,7 @@ from depth_ros.engine.onnx_engine import OnnxEngine  # noqa: E402
 from train.bag_recipe import load_init, start_weights, widest_step  # noqa: E402
 from train.check_bag import check_bag  # noqa: E402
 from train.data.bag import HELD_OUT, BagFrames  # noqa: E402
-from train.from_bag import from_bag, judge  # noqa: E402
+from train.from_bag import from_bag, judge, mixed  # noqa: E402
 from train.objective import make_objective  # noqa: E402
 from train.recipe import Data, Network, Pose, Recipe  # noqa: E402
 
@@ -134,3 +134,12 @@ def test_what_cannot_start_a_training_is_refused(tmp_path):
     objective = make_objective(START)
     with pytest.raises(InputError, match="this depth network"):
         start_weights(objective, {"depth.other": torch.zeros(1)}, "a name")
+
+
+def test_the_result_is_a_mix_of_start_and_training():
+    start = {"depth.a": torch.tensor([0.0, 2.0]), "depth.count": torch.tensor(3), "pose.a": torch.tensor(1.0)}
+    trained = {"depth.a": torch.tensor([4.0, 6.0]), "depth.count": torch.tensor(9), "pose.a": torch.tensor(7.0)}
+    result = mixed(start, trained, 0.25)
+    assert result["depth.a"].tolist() == [3.0, 5.0] and (result["depth.count"], result["pose.a"]) == (9, 7.0)
+    with pytest.raises(InputError, match="1.5"):
+        mixed(start, trained, 1.5)
