@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import tempfile
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..core.errors import EngineError
+from .quantise import quiet, to_int8
 from .spec import INPUTS, OUTPUTS, ModelSpec
 
-_CHANNELS, _ANSWERS = 8, 2
 PRECISIONS = ("fp32", "fp16", "int8")
-CONVERSION = "3"  # part of the cache key: raise it where this file makes other graphs
+CONVERSION = "4"  # part of the cache key: raise it where this file makes other graphs
 
 
 def convert(path: Path, spec: ModelSpec, size: tuple[int, int], precision: str, calibration: Iterable[dict] = ()):
@@ -65,76 +62,11 @@ def to_fp16(model):
         from onnxruntime.transformers.onnx_model import OnnxModel
     except ImportError as error:
         raise EngineError(f"fp16: expected onnxruntime and onnx, got: {error} (pip install both)") from error
-    with warnings.catch_warnings(), _quiet():
+    with warnings.catch_warnings(), quiet():
         warnings.simplefilter("ignore")  # numbers too small for fp16: the parity gate judges what that does
         halved = OnnxModel(convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True))
     halved.topological_sort()  # the converter puts its casts last
     return halved.model
-
-
-def to_int8(model, calibration: Iterable[dict]):
-    """Put symmetric Q/DQ pairs at the inputs of convolutions, per channel for weights; the rest stays float32.
-
-    calibration: input arrays by name. Batch norms are folded first. Raises EngineError without calibration.
-    """
-    frames = list(calibration)
-    if not frames:
-        raise EngineError("int8: expected frames for calibration, got none")
-    try:
-        from onnxruntime import quantization as q
-    except ImportError as error:
-        raise EngineError(f"int8: expected onnxruntime and onnx, got: {error} (pip install both)") from error
-
-    class Reader(q.CalibrationDataReader):
-        rest = iter(frames)
-
-        def get_next(self):
-            return next(self.rest, None)
-
-    options = dict.fromkeys(("ActivationSymmetric", "WeightSymmetric", "CalibTensorRangeSymmetric"), True)
-    options["QuantizeBias"] = False
-    # What leaves a convolution is rounded behind its activation, where its range is known: at the next one's input.
-    options["OpTypesToExcludeOutputQuantization"] = ["Conv"]
-    with tempfile.TemporaryDirectory() as folder:
-        folded, quantised = Path(folder) / "folded.onnx", Path(folder) / "int8.onnx"
-        _fold(model, folded)
-        with _quiet():
-            q.quantize_static(
-                str(folded), str(quantised), Reader(), quant_format=q.QuantFormat.QDQ, per_channel=True,
-                op_types_to_quantize=["Conv"], nodes_to_exclude=_delicate(_import_onnx().load(str(folded))),
-                activation_type=q.QuantType.QInt8, weight_type=q.QuantType.QInt8,
-                calibrate_method=q.CalibrationMethod.MinMax, extra_options=options,
-            )  # fmt: skip
-        return _import_onnx().load(str(quantised))
-
-
-def _delicate(model) -> list[str]:
-    """Name the convolutions that stay float: those of few channels a group, as the first and depthwise ones, in which
-    rounding costs the most and int8 saves the least, and those that make the answer."""
-    shapes = {weight.name: weight.dims for weight in model.graph.initializer}
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in shapes]
-    return [n.name for n in convolutions if shapes[n.input[1]][1] < _CHANNELS or shapes[n.input[1]][0] <= _ANSWERS]
-
-
-def _fold(model, path: Path) -> None:
-    """Write the model with constants and batch norms folded into its convolutions."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(path)
-    ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Keep the quantiser's advice, which is for people who call it themselves, off the terminal."""
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _shape(shape: tuple, size: tuple[int, int]) -> tuple[int, ...]:
