@@ -9,7 +9,6 @@ import numpy as np
 from .core.depth import depth_sigma, disparity_to_depth
 from .core.errors import EngineError, SpecError
 from .core.frame import Estimate, Frame
-from .core.odometry import Odometry
 from .core.scale import ScaleSource
 from .engine.base import Engine
 from .engine.spec import RELATIVE
@@ -56,7 +55,7 @@ class Estimator:
 
 
 class MonoEstimator:
-    """Turn the images of one camera into depth, and the motion between them into odometry.
+    """Turn the images of one camera into depth, and give the motion between them.
 
     engine: of a mono model. pose_engine: of a pose model of the same scale, or None: no motion. scale: what gives
     metres to relative answers, or corrects metric ones; None: the answers stay what the model's spec says they are.
@@ -72,7 +71,6 @@ class MonoEstimator:
         if pose_engine is not None and pose_engine.spec.is_metric != engine.spec.is_metric:
             sources = engine.spec.scale_source, pose_engine.spec.scale_source
             raise SpecError(f"expected depth and pose of one scale, got scale sources {sources}")
-        self.odometry = Odometry()
         self.with_motion = True  # False: the pose network rests, as when nobody listens to odom
 
     @property
@@ -100,10 +98,6 @@ class MonoEstimator:
         if known and factor != 1:
             depth *= np.float32(factor)
             inv_depth /= np.float32(factor)
-        prev_T_curr = _scaled(motion.prev_T_curr, factor or 1.0)
-        has_odometry = known and self.with_motion and self.motion.engine is not None
-        if has_odometry:
-            self.odometry.update(frame.stamp_ns, motion.prev_stamp_ns, prev_T_curr)
         clock.append(time.perf_counter())
         return Estimate(
             frame.stamp_ns,
@@ -118,10 +112,8 @@ class MonoEstimator:
             inv_depth=inv_depth,
             scale=self._scale_name(known),
             scale_reason="" if known or self.scale is None else self.scale.reason,
-            prev_T_curr=prev_T_curr,
+            prev_T_curr=_scaled(motion.prev_T_curr, factor or 1.0),
             prev_stamp_ns=motion.prev_stamp_ns,
-            odom_T_camera=self.odometry.odom_T_camera if has_odometry else None,
-            covariance=self.odometry.covariance if has_odometry else None,
         )
 
     def _factor(self, frame: Frame, depth: np.ndarray, motion: Motion) -> float | None:

@@ -153,7 +153,7 @@ def test_of_a_stereo_frame_the_left_image_is_used(rig, make_pair):
 
 def test_relative_answers_are_never_metres():
     estimate = MonoEstimator(SizeReader(scale_source="none"), Poser(scale_source="none")).estimate(ball_frame(160.0))
-    assert (estimate.depth, estimate.sigma_m, estimate.odom_T_camera, estimate.scale) == (None, None, None, "none")
+    assert (estimate.depth, estimate.sigma_m, estimate.scale) == (None, None, "none")
     assert np.isfinite(estimate.inv_depth).all()
 
 
@@ -174,23 +174,17 @@ def test_camera_height_makes_metres_of_a_relative_model():
     assert (last.scale, last.scale_reason) == ("camera height", "")
     np.testing.assert_allclose(last.depth[90], 1.6 * 105.0 / (90 - 66), rtol=1e-4)
     np.testing.assert_allclose(last.prev_T_curr[:3, 3], np.array([0.1, 0.0, 0.5]) * 1.6, rtol=1e-4)
-    steps = len(results) - 5  # odometry begins with the scale
-    x, y, _ = last.odom_T_camera[:3, 3]
-    assert np.hypot(x, y) == pytest.approx(steps * 1.6 * np.hypot(0.1, 0.5), rel=1e-3)
 
 
-def test_motion_is_metric_and_chained():
+def test_motion_is_metric():
     poser = Poser()
     estimator = MonoEstimator(SizeReader(), poser)
     frames = [ball_frame(160.0, stamp_ns=i * SECOND // 10, grey=10 * i) for i in (1, 2, 3)]
-    first, second, third = map(estimator.estimate, frames)
+    first, second, _ = map(estimator.estimate, frames)
     assert first.prev_T_curr is None and second.prev_stamp_ns == frames[0].stamp_ns
     np.testing.assert_allclose(second.prev_T_curr[:3, 3], [0.1, 0.0, 0.8], rtol=1e-6)  # t_z: 1.6 = fx / focal_px
     np.testing.assert_allclose(second.prev_T_curr[0, 2], np.sin(0.02 / 1.6), rtol=1e-5)
     assert poser.asked[0]["second"] > poser.asked[0]["first"]  # the later image, which is brighter
-    body_T_optical = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])
-    np.testing.assert_allclose(third.odom_T_camera, body_T_optical @ second.prev_T_curr @ third.prev_T_curr, atol=1e-6)
-    assert first.odom_T_camera is not None and third.covariance[0, 0] > first.covariance[0, 0]
 
 
 def test_the_pose_network_rests_while_nobody_wants_motion():
@@ -199,10 +193,10 @@ def test_the_pose_network_rests_while_nobody_wants_motion():
     for i, wanted in enumerate((True, True, False, False, True, True)):
         estimator.with_motion = wanted
         estimate = estimator.estimate(ball_frame(160.0, stamp_ns=i * SECOND // 10))
-        assert (estimate.odom_T_camera is None) == (not wanted)
+        assert (estimate.prev_T_curr is None) == (not wanted or not i)
+        if i == 4:  # what moved in between is known, as the pause was short
+            assert estimate.prev_stamp_ns == SECOND // 10
     assert len(poser.asked) == 3
-    # what moved in between is known, as the pause was short
-    assert np.linalg.norm(estimate.odom_T_camera[:3, 3]) > 2 * np.hypot(0.1, 0.8) and not estimator.odometry.is_lost
 
 
 @pytest.mark.parametrize("change", [
@@ -217,7 +211,6 @@ def test_motion_is_unknown_across_a_break(change):
     estimator.estimate(ball_frame(160.0, stamp_ns=SECOND))
     estimate = estimator.estimate(ball_frame(**{"fx": 160.0, **change}))
     assert estimate.prev_T_curr is None and not poser.asked
-    assert estimator.odometry.is_lost == (change["stamp_ns"] > SECOND)
 
 
 def test_refuses():

@@ -72,7 +72,7 @@ class Estimate:
     scale: where metres come from, "none" where nothing gives them. scale_reason: why a source that was asked for
     gives none at present; "" otherwise.
     prev_T_curr: (4, 4) float64 or None: maps points of this camera into that of the frame at prev_stamp_ns, optical
-    axes; metres, or the relative unit of inv_depth. odom_T_camera, covariance: see core.odometry.Odometry, or None.
+    axes; metres, or the relative unit of inv_depth. Where the steps lead is for egomotion to say.
     """
 
     stamp_ns: int
@@ -89,8 +89,6 @@ class Estimate:
     scale_reason: str = ""
     prev_T_curr: np.ndarray | None = None
     prev_stamp_ns: int | None = None
-    odom_T_camera: np.ndarray | None = None
-    covariance: np.ndarray | None = None
     right: np.ndarray | None = None
 
     def __post_init__(self):

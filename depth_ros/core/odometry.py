@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .frames import body_R_optical
-from .lie import hat, se3_log, so3_exp, so3_log
+from .lie import hat, se3_log, so3_exp
 
 LOST_VARIANCE = 1e6  # m^2 and rad^2: nothing is known
-# The share of the way by which the pose may be wrong, and where it starts. Not calibrated: chosen too large on purpose.
-_DRIFT, _START_M, _START_RAD = 0.5, 0.05, 0.02
 
 
 def pose_to_matrix(pose: np.ndarray, focal_ratio: float = 1.0) -> np.ndarray:
@@ -40,61 +38,6 @@ def twist(prev_T_curr: np.ndarray, span_s: float) -> np.ndarray:
     [0.0, 0.0, 5.0, 0.0, 0.0, 0.0]
     """
     return se3_log(prev_T_curr) / span_s
-
-
-class Odometry:
-    """Chain steps: odom_T_camera of the optical frame; odom has body axes (x forward, z up) at the first camera.
-
-    covariance: (6, 6), metres and radians, axes of odom. It is no estimate of the error but a bound that grows by half
-    of the way travelled and half of the angle turned, and LOST_VARIANCE once a step is missing: from then on nothing is
-    known about the way back to the start. Stamps that go back start it anew (a bag that loops).
-
-    >>> odometry = Odometry()
-    >>> step = np.eye(4)
-    >>> step[2, 3] = 2.0
-    >>> odometry.update(10, None, None), odometry.update(20, 10, step)
-    (None, None)
-    >>> odometry.odom_T_camera[:3, 3].tolist(), odometry.is_lost
-    ([2.0, 0.0, 0.0], False)
-    """
-
-    def __init__(self):
-        self._last_ns: int | None = None
-        self.restarts = 0
-        self._start()
-
-    def update(self, stamp_ns: int, prev_stamp_ns: int | None, prev_T_curr: np.ndarray | None) -> None:
-        """Take the step from prev_stamp_ns to stamp_ns in: (4, 4) metres, None where it is not known.
-
-        A step that does not begin where the last one ended leaves a hole in the way, and that is as bad as none.
-        """
-        if self._last_ns is None:
-            pass  # the first frame stands at the origin
-        elif stamp_ns <= self._last_ns:
-            self.restarts += 1
-            self._start()
-        elif prev_T_curr is None or prev_stamp_ns != self._last_ns:
-            self.is_lost = True
-        else:
-            self.odom_T_camera = self.odom_T_camera @ prev_T_curr
-            self._path_m += float(np.linalg.norm(prev_T_curr[:3, 3]))
-            self._turned_rad += float(np.linalg.norm(so3_log(prev_T_curr[:3, :3])))
-        self._last_ns = stamp_ns
-
-    @property
-    def covariance(self) -> np.ndarray:
-        """The (6, 6) covariance: x y z in m^2, then rotation about x y z in rad^2."""
-        if self.is_lost:
-            return LOST_VARIANCE * np.eye(6)
-        sigma = [_START_M + _DRIFT * self._path_m] * 3 + [_START_RAD + _DRIFT * self._turned_rad] * 3
-        return np.diag(np.square(sigma))
-
-    def _start(self) -> None:
-        """Begin at the origin of odom, looking along its x."""
-        self.odom_T_camera = np.eye(4)
-        self.odom_T_camera[:3, :3] = body_R_optical
-        self._path_m = self._turned_rad = 0.0
-        self.is_lost = False
 
 
 class PoseChain:
