@@ -8,12 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core.errors import InputError
+from ..core.frames import carry_pose
 from ..core.lie import inverse
 from ..core.odometry import LOST_VARIANCE, PoseChain, twist
-from .frame import INITIALISING, LOST, METHODS, TRACKING, EgoEstimate, EgoFrame, ImuSample
+from .frame import INITIALISING, LOST, METHODS, TRACKING, EgoEstimate, EgoFrame, ImuSample, unscaled
 from .guess import guesses
 from .imu import rotation_since
 from .keyframes import Keyframes, Motion
+from .monocular import Monocular
 from .tracking import fault, to_grey
 
 _PATIENCE_NS = 600_000_000  # for so long the last keyframe is waited for
@@ -37,6 +39,8 @@ class EgoMotion:
         self.method, self.window, self.seed = method, window, seed
         self._chain = PoseChain()
         self._keys = Keyframes(window)
+        self._mono = Monocular()
+        self._map_start, self._had_metres = np.zeros(3), False  # where the map of one camera began, in odom
         self._last: tuple[int, np.ndarray] | None = None  # stamp and pose of the last frame whose pose is known
         self._velocity: tuple[np.ndarray, float] | None = None  # the last step and its seconds
         self._last_seen_ns: int | None = None
@@ -56,12 +60,17 @@ class EgoMotion:
         """Forget everything; the next frame stands at odom_T_camera (4, 4), None = the origin of odom."""
         self._chain.reset(odom_T_camera)
         self._keys.clear()
-        self._last = self._velocity = None
+        self._mono.clear()
+        self._last, self._velocity, self._had_metres = None, None, False
 
-    def set_pose(self, odom_T_camera: np.ndarray) -> None:
-        """Say where the camera is now: (4, 4). Tracking goes on; covariance and the gap begin anew."""
+    def set_pose(self, odom_T_camera: np.ndarray, covariance: np.ndarray | None = None) -> None:
+        """Say where the camera is now: (4, 4), with the covariance (6, 6), axes of odom, None = exactly.
+
+        Tracking goes on; the gap and the covariance begin anew.
+        """
         since = np.eye(4) if self._last is None else inverse(self._chain.odom_T_camera) @ self._last[1]
-        self._chain.reset(np.asarray(odom_T_camera, np.float64) @ inverse(since))
+        exact = np.zeros((6, 6))
+        self._chain.reset(*carry_pose(odom_T_camera, exact if covariance is None else covariance, inverse(since)))
         if self._last is not None:
             self._last = (self._last[0], np.array(odom_T_camera, np.float64))
 
@@ -69,6 +78,8 @@ class EgoMotion:
         """Compare with the last keyframe; where that fails, wait a while, then begin again from here."""
         grey = to_grey(frame.image)
         reason = fault(grey)
+        if not reason and (self._mono.fits(frame) or not (frame.is_metric or self._keys.fits(frame))):
+            return self._without_depth(frame, grey, imu)
         if not reason and not self._keys.fits(frame):
             if not self._keys.exists and self._last is not None and self._network_guess(frame) is not None:
                 return self._fallback(frame, grey, "")  # the network went on alone: so it does up to here
@@ -82,21 +93,77 @@ class EgoMotion:
             if isinstance(motion, Motion):
                 return self._moved(frame, motion)
             reason = motion
-        if not self._keys.exists:
+        return self._failed(frame, grey, reason)
+
+    def _failed(self, frame: EgoFrame, grey: np.ndarray, reason: str) -> EgoEstimate:
+        """A frame that cannot be compared: the network's step, or none; after a while geometry begins again."""
+        keys = self._mono if self._mono.exists else self._keys
+        if not keys.exists:
             return self._without_step(frame, LOST if self._chain.has_gap else INITIALISING, reason)
         if self.method == "hybrid" and frame.network_motion is not None and self._last is not None:
             return self._fallback(frame, grey, reason)
-        if frame.stamp_ns - self._keys.stamp_ns > _PATIENCE_NS and not fault(grey):
+        late = frame.stamp_ns - keys.stamp_ns > _PATIENCE_NS
+        if not fault(grey) and (late or keys is self._keys and not frame.is_metric):
             self._begin_again(frame, grey, lost=True)
         return self._without_step(frame, LOST, reason)
 
+    def _without_depth(self, frame: EgoFrame, grey: np.ndarray, imu: Sequence[ImuSample]) -> EgoEstimate:
+        """Follow one camera by a map of its own; the first frame with metric depth ends that."""
+        mono = self._mono
+        if not mono.fits(frame):
+            reason = "the camera has changed" if mono.exists else "a step is missing" if self._last else ""
+            self._begin_again(frame, grey, lost=bool(reason))
+            return self._without_step(frame, LOST if reason else self._first_state(), reason)
+        network = self._network_guess(frame) if mono.is_metric else None
+        since = rotation_since(imu, mono.stamp_ns, frame.stamp_ns)
+        tried = guesses(self._prediction(frame), network, since)
+        motion = mono.match(frame, grey, tried, tried[0][:3, :3], self.method == "hybrid", frame.is_metric)
+        if isinstance(motion, str):
+            return self._failed(frame, grey, motion)
+        if motion.is_new:
+            self._chain.reset(self._chain.odom_T_camera, unscaled(self._chain.covariance))
+        if motion.is_new or not mono.has_map:
+            self._map_start = self._chain.odom_T_camera[:3, 3].copy()
+        if motion.factor != 1:
+            self._rescale(motion.factor)
+        sigma = mono.scale.sigma if mono.is_metric else 0.0
+        estimate = self._moved(frame, Motion(
+            motion.key_T_curr, motion.covariance, sigma, motion.inliers, motion.is_key, motion.model
+        ))  # fmt: skip
+        self._had_metres |= estimate.is_metric
+        if frame.is_metric:
+            self._mono.clear()
+            if not self._had_metres:
+                self._chain.reset(self._chain.odom_T_camera, _turns_only(self._chain.covariance))
+            self._keys.begin(frame, grey)
+        return estimate
+
+    def _rescale(self, factor: float) -> None:
+        """The map has become metric: so does the way since it began, which one unit measured throughout."""
+        S, chain = np.diag([factor] * 3 + [1.0] * 3), self._chain
+        poses = [chain.odom_T_camera.copy(), None if self._last is None else self._last[1].copy()]
+        for pose in poses:
+            if pose is not None:
+                pose[:3, 3] = self._map_start + factor * (pose[:3, 3] - self._map_start)
+        covariance, way = S @ chain.covariance @ S, poses[0][:3, 3] - self._map_start
+        covariance[:3, :3] += self._mono.scale.sigma**2 * np.outer(way, way)
+        gap = chain.has_gap
+        chain.reset(poses[0], covariance)
+        chain.has_gap = gap
+        if self._last is not None:
+            self._last = (self._last[0], poses[1])
+        if self._velocity is not None:
+            step = self._velocity[0].copy()
+            step[:3, 3] *= factor
+            self._velocity = (step, self._velocity[1])
+
     def _moved(self, frame: EgoFrame, motion: Motion) -> EgoEstimate:
         """The estimate of a frame that was compared with the keyframe."""
-        pose, covariance = self._chain.after(motion.key_T_curr, motion.covariance)
+        pose, covariance = self._chain.after(motion.key_T_curr, motion.independent, motion.influence)
         if motion.is_key:
-            self._chain.advance(motion.key_T_curr, motion.covariance, motion.scale_sigma)
+            self._chain.advance(motion.key_T_curr, motion.independent, motion.scale_sigma, motion.influence)
             covariance = self._chain.covariance
-        return self._known(frame, pose, covariance, motion.covariance, motion.inliers, motion.model)
+        return self._known(frame, pose, covariance, motion.step_covariance, motion.inliers, motion.model)
 
     def _known(self, frame, pose, covariance, step_covariance, inliers: int, model: str) -> EgoEstimate:
         """The estimate of a frame whose pose is known, chained to the last such frame."""
@@ -105,9 +172,11 @@ class EgoMotion:
         prev_ns, prev_pose = self._last
         step, span_s = inverse(prev_pose) @ pose, (frame.stamp_ns - prev_ns) / 1e9
         self._last, self._velocity = (frame.stamp_ns, pose), (step, span_s)
+        if self._scale(frame) == "none":
+            step_covariance, covariance = unscaled(step_covariance), unscaled(covariance)
         return EgoEstimate(
             frame.stamp_ns, prev_ns, step, step_covariance, pose, covariance, twist(step, span_s),
-            step_covariance / span_s**2, TRACKING, "", self._scale(frame), inliers, self._chain.has_gap,
+            _rates(step_covariance, span_s), TRACKING, "", self._scale(frame), inliers, self._chain.has_gap,
             self._chain.restarts, model,
         )  # fmt: skip
 
@@ -130,8 +199,15 @@ class EgoMotion:
         if lost or gap:
             self._chain.reset(pose)
             self._chain.has_gap, self._chain.restarts = gap, restarts
-        self._keys.begin(frame, grey)
+        self._begin_keys(frame, grey)
         self._last, self._velocity = (frame.stamp_ns, pose), None
+
+    def _begin_keys(self, frame: EgoFrame, grey: np.ndarray) -> None:
+        """Make this frame a keyframe with nothing before it: with depth if it has any."""
+        self._keys.clear()
+        self._mono.clear()
+        self._map_start = self._chain.odom_T_camera[:3, 3].copy()
+        (self._keys if frame.is_metric else self._mono).begin(frame, grey)
 
     def _first_state(self) -> str:
         """What a frame without a past is called."""
@@ -151,9 +227,10 @@ class EgoMotion:
         """The network's step where geometry has none; geometry begins again from here."""
         estimate = self._network(frame, reason)
         if not fault(grey):
-            self._keys.begin(frame, grey)
+            self._begin_keys(frame, grey)
         else:
             self._keys.clear()
+            self._mono.clear()
         return estimate
 
     def _network(self, frame: EgoFrame, reason: str = "") -> EgoEstimate:
@@ -175,11 +252,25 @@ class EgoMotion:
 
     def _scale(self, frame: EgoFrame) -> str:
         """Where metres come from."""
+        if self._mono.exists:
+            return self._mono.scale.name if self._mono.is_metric else "none"
         if frame.scale:
             return frame.scale
         if self.method == "network":
             return "network" if frame.network_motion is not None else "none"
         return "stereo baseline" if frame.is_stereo else "depth" if frame.depth is not None else "none"
+
+
+def _rates(step_covariance: np.ndarray, span_s: float) -> np.ndarray:
+    """The covariance of the velocity; what is not known does not become less known by a short time."""
+    return np.where(np.abs(step_covariance) >= LOST_VARIANCE, step_covariance, step_covariance / span_s**2)
+
+
+def _turns_only(covariance: np.ndarray) -> np.ndarray:
+    """The covariance of a pose whose place is the origin by definition."""
+    out = covariance.copy()
+    out[:3], out[:, :3] = 0.0, 0.0
+    return out
 
 
 def _network_sigma(frame: EgoFrame) -> np.ndarray:

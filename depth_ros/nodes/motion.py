@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry, Path
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.qos import QoSProfile
@@ -11,14 +10,13 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_srvs.srv import Trigger
 
 from ..core.frame import Estimate
-from ..core.lie import inverse
 from ..egomotion import EgoEstimate, EgoMotion
 from .extrinsics import Extrinsics
-from .frame_tree import pose_to_matrix
 from .imu import ImuInput
 from .motion_worker import MotionWorker
-from .odom import BoundedPath, base_motion, body_motion, motion_to_odometry, odom_T_ego
+from .odom import BoundedPath, base_motion, body_motion, motion_to_odometry
 from .parameters import Parameters
+from .set_pose import SetPose
 from .tf import TfOutput
 
 _LOST = "lost"
@@ -26,11 +24,7 @@ _PATH_EVERY_NS = 500_000_000
 
 
 class Motion:
-    """Runs from the first subscriber on (with publish_tf at once): a pose has a past, which a pause would tear.
-
-    set_pose is a topic, as robot_localization's is: no package that is always there has a service with a pose in it.
-    RViz' "2D Pose Estimate" can be remapped to it.
-    """
+    """Runs from the first subscriber on (with publish_tf at once): a pose has a past, which a pause would tear."""
 
     def __init__(self, node, parameters: Parameters, ego: EgoMotion):
         self._node, self._parameters = node, parameters
@@ -38,15 +32,12 @@ class Motion:
         self._imu = ImuInput(node, parameters.imu_topic, self._extrinsics) if parameters.imu_topic else None
         self._tf = TfOutput(node, parameters.base_frame) if parameters.publish_tf else None
         self._path, self._path_ns, self._restarts = BoundedPath(), 0, 0
-        self._child, self._camera_frame = "", ""
-        self._refused = 0
+        self._child = ""
         self._started = False
         self.worker = MotionWorker(ego, self._publish, self._imu.take if self._imu else lambda *_: ())
         self.publishers = {"odom": self._advertise(Odometry, "odom"), "path": self._advertise(Path, "path")}
         self._service = node.create_service(Trigger, "~/reset_odometry", self._on_reset)
-        self._subscription = node.create_subscription(
-            PoseWithCovarianceStamped, "~/set_pose", self._on_set_pose, QoSProfile(depth=1)
-        )
+        self._set_pose = SetPose(node, parameters, self._extrinsics, self._on_set_pose)
 
     def start(self) -> None:
         """Begin anew at the origin."""
@@ -64,8 +55,7 @@ class Motion:
         for publisher in self.publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
         self._node.destroy_service(self._service)
-        self._node.destroy_subscription(self._subscription)
-        for part in (self._imu, self._tf, self._extrinsics):
+        for part in (self._set_pose, self._imu, self._tf, self._extrinsics):
             if part is not None:
                 part.destroy()
 
@@ -110,7 +100,7 @@ class Motion:
             "odom": latest.state if latest else "resting: nobody listens" if not self._started else "no frame yet",
             "odom_frames": worker.frames, "odom_dropped/busy": worker.dropped, "odom_resets": worker.resets,
             "odom_child": self._child, "odom_extrinsics": self._extrinsics.source, "odom_tf": tf_state,
-            "odom_set_pose_refused": self._refused,
+            "odom_set_pose_refused": self._set_pose.refused, "odom_set_pose_why": self._set_pose.why_refused,
         }  # fmt: skip
         if self._imu is not None:
             values |= {"odom_imu": self._imu.state, "odom_imu_received": self._imu.received}
@@ -136,7 +126,7 @@ class Motion:
             raise ValueError(f"expected finite numbers, got {motion}")
         if estimate.restarts != self._restarts or motion.child_frame != self._child:
             self._path.clear()
-        self._restarts, self._child, self._camera_frame = estimate.restarts, motion.child_frame, camera_frame
+        self._restarts, self._child, self._set_pose.camera_frame = estimate.restarts, motion.child_frame, camera_frame
         if self.publishers["odom"].get_subscription_count():
             self.publishers["odom"].publish(motion_to_odometry(motion))
         if self._tf is not None:
@@ -160,26 +150,10 @@ class Motion:
         response.success, response.message = True, "odometry begins anew: the next frame is its origin"
         return response
 
-    def _on_set_pose(self, msg: PoseWithCovarianceStamped) -> None:
-        """Take odom_T_base as a message has it; its covariance is not used."""
-        place, turn = msg.pose.pose.position, msg.pose.pose.orientation
-        numbers = [place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w]
-        base_T_camera = self._extrinsics.base_T_camera(self._camera_frame)
-        frame = msg.header.frame_id.lstrip("/")
-        if frame != self._parameters.odom_frame.lstrip("/"):
-            refusal = f"expected frame_id {self._parameters.odom_frame!r}, got {frame!r}"
-        elif not np.isfinite(numbers).all() or abs(np.linalg.norm(numbers[3:]) - 1) > 0.01:
-            refusal = f"expected finite numbers and a quaternion of length 1, got {numbers}"
-        elif base_T_camera is None:
-            refusal = self._extrinsics.why_not
-        else:
-            odom_T_camera = pose_to_matrix(numbers) @ base_T_camera
-            self.worker.set_pose(inverse(odom_T_ego(base_T_camera)) @ odom_T_camera)
-            self._path.clear()
-            self._node.get_logger().info(f"set_pose: {self._parameters.base_frame} is at {numbers}")
-            return
-        self._refused += 1
-        self._node.get_logger().warning(f"set_pose refused: {refusal}")
+    def _on_set_pose(self, odom_T_camera: np.ndarray, covariance: np.ndarray) -> None:
+        """Go on from there, with a path that begins there."""
+        self.worker.set_pose(odom_T_camera, covariance)
+        self._path.clear()
 
     def _advertise(self, kind, topic):
         """A publisher as Outputs has them."""

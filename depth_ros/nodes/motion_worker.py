@@ -68,10 +68,10 @@ class MotionWorker:
             self.latest = None
             self.resets += 1
 
-    def set_pose(self, odom_T_camera: np.ndarray) -> None:
-        """Say where the camera is: (4, 4)."""
+    def set_pose(self, odom_T_camera: np.ndarray, covariance: np.ndarray) -> None:
+        """Say where the camera is: (4, 4), and how surely: (6, 6), axes of odom."""
         with self._lock:
-            self._ego.set_pose(odom_T_camera)
+            self._ego.set_pose(odom_T_camera, covariance)
 
     def _work(self, mailbox: Mailbox) -> None:
         """Answer until the mailbox closes; whatever one frame does, the next one is answered."""

@@ -31,8 +31,8 @@ class Ego:
         self.resets += 1
         self.pose, self.is_first = start_pose() if odom_T_camera is None else odom_T_camera, True
 
-    def set_pose(self, odom_T_camera):
-        self.pose = odom_T_camera
+    def set_pose(self, odom_T_camera, covariance):
+        self.pose, self.covariance = odom_T_camera, covariance
 
     def update(self, frame, imu=()):
         self.wait()

@@ -11,6 +11,7 @@ pytest.importorskip("rclpy")
 import rclpy
 from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
 from nav_msgs.msg import Odometry, Path
+from nav_msgs.srv import SetMap
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -177,10 +178,51 @@ def test_reset_odometry_begins_anew(make_bench):
 def send_pose(bench, numbers, frame_id="odom"):
     publisher = bench.other.create_publisher(PoseWithCovarianceStamped, "depth_node/set_pose", 1)
     assert bench.wait(publisher.get_subscription_count)
+    publisher.publish(stamped_pose(numbers, frame_id))
+
+
+def stamped_pose(numbers, frame_id="odom", variances=(0.0,) * 6):
     msg = PoseWithCovarianceStamped(header=make_header(0, frame_id))
     at, turn = msg.pose.pose.position, msg.pose.pose.orientation
-    at.x, at.y, at.z, turn.x, turn.y, turn.z, turn.w = numbers
-    publisher.publish(msg)
+    at.x, at.y, at.z, turn.x, turn.y, turn.z, turn.w = map(float, numbers)
+    msg.pose.covariance = np.diag(variances).reshape(-1).astype(float)
+    return msg
+
+
+def call_set_pose(bench, msg, cells=0):
+    client = bench.other.create_client(SetMap, "depth_node/set_pose")
+    assert bench.wait(client.service_is_ready)
+    request = SetMap.Request(initial_pose=msg)
+    request.map.data = [0] * cells
+    future = client.call_async(request)
+    assert bench.wait(future.done)
+    return future.result().success
+
+
+def test_set_pose_is_a_service_and_takes_the_covariance(make_bench):
+    bench = make_bench(base_T_camera=list(AHEAD))
+    bench.listen(Odometry, "odom")
+    bench.step()
+    quarter = (5.0, -2.0, 0.0, 0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5))
+    assert call_set_pose(bench, stamped_pose(quarter, variances=(0.04, 0.09, 0, 0, 0, 0.01)))
+    np.testing.assert_allclose(place(bench.odometry(bench.step())), [5.0, -1.0, 0.0], atol=1e-12)  # a metre along y
+    # the camera is at 0.3, 0.1 of the base, which after a quarter turn is -0.1, 0.3 of odom: it swings about that
+    wanted = [0.04 + 0.01 * 0.3**2, 0.09 + 0.01 * 0.1**2, 0, 0, 0, 0.01]
+    np.testing.assert_allclose(np.diag(bench.ego.covariance), wanted, atol=1e-12)
+    assert bench.ego.covariance[0, 1] == pytest.approx(0.01 * 0.3 * 0.1)
+
+
+def test_the_service_says_what_it_refuses(make_bench):
+    bench = make_bench(base_T_camera=list(AHEAD))
+    good = (5.0, 0, 0, 0, 0, 0, 1.0)
+    assert not call_set_pose(bench, stamped_pose(good, "map"))
+    assert bench.motion.values()["odom_set_pose_why"] == "expected frame_id 'odom', got 'map'"
+    assert not call_set_pose(bench, stamped_pose(good, variances=(-0.1, 0, 0, 0, 0, 0)))
+    assert "covariance" in bench.motion.values()["odom_set_pose_why"]
+    assert not call_set_pose(bench, stamped_pose(good), cells=3)
+    assert bench.motion.values()["odom_set_pose_why"] == "expected an empty map, got one of 3 cells"
+    np.testing.assert_array_equal(bench.ego.pose, start_pose())
+    assert bench.motion.values()["odom_set_pose_refused"] == 3
 
 
 def test_set_pose_places_the_base(make_bench):
