@@ -23,7 +23,7 @@ _ROUNDING = 1e-9  # a covariance may be so little below zero, as a share of its 
 class SetPose:
     """Takes odom_T_base with its covariance, in odom_frame, and hands on what it means for the camera.
 
-    The service is of type nav_msgs/srv/SetMap: of the packages that come with every ROS only this one has a service with
+    The service is of type nav_msgs/srv/SetMap: of the packages of every ROS only this one has a service with
     a pose, its covariance and an answer. The pose is initial_pose; map stays empty. The topic is of the type that
     RViz' "2D Pose Estimate" and robot_localization use; a refusal is then seen in the log and /diagnostics only.
     apply: called with (ego_T_camera (4, 4), covariance (6, 6) of it, axes of ego-motion's odom). refused: how often.
