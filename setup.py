@@ -30,7 +30,9 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),
         (f"{SHARE}/launch", files("launch/*.launch.py")),
-        (f"{SHARE}/config", files("config/*.yaml", "config/*.xml")),
+        (f"{SHARE}/config", files("config/*.yaml", "config/*.xml", "config/*.rviz", "config/*.json")),
+        *((f"{SHARE}/{folder}", files(f"{folder}/*.yaml"))
+          for folder in ("config/cameras", "config/cameras/drivers", "config/nav2")),
         (f"{SHARE}/models", files("models/*.onnx", "models/*.md")),
         (f"lib/{NAME}", ["resource/depth_node"]),  # a file, not an entry point: pip would put that in bin/ only
     ],

@@ -1,6 +1,7 @@
 """Start depth_node on a stereo camera: ros2 launch depth_ros stereo.launch.py [argument:=value ...].
 
-Topics are relative: put the camera's namespace in `namespace`, or remap in a launch file that includes this one.
+Topics are relative: `namespace` puts them in front of your camera, `remap` renames them, and the files of
+config/cameras/ name those of common cameras (params_file).
 """
 
 from pathlib import Path

@@ -46,6 +46,9 @@ def test_share_holds_what_the_tree_holds(prefix):
     installed = {str(path.relative_to(share)) for path in share.rglob("*.*")}
     expected = {"package.xml", "launch/stereo.launch.py", "config/stereo.yaml", "config/fastdds.xml",
                 "launch/mono.launch.py", "config/mono.yaml"}  # fmt: skip
+    expected |= {str(path.relative_to(ROOT)) for folder in ("launch", "config/cameras", "config/nav2")
+                 for path in (ROOT / folder).rglob("*.[py][ya]*") if "__pycache__" not in path.parts}  # fmt: skip
+    expected |= {f"config/{path.name}" for kind in ("rviz", "json") for path in (ROOT / "config").glob(f"*.{kind}")}
     expected |= {f"models/{path.name}" for path in (ROOT / "models").glob("*.onnx")}
     assert expected <= installed
 

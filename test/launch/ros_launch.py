@@ -40,6 +40,8 @@ class DeclareLaunchArgument:
     def __init__(self, name, *, default_value=None, description=None, choices=None):
         if not (default_value is None or isinstance(default_value, (str, LaunchConfiguration))):
             raise TypeError(f"{name}: default_value must be text or a substitution, got {default_value!r}")
+        if choices is not None and default_value is not None and default_value not in choices:
+            raise RuntimeError(f"{name}: default value {default_value!r} is not among the choices {choices}")
         self.name, self.default_value, self.description, self.choices = name, default_value, description, choices
 
     def execute(self, context):
@@ -47,6 +49,9 @@ class DeclareLaunchArgument:
             if self.default_value is None:
                 raise RuntimeError(f"required launch argument '{self.name}' was not provided")
             context.launch_configurations[self.name] = text(self.default_value, context)
+        value = context.launch_configurations[self.name]
+        if self.choices is not None and value not in self.choices:
+            raise RuntimeError(f"argument '{self.name}': {value!r} is not among {self.choices}")
         return []
 
 
@@ -75,9 +80,56 @@ class Node:
 
     def __init__(self, *, executable, package=None, name=None, namespace=None, parameters=None, remappings=None,
                  arguments=None, additional_env=None, output="log"):  # fmt: skip
+        for parameter in parameters or []:
+            if not isinstance(parameter, (str, Path, dict, LaunchConfiguration)):
+                raise TypeError(f"parameters: expected files or dictionaries, got {parameter!r}")
+        for pair in remappings or []:
+            if not (isinstance(pair, tuple) and len(pair) == 2):
+                raise TypeError(f"remappings: expected pairs, got {pair!r}")
         self.package, self.executable, self.name, self.namespace = package, executable, name, namespace
         self.parameters, self.remappings, self.arguments = parameters or [], remappings or [], arguments or []
         self.additional_env, self.output = additional_env or {}, output
+
+    def execute(self, context):
+        return []
+
+
+class ExecuteProcess:
+    """Only keywords that the real one knows; cmd is texts and substitutions."""
+
+    def __init__(self, *, cmd, additional_env=None, output="log"):
+        if not all(isinstance(word, str) or hasattr(word, "perform") for word in cmd):
+            raise TypeError(f"cmd: expected texts or substitutions, got {cmd!r}")
+        self.cmd, self.additional_env, self.output = cmd, additional_env or {}, output
+
+    def execute(self, context):
+        return []
+
+
+class FindPackageShare:
+    def __init__(self, package):
+        self.package = package
+
+    def perform(self, context):
+        return f"/share/{self.package}"
+
+
+class PathJoinSubstitution:
+    def __init__(self, substitutions):
+        self.substitutions = substitutions
+
+    def perform(self, context):
+        return "/".join(text(part, context) for part in self.substitutions)
+
+
+class PythonLaunchDescriptionSource:
+    def __init__(self, launch_file_path):
+        self.location = launch_file_path
+
+
+class IncludeLaunchDescription:
+    def __init__(self, launch_description_source, *, launch_arguments=None):
+        self.source, self.launch_arguments = launch_description_source, list(launch_arguments or [])
 
     def execute(self, context):
         return []
@@ -89,31 +141,38 @@ def text(value, context):
 
 
 def run(description, arguments):
-    """Execute the entities in order, as LaunchService does; returns (nodes, context)."""
-    context, nodes = LaunchContext(arguments), []
+    """Execute the entities in order, as LaunchService does; returns (what is started or included, context)."""
+    context, started = LaunchContext(arguments), []
     pending = list(description.entities)
     while pending:
         entity = pending.pop(0)
         pending = entity.execute(context) + pending
-        if isinstance(entity, Node):
-            nodes.append(entity)
-    return nodes, context
+        if isinstance(entity, (Node, ExecuteProcess, IncludeLaunchDescription)):
+            started.append(entity)
+    return started, context
+
+
+def _named(*kinds):
+    return {kind.__name__: kind for kind in kinds}
 
 
 def install(monkeypatch):
-    """Put the stand-ins where the launch file imports from, for one test."""
+    """Put the stand-ins where the launch file imports from, for one test; a real launch was imported by nobody yet."""
     contents = {
-        "launch": {"LaunchDescription": LaunchDescription},
-        "launch.actions": {"DeclareLaunchArgument": DeclareLaunchArgument, "OpaqueFunction": OpaqueFunction},
-        "launch.substitutions": {"LaunchConfiguration": LaunchConfiguration},
+        "launch": _named(LaunchDescription),
+        "launch.actions": _named(DeclareLaunchArgument, OpaqueFunction, ExecuteProcess, IncludeLaunchDescription),
+        "launch.launch_description_sources": _named(PythonLaunchDescriptionSource),
+        "launch.substitutions": _named(LaunchConfiguration, PathJoinSubstitution),
+        "launch_ros.substitutions": _named(FindPackageShare),
         "launch_ros": {},
-        "launch_ros.actions": {"Node": Node},
-        "launch_ros.parameter_descriptions": {"ParameterValue": ParameterValue},
+        "launch_ros.actions": _named(Node),
+        "launch_ros.parameter_descriptions": _named(ParameterValue),
     }
     for name, members in contents.items():
         module = ModuleType(name)
         vars(module).update(members)
         monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.delitem(sys.modules, "depth_ros.launching", raising=False)
 
 
 def load(monkeypatch, file, **environment):
@@ -131,15 +190,19 @@ def load(monkeypatch, file, **environment):
 
 def start(description, **arguments):
     """Launch; returns the one node, its parameter file, the parameters that go before it, and the context."""
-    nodes, context = run(description, arguments)
-    assert len(nodes) == 1
-    file, *overrides = nodes[0].parameters
+    (node,), context = run(description, arguments)
+    return node, *parameters_of(node, context), context
+
+
+def parameters_of(node, context):
+    """Give a node's parameter file and the parameters that go before it."""
+    file, *overrides = node.parameters
     values = {
         name: value.evaluate(context) if isinstance(value, ParameterValue) else value
         for group in overrides
         for name, value in group.items()
     }
-    return nodes[0], Path(text(file, context)), values, context
+    return Path(text(file, context)), values
 
 
 def declared(description):

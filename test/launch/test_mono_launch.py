@@ -17,7 +17,7 @@ def test_at_most_eight_arguments_that_are_parameters(description):
     arguments = declared(description)
     assert 0 < len(arguments) <= 8
     assert all(argument.description and argument.default_value is not None for argument in arguments)
-    names = {argument.name for argument in arguments} - {"namespace", "params_file"} - OF_ROS
+    names = {argument.name for argument in arguments} - {"namespace", "params_file", "remap"} - OF_ROS
     assert names <= set(Parameters.__dataclass_fields__)
 
 

@@ -9,7 +9,7 @@ from depth_ros.nodes.parameters import Parameters
 from depth_ros.transport import transport_environment
 
 OF_ROS = {"use_sim_time"}
-OF_LAUNCH = {"namespace", "params_file"}
+OF_LAUNCH = {"namespace", "params_file", "remap"}
 
 
 @pytest.fixture
@@ -39,14 +39,13 @@ def test_without_arguments_the_file_decides(load):
 
 def test_arguments_arrive_with_their_types(load):
     given = {"model": "12", "backend": "sgbm", "rectify": "true", "use_sim_time": "false", "autostart": "false"}
-    _, _, values, _ = start(load(), **given, image_transport="compressed")
+    _, _, values, _ = start(load(), **given)
     assert values == {
         "model": "12",  # a path, even where it looks like a number
         "backend": "sgbm",
         "rectify": True,
         "use_sim_time": False,
         "autostart": False,
-        "image_transport": "compressed",
     }
     Parameters(**{name: value for name, value in values.items() if name not in OF_ROS})
 
@@ -59,6 +58,24 @@ def test_a_bad_value_is_refused(load):
 def test_namespace_and_file_of_the_user(load, tmp_path):
     node, file, _, context = start(load(), namespace="front", params_file=str(tmp_path / "mine.yaml"))
     assert ros_launch.text(node.namespace, context) == "front" and file == tmp_path / "mine.yaml"
+
+
+@pytest.mark.parametrize("text, pairs", [
+    ("", []),
+    ("points:=/cloud  odom:=vo", [("points", "/cloud"), ("odom", "vo")]),
+    (str(ROOT / "config/nav2/pipeline_topics.yaml"), [
+        ("depth/image_rect", "/pipeline/depth"), ("depth/camera_info", "/pipeline/depth/camera_info"),
+        ("points", "/pipeline/points"),
+    ]),
+])  # fmt: skip
+def test_topics_are_renamed(load, text, pairs):
+    assert start(load(), remap=text)[0].remappings == pairs
+
+
+@pytest.mark.parametrize("text", ["points", "points:=", ":=points", "a:=b:=c"])
+def test_what_is_no_renaming_is_refused(load, text):
+    with pytest.raises(ValueError, match="expected FROM:=TO"):
+        start(load(), remap=text)
 
 
 def test_transport_is_set_for_the_node(load):
