@@ -87,13 +87,15 @@ def main():
     show_default=True, help="How to follow the camera; auto: hybrid where INPUT has true poses, else off.",
 )  # fmt: skip
 @click.option("--replay", is_flag=True, help="Play the bag at recorded rate over ROS 2 into the real node.")
+@click.option("--against", multiple=True, help="Another ONNX model, or sgbm, to stand beside it; may be repeated.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for report.json and report.html [evaluation/<input>]."
 )
 @refuses_plainly
-def evaluate(input, mode, model, backend, max_disparity_px, sync_tolerance_s, egomotion, replay, out):
+def evaluate(input, mode, model, backend, max_disparity_px, sync_tolerance_s, egomotion, replay, against, out):
     """Judge depth and ego-motion on INPUT: accuracy where there is truth, time, drops by cause."""
-    from .replay.report import verdict, write_report
+    from .replay.doctor import findings_of
+    from .replay.report import words_of, write_report
 
     if replay:
         from .replay.dds import replay as run_replay
@@ -103,11 +105,17 @@ def evaluate(input, mode, model, backend, max_disparity_px, sync_tolerance_s, eg
     else:
         source, estimator, label = open_both(input, sync_tolerance_s, mode, model, backend, max_disparity_px)
         run = evaluate_offline(source, estimator, label, egomotion)
+    others = []
+    for name in against:
+        chosen = (None, "sgbm") if name == "sgbm" else (Path(name), backend if backend != "sgbm" else "auto")
+        other, estimator, label = open_both(input, sync_tolerance_s, source.mode, *chosen, max_disparity_px)
+        others.append(evaluate_offline(other, estimator, label, egomotion))
+    run.findings = findings_of(input, source.mode)
     folder = out or Path("evaluation") / source.name
-    report = write_report(run, folder)
+    report = write_report(run, folder, others)
     for scene, values in report.get("stereo", {}).get("per_scene", {}).items():
         click.echo(f"{scene:24} bad2 {values['bad2_pct']:6.2f} %  coverage {values['coverage']:.3f}")
-    click.echo("\n".join(verdict(run, report)))
+    click.echo("\n".join(words_of(run, report, others)))
     click.echo(f"{folder / 'report.html'}")
 
 
@@ -195,6 +203,8 @@ def info(model):
 @click.option("--library", type=click.Choice(["auto", "tensorrt", "tensorrt_rtx"]), default="auto", show_default=True)
 @click.option("--compute-capability", "capability", default="", help="Build for another GPU, 8.6 say (tensorrt_rtx).")
 @click.option("--calibrate", type=click.Path(path_type=Path), help="A bag whose frames int8 is calibrated on.")
+@click.option("--frames", type=click.Path(path_type=Path), help="A bag to compare on; default: rendered frames.")
+@click.option("--with-io", is_flag=True, help="The whole step as one graph: bytes of images in, metres and points out.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder for engines [DEPTH_ROS_CACHE, ~/.cache].")
 @click.option("--force", is_flag=True, help="Build even where the cache has it.")
 @refuses_plainly

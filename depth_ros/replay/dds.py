@@ -19,6 +19,8 @@ from .account import NodeCounters, Sent, account
 from .bag import SIDES, Bag, Topics, cdr_stamp_ns, open_reader, raw_messages
 from .evaluate import Evaluation, FrameResult, judge
 from .mono_bag import MonoBag
+from .panel import Album
+from .proxies import Proxies
 from .sample import Source
 
 _SETTLE_S = 1.0  # matched here is not yet matched at the node
@@ -186,7 +188,7 @@ def _wait_for_the_last(listener, sent: Sent, shift_ns: int) -> None:
 
 def _judge_all(bag: Bag, sent: Sent, shift_ns: int, listener) -> list[FrameResult]:
     """Compare what the node published with the ground truth of the bag; runs after the replay, not beside it."""
-    results = {}
+    results, proxies, album = {}, Proxies(None, len(bag)), Album()
     for sample in bag:
         stamp_ns = sample.frame.stamp_ns
         message = listener.depth_message(stamp_ns + shift_ns)
@@ -201,8 +203,11 @@ def _judge_all(bag: Bag, sent: Sent, shift_ns: int, listener) -> list[FrameResul
             continue
         rig = frame.rig
         disparity = depth_to_disparity(depth, rig.left.fx, rig.baseline_m, rig.doffs_px)
-        estimate = Estimate(stamp_ns, frame.frame_id, rig, frame.left, depth, disparity)
-        results[stamp_ns] = judge(replace(sample, frame=frame), estimate)
+        estimate = Estimate(stamp_ns, frame.frame_id, rig, frame.left, depth, disparity, right=frame.right)
+        result = results[stamp_ns] = judge(replace(sample, frame=frame), estimate)
+        if result.error is None:
+            result.proxies = proxies.update(frame, estimate, None)
+        album.add(result)
     return list(results.values())
 
 

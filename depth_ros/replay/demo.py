@@ -12,7 +12,8 @@ from ..estimator import Estimator
 from .bag import Bag
 from .clip import FRAMES, cached_clip
 from .dds import replay
-from .evaluate import Evaluation, percentile
+from .evaluate import Evaluation
+from .figures import percentile
 from .output import encode_image, encode_ply, write_bytes
 from .panel import side_by_side
 from .report import write_report

@@ -13,6 +13,30 @@ from .output import colour_error, colour_inverse_depth, encode_image, inverse_de
 ERROR_SCALE_PX = 4.0  # dark red in the error picture
 ERROR_SCALE_SHARE = 0.5  # the same in mono: of the true depth
 _WIDTH = 420
+_PICTURES = 120  # kept of a run: a report shows three, a long recording must not fill the memory
+
+
+class Album:
+    """Keep the pictures of at most 120 frames, spread over the run, the best and the worst among them."""
+
+    def __init__(self, most: int = _PICTURES):
+        self._most, self._kept = most, []
+
+    def add(self, result) -> None:
+        """Take a replay.evaluate.FrameResult in; where there are too many, some earlier ones give up their pictures."""
+        self._kept.append(result)
+        if len(self._kept) <= self._most:
+            return
+        judged = [one for one in self._kept if one.error is not None]
+        extremes = {id(one) for one in (min(judged, key=_error), max(judged, key=_error))} if judged else set()
+        stays = [i % 2 == 0 or id(one) in extremes for i, one in enumerate(self._kept)]
+        for one, keep in zip(self._kept, stays, strict=True):
+            one.picture = one.picture if keep else b""
+        self._kept = [one for one, keep in zip(self._kept, stays, strict=True) if keep]
+
+
+def _error(result) -> float:
+    return result.error
 
 
 def panels(estimate: Estimate, truth_disparity: np.ndarray | None) -> list[np.ndarray]:

@@ -7,25 +7,23 @@ import io
 import numpy as np
 
 from ..core.trajectory import in_frame_of_first
+from .plots import canvas
 from .trajectory import Track
 
 
-def plot_path(track: Track) -> bytes:
+def plot_path(track: Track, others: dict[str, Track] | None = None) -> bytes:
     """Draw a PNG of the way seen from above, north being where the camera looked first; equal scales, metres.
 
-    The first true pose is laid on the estimate of the same frame: what drifts apart is the drift.
+    The first true pose is laid on the estimate of the same frame: what drifts apart is the drift. others: by model.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 5), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    figure, axes = canvas(5)
     poses, judged = np.stack(track.odom_T_camera), track.judged
     if len(judged):
         truth = in_frame_of_first(np.stack([track.truth[i] for i in judged]), poses[judged[0]])
         axes.plot(*from_above(truth), color="0.6", linewidth=3, label="true")
     axes.plot(*from_above(poses), color="tab:blue", linewidth=1.2, label="estimated")
+    for name, other in (others or {}).items():
+        axes.plot(*from_above(np.stack(other.odom_T_camera)), linewidth=1, linestyle="--", label=name)
     lost = np.array([state == "lost" for state in track.states], bool)
     if lost.any():
         axes.plot(*from_above(poses[lost]), "rx", label="lost")
@@ -34,6 +32,21 @@ def plot_path(track: Track) -> bytes:
     axes.set_adjustable("datalim")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def plot_drift(track: Track) -> bytes:
+    """Draw a PNG of how far the pose is off along the true way, after the first true pose is laid on the estimate."""
+    figure, axes = canvas()
+    judged = track.judged
+    poses = np.stack([track.odom_T_camera[i] for i in judged])
+    truth = in_frame_of_first(np.stack([track.truth[i] for i in judged]), poses[0])
+    way = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(truth[:, :3, 3], axis=0), axis=1))])
+    axes.plot(way, np.linalg.norm(poses[:, :3, 3] - truth[:, :3, 3], axis=1), color="tab:blue")
+    axes.set(xlabel="true way, m", ylabel="off by, m", ylim=(0, None))
+    axes.grid(alpha=0.3)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

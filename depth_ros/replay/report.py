@@ -3,109 +3,82 @@
 from __future__ import annotations
 
 import base64
-import io
 from pathlib import Path
 
-import numpy as np
-
-from .evaluate import Evaluation, FrameResult, noun, percentile, to_report
+from . import plots
+from .evaluate import Evaluation, FrameResult
+from .figures import compare, error_key, percentile, to_report
 from .output import write_bytes, write_json
-from .path_plot import plot_path
+from .path_plot import plot_drift, plot_path
+from .proxies import PROXY_WORDS
 from .trajectory import write_track
+from .verdict import against_words, verdict
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
+_SIDE_BY_SIDE = (
+    ("stereo", "bad2_pct"), ("stereo", "epe_px"), ("stereo", "coverage"), ("depth", "abs_rel"), ("depth", "rmse"),
+    ("depth", "delta1"), ("depth_median", "abs_rel"), ("uncertainty", "within_1_sigma_pct"),
+    ("uncertainty", "share_of_oracle"), ("proxies", "left_right_off_pct"), ("proxies", "photometric_grey"),
+    ("proxies", "temporal_pct"), ("odometry", "ate_m"), ("odometry", "t_err_pct"), ("latency_ms", "p50"),
+    ("latency_ms", "p95"),
+)  # fmt: skip
 
 
-def write_report(run: Evaluation, folder: str | Path) -> dict:
+def write_report(run: Evaluation, folder: str | Path, against: list[Evaluation] = ()) -> dict:
     """Write report.json and report.html (one file, nothing loaded from elsewhere) into a folder; returns the report.
 
-    Where ego-motion ran, also the way in the formats of TUM and KITTI, and the true one (trajectory.write_track).
+    against: runs of other models over the same input, to stand beside. Where ego-motion ran, also the way in the
+    formats of TUM and KITTI, and the true one (trajectory.write_track).
     Raises InputError where the folder cannot be written.
     """
     report = to_report(run)
-    write_bytes(Path(folder) / "report.html", to_html(run, report).encode())
+    if run.findings is not None:
+        report["findings"] = [vars(finding) for finding in run.findings]
+    if against:
+        report["against"] = [{**to_report(other), "compared": compare(run, other)} for other in against]
+    write_bytes(Path(folder) / "report.html", to_html(run, report, against).encode())
     write_json(Path(folder) / "report.json", report)
     if run.track is not None and len(run.track):
         write_track(run.track, folder)
     return report
 
 
-def verdict(run: Evaluation, report: dict) -> list[str]:
-    """Say in sentences what a reader wants to know first."""
-    frames, lines = report["frames"], []
-    share = 100 * frames["out"] / max(1, frames["in"])
-    dropped = ", ".join(f"{count} {cause}" for cause, count in frames["dropped"].items() if count)
-    lines.append(
-        f"{frames['out']} of {frames['in']} {noun(run)}s answered ({share:.0f} %)"
-        + (f"; dropped: {dropped}." if dropped else ".")
-    )
-    lost = frames["in"] - frames["out"] - sum(frames["dropped"].values())
-    if lost:
-        lines.append(f"{lost} {noun(run)}s are NOT accounted for.")
-    if stereo := report.get("stereo"):
-        lines.append(
-            f"{stereo['bad2_pct']:.1f} % of the pixels with truth are off by more than 2 px "
-            f"(no answer counts as wrong); {100 * stereo['coverage']:.1f} % were answered."
-        )
-    if depth := report.get("depth"):
-        lines.append(f"Depth is off by {100 * depth['abs_rel']:.1f} % on average (rmse {depth['rmse']:.2f} m).")
-    if median := report.get("depth_median"):
-        lines.append(
-            f"With the scale taken from the truth, image by image (median scaling), depth is off by "
-            f"{100 * median['abs_rel']:.1f} %" + ("." if depth else "; by itself this model knows no metres.")
-        )
-    if not {"stereo", "depth", "depth_median"} & set(report):
-        covered = 100 * float(np.mean([result.coverage for result in run.results])) if run.results else 0.0
-        lines.append(f"No ground truth, so accuracy was not judged; {covered:.1f} % of the pixels were answered.")
-    return lines + _way(report.get("odometry", {})) + _speed(run, report)
+def words_of(run: Evaluation, report: dict, against: list[Evaluation] = ()) -> list[str]:
+    """Give the verdict, the comparison with other models included."""
+    pairs = zip(against, report.get("against", []))
+    return verdict(run, report) + against_words(run, [(other, part["compared"]) for other, part in pairs])
 
 
-def _way(odometry: dict) -> list[str]:
-    """The sentence about ego-motion, with the lengths that its percentages were measured over."""
-    if not odometry:
-        return []
-    words = f"Ego-motion ({odometry['method']}, metres from {odometry['scale']}) was lost in {odometry['lost']} frames"
-    if "end_drift_m" not in odometry:
-        return [f"{words}; without true poses its way of {odometry.get('path_m', 0.0):.1f} m was not judged."]
-    ate = f", ATE {odometry['ate_m']:.3f} m" if "ate_m" in odometry else ", ATE and RPE need: pip install evo"
-    share = f" ({odometry['end_drift_pct']:.2f} %)" if "end_drift_pct" in odometry else ""
-    words += f"; after {odometry['truth_path_m']:.1f} m the pose is off by {odometry['end_drift_m']:.3f} m{share}{ate}."
-    if odometry.get("segments"):
-        lengths = ", ".join(map(str, odometry["segments_m"]))
-        words += f" Over segments of {lengths} m: {odometry['t_err_pct']:.2f} %, "
-        words += f"{odometry['r_err_deg_per_100m']:.2f} deg/100 m."
-    return [words]
-
-
-def _speed(run: Evaluation, report: dict) -> list[str]:
-    """The sentence about time; in a replay age and engine time are what a robot feels."""
-    latency = report.get("latency_ms", {})
-    if "p50" not in latency:
-        return []
-    engine = f", the engine {latency['engine_p50']:.0f} ms" if "engine_p50" in latency else ""
-    if not run.replay:
-        return [f"{'An image' if run.mode == 'mono' else 'A pair'} takes {latency['p50']:.0f} ms (median){engine}."]
-    age = percentile(run.age_ms, 50)
-    aged = f"Published depth is {age:.0f} ms old on arrival (median)" if age is not None else "No age was measured"
-    return [f"{aged}; from pair to depth {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms{engine}."]
-
-
-def to_html(run: Evaluation, report: dict) -> str:
+def to_html(run: Evaluation, report: dict, against: list[Evaluation] = ()) -> str:
     """Fill the template."""
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = _number
     template = environment.from_string(_TEMPLATE.read_text())
+    others = report.get("against", [])
     return template.render(
         report=report,
         run=run,
-        verdict=verdict(run, report),
+        verdict=words_of(run, report, against),
+        proxy_words=PROXY_WORDS,
+        error_words=error_key(run)[2],
         age=[(f"p{p}", percentile(run.age_ms, p)) for p in (50, 95, 99)] if run.age_ms else [],
         pictures=[(label, result, _base64(result.picture)) for label, result in chosen(run.results)],
-        plots=[_base64(plot) for plot in _plots(run)],
-        path=_base64(plot_path(run.track)) if run.track is not None and len(run.track) else "",
+        beside=side_by_side(report, others) if others else [],
+        models=[report["model"], *(other["model"] for other in others)],
+        plots={name: _base64(plot) for name, plot in _plots(run, report, against).items()},
     )
+
+
+def side_by_side(report: dict, others: list[dict]) -> list[tuple[str, list]]:
+    """Give (name, value of each model) of the figures that any of them has; None where one was not measured."""
+    rows = []
+    for section, key in _SIDE_BY_SIDE:
+        values = [one.get(section, {}).get(key) for one in (report, *others)]
+        if any(value is not None for value in values):
+            rows.append((f"{section}.{key}", values))
+    return rows
 
 
 def chosen(results: list[FrameResult]) -> list[tuple[str, FrameResult]]:
@@ -123,45 +96,40 @@ def chosen(results: list[FrameResult]) -> list[tuple[str, FrameResult]]:
     return [(label, ranked[place]) for place, label in places.items()]
 
 
-def _plots(run: Evaluation) -> list[bytes]:
-    """PNG plots: time per frame, error per frame."""
-    curves = [("milliseconds", {"latency": run.latency_ms, "age": run.age_ms})]
-    errors = [result.error for result in run.results if result.error is not None]
-    what = "bad2, %" if any(result.stereo for result in run.results) else "abs_rel"
-    curves.append((what, {"error": errors}))
-    return [
-        _plot(label, {k: v for k, v in lines.items() if v}) for label, lines in curves if any(map(len, lines.values()))
-    ]
-
-
-def _plot(label: str, lines: dict[str, list[float]]) -> bytes:
-    """One plot over the frames."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 2.4), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for name, values in lines.items():
-        axes.plot(np.arange(len(values)), values, marker=".", linewidth=1, label=name)
-    axes.set(xlabel="frame", ylabel=label, ylim=(0, None))
-    axes.grid(alpha=0.3)
-    if len(lines) > 1:
-        axes.legend(frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+def _plots(run: Evaluation, report: dict, against: list[Evaluation]) -> dict[str, bytes]:
+    """Draw every plot that has something to show, by the name that the template knows it by."""
+    drawn = {}
+    every = (report, *report.get("against", []))
+    if tables := {one["model"]: one["by_range"]["rows"] for one in every if "by_range" in one}:
+        drawn["by_range"] = plots.plot_ranges(tables)
+    if sigmas := [result.sigma for result in run.results if result.sigma is not None]:
+        drawn["sigma"] = plots.plot_sigma(sigmas)
+    if run.track is not None and len(run.track):
+        drawn["path"] = plot_path(run.track, {other.model: other.track for other in against if other.track})
+        if len(run.track.judged) > 2:
+            drawn["drift"] = plot_drift(run.track)
+    if run.latency_ms:
+        drawn["latency"] = plots.plot_histogram({"latency": run.latency_ms, "age": run.age_ms}, "milliseconds")
+        drawn["latency_over_time"] = plots.plot_lines({"latency": run.latency_ms, "age": run.age_ms}, "milliseconds")
+    errors = {one.model: [r.error for r in one.results if r.error is not None] for one in (run, *against)}
+    if any(map(len, errors.values())):
+        drawn["error_over_time"] = plots.plot_lines(errors, error_key(run)[2])
+    if dropped := {cause: count for cause, count in report["frames"]["dropped"].items() if count}:
+        drawn["drops"] = plots.plot_bars(dropped, "frames dropped")
+    return drawn
 
 
 def _number(value) -> str:
     """A figure for a table cell."""
+    if value is None:
+        return "–"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return (
-        ", ".join(f"{key}: {count}" for key, count in value.items()) or "none"
-        if isinstance(value, dict)
-        else str(value)
-    )
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_number(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {count}" for key, count in value.items()) or "none"
+    return str(value)
 
 
 def _base64(content: bytes) -> str:

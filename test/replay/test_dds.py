@@ -9,7 +9,8 @@ from depth_ros.core.errors import InputError
 from depth_ros.replay.account import NodeCounters, Sent, account
 from depth_ros.replay.bag import Bag, cdr_stamp_ns
 from depth_ros.replay.dds import Arrival, _Ledger, fill, node_parameters, read_entries, replay, with_stamp
-from depth_ros.replay.evaluate import Evaluation, to_report
+from depth_ros.replay.evaluate import Evaluation
+from depth_ros.replay.figures import to_report
 from depth_ros.replay.sample import open_source
 
 from .conftest import START_NS, STEP_NS, STORE

@@ -9,9 +9,11 @@ import pytest
 from depth_ros.core.errors import InputError
 from depth_ros.engine.load import load_engine
 from depth_ros.estimator import Estimator
-from depth_ros.replay.evaluate import KEYS, Evaluation, FrameResult, evaluate, to_report
-from depth_ros.replay.report import chosen, verdict, write_report
+from depth_ros.replay.evaluate import Evaluation, FrameResult, evaluate
+from depth_ros.replay.figures import KEYS, to_report
+from depth_ros.replay.report import chosen, write_report
 from depth_ros.replay.sample import open_source
+from depth_ros.replay.verdict import verdict
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ from depth_ros.core.lie import matrix_to_quat, se3_exp
 from depth_ros.engine.load import load_engine
 from depth_ros.estimator import Estimator
 from depth_ros.replay import follow
-from depth_ros.replay.evaluate import evaluate, to_report
+from depth_ros.replay.evaluate import evaluate
+from depth_ros.replay.figures import to_report
 from depth_ros.replay.path_plot import from_above, plot_path
-from depth_ros.replay.report import verdict, write_report
+from depth_ros.replay.report import write_report
 from depth_ros.replay.sample import open_source
 from depth_ros.replay.truth import TruthPoses
+from depth_ros.replay.verdict import verdict
 
 STEP = se3_exp([0.05, -0.02, 1.0, 0.0, 0.02, 0.0])
 

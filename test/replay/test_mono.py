@@ -10,11 +10,13 @@ from depth_ros import cli
 from depth_ros.core.errors import InputError
 from depth_ros.engine.spec import METADATA_KEY, ModelSpec
 from depth_ros.estimator import MonoEstimator
-from depth_ros.replay.evaluate import MONO_KEYS, evaluate, to_report
+from depth_ros.replay.evaluate import evaluate
+from depth_ros.replay.figures import MONO_KEYS, to_report
 from depth_ros.replay.mono_bag import MonoBag
 from depth_ros.replay.output import write_estimate
-from depth_ros.replay.report import verdict, write_report
+from depth_ros.replay.report import write_report
 from depth_ros.replay.sample import open_source
+from depth_ros.replay.verdict import verdict
 
 from .conftest import DISPARITY_PX, START_NS, STEP_NS
 
