@@ -44,12 +44,15 @@ def rectified(frame: Frame) -> Frame:
     return replace(frame, left=left, right=right, rig=rig, calibrations=None)
 
 
-def to_tensors(frame: Frame, spec: ModelSpec, max_disparity_px: int) -> dict[str, np.ndarray]:
+def to_tensors(
+    frame: Frame, spec: ModelSpec, max_disparity_px: int, prior: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Make the inputs that the spec names.
 
     frame: rectified. A network of any size gets the images padded at the bottom and the right, by repetition of the
     border, to multiples of spec.divisor; one of a fixed size gets them resized.
-    max_disparity_px: the range to search, pixels of the frame. Returns float32 arrays, shapes as in engine.spec.INPUTS.
+    max_disparity_px: the range to search, pixels of the frame. prior: taken where it was made already.
+    Returns float32 arrays, shapes as in engine.spec.INPUTS.
     """
     pair = {"left": _fit(frame.left, spec), "right": _fit(frame.right, spec)}
     scale = 1.0 if spec.is_dynamic else spec.width / frame.left.shape[1]
@@ -59,12 +62,20 @@ def to_tensors(frame: Frame, spec: ModelSpec, max_disparity_px: int) -> dict[str
         if name in pair:
             tensors[name] = _normalised(pair[name], spec)
         elif name == "prior":
-            tensors[name] = matched_prior(pair["left"], pair["right"], ndisp)[None]
+            tensors[name] = matched_prior(pair["left"], pair["right"], ndisp)[None] if prior is None else prior
         elif name == "max_disparity_px":
             tensors[name] = np.array([ndisp], np.float32)
         else:
             raise EngineError(f"expected a stereo model, got one that wants the input {name!r}")
     return tensors
+
+
+def to_prior(frame: Frame, spec: ModelSpec, max_disparity_px: int) -> np.ndarray:
+    """Make only the prior of to_tensors: (1, 2, h, w) float32."""
+    scale = 1.0 if spec.is_dynamic else spec.width / frame.left.shape[1]
+    return matched_prior(
+        _fit(frame.left, spec), _fit(frame.right, spec), max(1, int(np.ceil(max_disparity_px * scale)))
+    )[None]
 
 
 def from_tensors(outputs: dict, spec: ModelSpec, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:

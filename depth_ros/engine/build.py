@@ -12,10 +12,13 @@ from pathlib import Path
 from ..core.errors import EngineError
 from .cache import ANY_GPU, CacheKey, EngineCache, StaleEngine
 from .convert import CONVERSION, convert, input_shapes
+from .io_graph import IO_GRAPH, Step, step_shapes, with_io
+from .lock import alone
 from .onnx_engine import OnnxEngine
 from .parity import check_parity, rendered_frames
-from .spec import OUTPUTS, ModelSpec
+from .spec import ModelSpec
 from .tensorrt_library import Gpu, compile_network, find_gpu, import_library
+from .tensors import Tensors
 
 _POLL_S = 0.2
 
@@ -26,7 +29,10 @@ class Request:
 
     precision: "fp32", "fp16" or "int8". workspace_mib: 0 = the library's choice. library: "auto", "tensorrt" or
     "tensorrt_rtx". compute_capability: "" = of this machine's GPU; others ("8.6") with tensorrt_rtx only.
-    frames: input arrays by name, for parity and int8's calibration; empty: rendered ones for parity.
+    calibration: input arrays by name, for int8. frames: the same, for parity, and other ones; empty: rendered ones.
+    step: not None: the whole step, see io_graph, of which frames are inputs then; plain: what does the same step around
+    ONNX Runtime, with run, spec and outputs. judge: given what runs the converted graph, says how far from the truth it
+    is, as JSON takes it.
     """
 
     model: Path
@@ -36,48 +42,79 @@ class Request:
     library: str = "auto"
     compute_capability: str = ""
     frames: list[dict] = field(default_factory=list)
+    calibration: list[dict] = field(default_factory=list)
+    step: Step | None = None
+    plain: object = None
+    judge: Callable[[object], dict] | None = None
 
 
 @dataclass(frozen=True)
 class Built:
     """path: of the engine. parity: of the converted graph in ONNX Runtime. reason: why it was built; "" = it was not,
-    the cache had it. seconds: of wall clock."""
+    the cache had it. seconds: of wall clock. accuracy: what judge said."""
 
     path: Path
     key: CacheKey
     parity: dict
     reason: str
     seconds: float
+    accuracy: dict = field(default_factory=dict)
 
 
 def build(
     request: Request, cache: EngineCache, force: bool = False, progress: Callable[[float], None] | None = None,
-    cancelled: threading.Event | None = None,
+    cancelled: threading.Event | None = None, say: Callable[[str], None] = lambda words: None,
 ) -> Built:  # fmt: skip
     """Give the engine of a request, from the cache where a whole one lies there.
 
-    progress: called with the share done, 0 to 1. cancelled: set it to stop the build. Raises EngineError or SpecError
+    progress: called with the share done, 0 to 1. cancelled: set it to stop the build. say: told where another process
+    builds the same engine; that one is waited for, and what it built is taken. Raises EngineError or SpecError
     where a part is missing, the graph is refused, the converted graph differs from the model, or it was interrupted.
     """
     start = time.monotonic()
-    reference = OnnxEngine(request.model)
+    network = OnnxEngine(request.model)
     trt = import_library(request.library)
-    key = make_key(request, trt, reference.spec)
+    key = make_key(request, trt, network.spec)
+    cancelled = cancelled or threading.Event()
+    found, reason = _find(cache, key, start)
+    if found and not force:
+        return found
+    with alone(cache.path(key).with_suffix(".lock"), say, cancelled) as waited:
+        if waited and (other := _find(cache, key, start)[0]):
+            return other
+        reason = reason or "asked to build anew"
+        return _build(request, network, trt, key, cache, reason, progress, cancelled)
+
+
+def _find(cache: EngineCache, key: CacheKey, start: float) -> tuple[Built | None, str]:
+    """What the cache has for a key, or None and why."""
     try:
         cached = cache.load(key)
-        if not force:
-            return Built(cached.path, key, cached.about.get("conversion", {}), "", time.monotonic() - start)
-        reason = "asked to build anew"
     except StaleEngine as stale:
-        reason = str(stale)
-    model = convert(request.model, reference.spec, request.size, request.precision, request.frames).SerializeToString()
-    frames = request.frames or rendered_frames(reference.spec, request.size)
-    parity = check_parity(_Graph(model, reference.spec), reference, request.precision, frames)
-    content, tensors = _compile(trt, model, key, request, progress, cancelled or threading.Event())
-    check_tensors(tensors, reference.spec, request.size)
+        return None, str(stale)
+    parity, accuracy = (cached.about.get(name) or {} for name in ("conversion", "accuracy"))
+    return Built(cached.path, key, parity, "", time.monotonic() - start, accuracy), ""
+
+
+def _build(request: Request, network: OnnxEngine, trt, key: CacheKey, cache, reason: str, progress, cancelled) -> Built:
+    """Convert, compare, compile, check, store."""
+    start, spec = time.monotonic(), network.spec
+    tensors = Tensors.of(spec, key.shapes)
+    converted = convert(request.model, spec, request.size, request.precision, request.calibration)
+    accuracy = request.judge(_Graph(converted.SerializeToString(), spec.outputs)) if request.judge else {}
+    reference, frames = network, request.frames
+    if request.step is not None:
+        reference = request.plain
+        converted = with_io(converted, spec, request.step.image_size, request.step.working)
+    elif not frames:
+        frames = rendered_frames(spec, request.size)
+    model = converted.SerializeToString()
+    parity = check_parity(_Graph(model, tensors.outputs), reference, request.precision, frames)
+    content, found = _compile(trt, model, key, request, progress, cancelled)
+    tensors.check_compiled(found)
     seconds = time.monotonic() - start
-    path = cache.store(key, reference.spec, content, conversion=parity, parity=None, build_s=round(seconds, 1))
-    return Built(path, key, parity, reason, seconds)
+    path = cache.store(key, spec, content, conversion=parity, parity=None, accuracy=accuracy, build_s=round(seconds, 1))
+    return Built(path, key, parity, reason, seconds, accuracy)
 
 
 def make_key(request: Request, trt, spec: ModelSpec) -> CacheKey:
@@ -88,26 +125,19 @@ def make_key(request: Request, trt, spec: ModelSpec) -> CacheKey:
     gpu = Gpu(ANY_GPU, request.compute_capability) if request.compute_capability else find_gpu()
     options = {"workspace_mib": str(request.workspace_mib), "conversion": CONVERSION}
     if request.precision == "int8":
-        options["calibration"] = frames_digest(request.frames)
+        options["calibration"] = frames_digest(request.calibration)
+    shapes = input_shapes(spec, request.size)
+    if request.step is not None:
+        if request.plain is None or not request.frames:
+            raise EngineError("with-io: expected the plain step and frames to compare with, got none")
+        shapes = step_shapes(spec, request.size, request.step)
+        options["with_io"] = f"{IO_GRAPH}, resized to {request.step.working[0]}x{request.step.working[1]}"
     return CacheKey(
         model_sha256=hashlib.sha256(Path(request.model).read_bytes()).hexdigest(),
         library=name, version=trt.__version__, gpu=ANY_GPU if name == "tensorrt_rtx" else gpu.name,
         compute_capability=gpu.compute_capability, precision=request.precision,
-        shapes=input_shapes(spec, request.size), options=options,
+        shapes=shapes, options=options,
     )  # fmt: skip
-
-
-def check_tensors(tensors: dict[str, tuple], spec: ModelSpec, size: tuple[int, int]) -> None:
-    """Raise EngineError unless a compiled network has exactly the inputs and outputs of the spec, float32, of a size.
-
-    tensors: (shape, name of type) by name.
-    """
-    outputs = {name: (*OUTPUTS[name][:2], *size) if len(OUTPUTS[name]) == 4 else OUTPUTS[name] for name in spec.outputs}
-    expected = {name: (tuple(s), "float") for name, s in (input_shapes(spec, size) | outputs).items()}
-    found = {name: (tuple(shape), "float" if kind in ("float", "float32") else kind)
-             for name, (shape, kind) in tensors.items()}  # fmt: skip
-    if found != expected:
-        raise EngineError(f"compiled network: expected {expected}, got {found}")
 
 
 def frames_digest(frames: list[dict]) -> str:
@@ -122,12 +152,12 @@ def frames_digest(frames: list[dict]) -> str:
 class _Graph:
     """A converted graph in ONNX Runtime."""
 
-    def __init__(self, model: bytes, spec: ModelSpec):
+    def __init__(self, model: bytes, names):
         import onnxruntime as ort
 
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        self._names = list(spec.outputs)
+        self._names = list(names)
         try:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors have no common base

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..core.errors import EngineError
 from .convert import input_shapes
 from .spec import ModelSpec
+from .tensors import STEP_OUTPUTS
 
 # Inputs beside the images, float32: fx, fy, cx, cy in pixels of the image; stereo: baseline_m and doffs_px after them.
 CAMERA_NUMBERS = {"stereo": 6, "mono": 4}
-OUTPUTS_WITH_IO = ("metres", "sigma_m", "points")
+IO_GRAPH = "1"  # part of the cache key: raise it where this file makes other graphs
+IMAGES = ("left", "right", "image")
 _LARGEST = 1e30  # more is not a depth; written so, because NaN compares false
 _SAME_SURFACE = 0.1  # as prepare: neighbours whose inverse depths differ by more of themselves lie on two surfaces
+
+
+@dataclass(frozen=True)
+class Step:
+    """The sizes of a whole step: image_size (height, width) of the camera's images; working: to which they are resized,
+    ahead of padding; the same in stereo."""
+
+    image_size: tuple[int, int]
+    working: tuple[int, int]
+
+
+def step_shapes(spec: ModelSpec, size: tuple[int, int], step: Step) -> dict[str, tuple[int, ...]]:
+    """The shape of every input of a whole step; size: (height, width) of the network's tensors."""
+    shapes = {n: (*step.image_size, 3) if n in IMAGES else s for n, s in input_shapes(spec, size).items()}
+    return {**shapes, "camera": (CAMERA_NUMBERS[spec.task],)}
 
 
 def with_io(model, spec: ModelSpec, image_size: tuple[int, int], working: tuple[int, int]):
@@ -20,9 +39,10 @@ def with_io(model, spec: ModelSpec, image_size: tuple[int, int], working: tuple[
 
     model: as convert made it, for tensors that image_size gives. image_size: (height, width) of the camera's images.
     working: (height, width) to which they are resized, ahead of padding; image_size for stereo.
-    Inputs: each image of the spec as (H, W, 3) uint8 RGB, rectified; "prior" as the network takes it; "camera", see
-    CAMERA_NUMBERS. Outputs: "metres" and "sigma_m" (H, W), "points" (H, W, 4) x y z and the colour packed as in
-    core.cloud; float32, NaN unknown. Raises EngineError for another task, or a model without uncertainty.
+    Inputs: each image of the spec as (H, W, 3) uint8 RGB, rectified; what is no image, as "prior", as the network takes
+    it: SGBM is no graph, so the CPU makes it; "camera", see CAMERA_NUMBERS. Outputs: "metres" and "sigma_m" (H, W),
+    "points" (H, W, 4) x y z and the colour packed as in core.cloud; float32, NaN unknown. Raises EngineError for
+    another task, or a model without uncertainty.
     """
     import onnx
 
@@ -33,9 +53,9 @@ def with_io(model, spec: ModelSpec, image_size: tuple[int, int], working: tuple[
         raise EngineError(f"with-io: expected images of at most {size} after resizing, got {working}")
     graph = _Graph(onnx)
     for name in spec.inputs:
-        if name == "prior":
-            graph.inputs.append(("prior", onnx.TensorProto.FLOAT, input_shapes(spec, size)["prior"]))
-            graph.add("Identity", ["prior"], "net/prior")
+        if name not in IMAGES:
+            graph.inputs.append((name, onnx.TensorProto.FLOAT, input_shapes(spec, size)[name]))
+            graph.add("Identity", [name], f"net/{name}")
         else:
             graph.inputs.append((name, onnx.TensorProto.UINT8, (*image_size, 3)))
             graph.add("Identity", [_prepared(graph, name, spec, image_size, working, size)], f"net/{name}")
@@ -166,7 +186,7 @@ def _outputs(graph: _Graph, metres: str, sigma: str, image: str, numbers: list, 
     y = graph.add("Mul", [graph.add("Div", [graph.add("Sub", [v, cy]), fy]), metres])
     parts = [graph.add("Unsqueeze", [part, np.array([2])]) for part in (x, y, metres, _packed(graph, image))]
     graph.add("Concat", parts, "points", axis=2)
-    graph.outputs = [("metres", (height, width)), ("sigma_m", (height, width)), ("points", (height, width, 4))]
+    graph.outputs = list(zip(STEP_OUTPUTS, ((height, width), (height, width), (height, width, 4)), strict=True))
 
 
 def _packed(graph: _Graph, image: str) -> str:

@@ -17,6 +17,7 @@ from .spec import ModelSpec
 LIMITS = {
     "disparity": ({"fp32": 0.01, "fp16": 0.05, "int8": 0.5}, "px"),
     "depth": ({"fp32": 1e-3, "fp16": 0.02, "int8": 0.1}, "of the depth"),
+    "metres": ({"fp32": 1e-3, "fp16": 0.02, "int8": 0.1}, "of the depth"),  # of the whole step
     "pose": ({"fp32": 1e-4, "fp16": 2e-3, "int8": 0.01}, "rad and m"),
 }
 _RANGE_PX = 64
@@ -26,19 +27,23 @@ def check_parity(engine, reference: Engine, precision: str, frames: Iterable[dic
     """Compare an engine with a reference on frames; raises EngineError where it differs too much.
 
     engine: anything with run(inputs) -> outputs. frames: input arrays by name, at least one. A mean over 0 finite
-    pixels, or NaN where the reference has none, fails too. Returns the outcome as JSON takes it.
+    pixels, or NaN where the reference has none, fails too; so do points of the whole step that are not what the
+    reference packs of its metres. Returns the outcome as JSON takes it.
     """
-    name = reference.spec.outputs[0]
+    name = getattr(reference, "outputs", reference.spec.outputs)[0]
     limits, unit = LIMITS[name]
     worst, largest, count = 0.0, 0.0, 0
     for inputs in frames:
         count += 1
-        wanted, got = reference.run(inputs)[name], engine.run(inputs)[name]
+        all_wanted, all_got = reference.run(inputs), engine.run(inputs)
+        wanted, got = all_wanted[name], all_got[name]
         if got.shape != wanted.shape or not np.array_equal(np.isfinite(got), np.isfinite(wanted)):
             raise EngineError(f"parity: expected finite values of shape {wanted.shape} where ONNX Runtime has them, "
                               f"got {got.shape}, {np.isfinite(got).mean():.0%} finite")  # fmt: skip
-        off = np.abs(got - wanted) / (np.abs(wanted) if name == "depth" else 1.0)
+        off = np.abs(got - wanted) / (np.abs(wanted) if name in ("depth", "metres") else 1.0)
         off = off[np.isfinite(wanted)]
+        if "points" in all_wanted:
+            _check_points(all_got["points"], all_wanted["points"], got)
         worst, largest = max(worst, float(off.mean())), max(largest, float(off.max()))
     if not count or not worst <= limits[precision]:
         raise EngineError(
@@ -48,11 +53,22 @@ def check_parity(engine, reference: Engine, precision: str, frames: Iterable[dic
     return {"output": name, "mean": worst, "max": largest, "limit": limits[precision], "unit": unit, "frames": count}
 
 
+def _check_points(got: np.ndarray, wanted: np.ndarray, metres: np.ndarray) -> None:
+    """Refuse points of another depth than the metres beside them, other rays or other colours."""
+    same = np.array_equal(got[..., 2], metres, equal_nan=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rays, rays_wanted = (points[..., :2] / points[..., 2:3] for points in (got, wanted))
+    same = same and np.allclose(rays, rays_wanted, rtol=1e-4, atol=1e-5, equal_nan=True)
+    colours, colours_wanted = (points.view(np.uint32)[..., 3] & 0xFFFFFF for points in (got, wanted))
+    if not (same and np.array_equal(colours, colours_wanted)):
+        raise EngineError("parity: expected points with the metres, rays and colours of the image, got others")
+
+
 class Answers:
     """What an engine says to frames, asked once; another thread may then compare with it at no cost."""
 
     def __init__(self, engine: Engine, frames: list[dict]):
-        self.spec = engine.spec
+        self.spec, self.outputs = engine.spec, getattr(engine, "outputs", engine.spec.outputs)
         self._answers = [(frame, engine.run(frame)) for frame in frames]
 
     def run(self, inputs: dict) -> dict:

@@ -7,12 +7,12 @@ import contextlib
 import numpy as np
 
 from ..core.errors import EngineError
-from .base import Engine, check_inputs
+from .base import Engine
 from .cache import CachedEngine, EngineCache
 from .cuda_graph import CudaGraph
 from .parity import check_parity
-from .spec import OUTPUTS
 from .tensorrt_library import import_library, logger
+from .tensors import Tensors
 
 _WARM_RUNS = 3
 
@@ -30,7 +30,7 @@ class TensorrtEngine:
     def __init__(self, cached: CachedEngine):
         key = cached.about["key"]
         self.spec, self.model_hash = cached.spec, key["model_sha256"][:12]
-        self.precision, self.shapes = key["precision"], {name: tuple(s) for name, s in key["shapes"].items()}
+        self.precision, self.tensors = key["precision"], Tensors.of(self.spec, key["shapes"])
         self._cuda = import_cuda()
         trt = import_library(key["library"])
         self._context = self._cuda.Device(0).retain_primary_context()
@@ -50,10 +50,8 @@ class TensorrtEngine:
 
         Raises EngineError for inputs of another size, or where the GPU fails.
         """
-        check_inputs(self.spec, inputs)
-        for name, shape in self.shapes.items():
-            if inputs[name].shape != shape:
-                raise EngineError(f"input {name}: expected {shape} as the engine is built, got {inputs[name].shape}")
+        self.tensors.check(inputs)
+        for name in self.tensors.inputs:
             np.copyto(self._host[name], inputs[name])
         with self._current():
             if self._graph is None:
@@ -61,7 +59,7 @@ class TensorrtEngine:
             else:
                 self._graph.launch()
             self._stream.synchronize()
-        return {name: self._host[name] for name in self.spec.outputs}
+        return {name: self._host[name] for name in self.tensors.outputs}
 
     def warmup(self) -> None:
         """Nothing is left to do: the engine ran when it was opened."""
@@ -106,27 +104,24 @@ class TensorrtEngine:
     def _make_buffers(self) -> None:
         """Pinned memory here and memory there for every tensor; their addresses never change again."""
         self._stream = self._cuda.Stream()
-        size = next(shape[2:] for shape in self.shapes.values() if len(shape) == 4)
-        shapes = {name: self.shapes[name] for name in self.spec.inputs}
-        shapes |= {n: (*OUTPUTS[n][:2], *size) if len(OUTPUTS[n]) == 4 else OUTPUTS[n] for n in self.spec.outputs}
+        tensors = self.tensors.inputs | self.tensors.outputs
         known = {self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)}
-        if known != set(shapes):
-            raise EngineError(f"expected an engine with the tensors {sorted(shapes)}, got {sorted(known)}")
+        if known != set(tensors):
+            raise EngineError(f"expected an engine with the tensors {sorted(tensors)}, got {sorted(known)}")
         self._host, self._device = {}, {}
-        for name, shape in shapes.items():
-            self._host[name] = self._cuda.pagelocked_zeros(shape, np.float32)
+        for name, (shape, kind) in tensors.items():
+            self._host[name] = self._cuda.pagelocked_zeros(shape, np.dtype(kind))
             self._device[name] = self._cuda.mem_alloc(self._host[name].nbytes)
             self._execution.set_tensor_address(name, int(self._device[name]))
 
     def _enqueue(self) -> None:
         """Put one frame's copies and its inference on the stream."""
-        for name in self.spec.inputs:
+        for name in self.tensors.inputs:
             self._cuda.memcpy_htod_async(self._device[name], self._host[name], self._stream)
         if not self._execution.execute_async_v3(self._stream.handle):
             raise EngineError(f"the engine failed: {'; '.join(self._log.words) or 'no reason given'}")
-        for name in self.spec.outputs:
+        for name in self.tensors.outputs:
             self._cuda.memcpy_dtoh_async(self._host[name], self._device[name], self._stream)
-
 
 
 def open_checked(cache: EngineCache, key, reference: Engine, frames: list[dict]) -> TensorrtEngine:

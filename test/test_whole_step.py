@@ -1,0 +1,125 @@
+"""The whole step beside the estimator: the same answers, on the way that a GPU takes, with fakes of the GPU."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from depth_ros.core.errors import EngineError
+from depth_ros.engine.io_graph import step_shapes
+from depth_ros.engine.load import default_model
+from depth_ros.engine.onnx_engine import OnnxEngine
+from depth_ros.engine.parity import check_parity
+from depth_ros.engine.spec import ModelSpec
+from depth_ros.engine.tensors import Tensors
+from depth_ros.estimator import Estimator, MonoEstimator
+from depth_ros.prepare import tensor_size
+from depth_ros.whole_step import PlainStep, StepEstimator, rendered, step_inputs, step_of
+
+SIZE = (90, 150)  # neither side fits the network
+
+
+def load(task):
+    path = default_model(task)
+    if path is None:
+        pytest.skip(f"no {task} model is shipped")
+    engine = OnnxEngine(path, 1)
+    return engine, rendered(engine.spec, SIZE)[0]
+
+
+@pytest.mark.parametrize("task", ["stereo", "mono"])
+def test_the_plain_step_is_the_estimator(task):
+    engine, frame = load(task)
+    frame = dataclasses.replace(frame, max_disparity_px=48) if task == "stereo" else frame
+    wanted = (Estimator if task == "stereo" else MonoEstimator)(engine).estimate(frame)
+    inputs = step_inputs(frame, engine.spec, 128)
+    got = PlainStep(engine).run(inputs)
+    np.testing.assert_allclose(got["metres"], wanted.depth, rtol=1e-5)
+    np.testing.assert_allclose(got["sigma_m"], wanted.sigma_m, rtol=1e-5)
+    np.testing.assert_array_equal(got["points"][..., 2], got["metres"])
+    shapes = step_shapes(engine.spec, tensor_size(*SIZE, engine.spec), step_of(engine.spec, SIZE))
+    Tensors.of(engine.spec, shapes).check(inputs)  # what the graph takes is what the step is given
+
+
+class OneReplay:
+    """A GPU's engine of the whole step: answers 3 m everywhere, into the same buffers each time."""
+
+    name = "tensorrt"
+
+    def __init__(self):
+        self.inputs, self.fails = None, False
+        self.buffers = {"metres": np.zeros(SIZE, np.float32), "sigma_m": np.ones(SIZE, np.float32)}
+
+    def run(self, inputs):
+        if self.fails:
+            raise EngineError("the GPU failed: 719")
+        self.inputs = inputs
+        self.buffers["metres"] += 3
+        return self.buffers
+
+    def close(self):
+        pass
+
+
+def test_one_replay_is_one_frame():
+    engine, frame = load("stereo")
+    fast, said = OneReplay(), []
+    estimator = StepEstimator(PlainStep(engine, with_points=False), lambda inputs: lambda: fast, 64, said.append)
+    first = estimator.estimate(frame)
+    np.testing.assert_allclose(first.depth, Estimator(engine, 64).estimate(frame).depth, rtol=1e-5)
+    assert estimator.engine.name == "onnxruntime" and "150x90 in the background" in said[0]
+    estimator.engine.wait(10)
+    second, third = estimator.estimate(frame), estimator.estimate(frame)
+    assert estimator.engine.name == "tensorrt" and fast.inputs["left"].dtype == np.uint8
+    assert np.all(second.depth == 3) and np.all(third.depth == 6), "an answer must not change under who reads it"
+    rig = frame.rig
+    np.testing.assert_allclose(second.disparity, rig.left.fx * rig.baseline_m / 3, rtol=1e-5)
+    fast.fails = True
+    np.testing.assert_allclose(estimator.estimate(frame).depth, first.depth, rtol=1e-6)
+    assert "the GPU failed: 719" in estimator.engine.note and estimator.engine.name == "onnxruntime"
+
+
+class Changed:
+    def __init__(self, plain, change):
+        self.plain, self.change = plain, change
+
+    def run(self, inputs):
+        found = {name: value.copy() for name, value in self.plain.run(inputs).items()}
+        self.change(found)
+        return found
+
+
+def nearer(found):
+    found["metres"] *= np.float32(1.03)
+    found["points"][..., :3] *= np.float32(1.03)
+
+
+def green(found):
+    found["points"].view(np.uint32)[..., 3] ^= 0x1000
+
+
+def aside(found):
+    found["points"][..., 0] += np.float32(0.1)
+
+
+@pytest.mark.parametrize(
+    "change, words", [(nearer, "metres within 0.02 of the depth"), (green, "colours"), (aside, "rays"), (None, "")]
+)
+def test_the_gate_sees_metres_rays_and_colours(change, words):
+    engine, frame = load("stereo")
+    plain, frames = PlainStep(engine), [step_inputs(frame, engine.spec, 64)]
+    if change is None:
+        assert check_parity(plain, plain, "fp16", frames)["mean"] == 0
+        return
+    with pytest.raises(EngineError, match=words):
+        check_parity(Changed(plain, change), plain, "fp16", frames)
+
+
+def test_wrong_inputs_and_models_are_refused():
+    engine, frame = load("stereo")
+    inputs = step_inputs(frame, engine.spec, 64)
+    with pytest.raises(EngineError, match="input left: expected .* uint8, got .* float32"):
+        PlainStep(engine).run({**inputs, "left": inputs["left"].astype(np.float32)})
+    pose = ModelSpec("p", "pose", ("first", "second"), ("pose",), 0, 0, pose_direction="first_T_second")
+    with pytest.raises(EngineError, match="with-io: expected a stereo or mono model"):
+        step_of(pose, SIZE)
