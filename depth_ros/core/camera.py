@@ -11,6 +11,7 @@ from .errors import CalibrationError
 
 _LENGTHS = {"K": 9, "R": 9, "P": 12}
 _SAME_FOCAL_LENGTH = 1e-3  # relative; rectified pairs agree to rounding
+_SAME_ROW_PX = 1.0
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Calibration:
 
     width, height: pixels of the image that the camera sends. model: distortion model by its ROS name.
     D: distortion coefficients, any length. K (9), R (9), P (12): row-major, pixels; P[3] = -fx * baseline (px m).
+    window: in words, what part of the sensor that image is; "" the whole of it.
     Only lengths are checked here: a zero K is a fact about a camera, and is refused where it would be used.
     Raises CalibrationError for a wrong number of entries.
 
@@ -33,6 +35,7 @@ class Calibration:
     K: tuple
     R: tuple
     P: tuple
+    window: str = ""
 
     def __post_init__(self):
         for name in ("D", "K", "R", "P"):
@@ -40,6 +43,36 @@ class Calibration:
             if len(values) != _LENGTHS.get(name, len(values)):
                 raise CalibrationError(f"{name}: expected {_LENGTHS[name]} numbers, got {len(values)}")
             object.__setattr__(self, name, values)
+
+    def windowed(self, binning: tuple[int, int], roi: tuple[int, int, int, int]) -> Calibration:
+        """Give the calibration of the image that is sent, from that of the full sensor: REP 104, sensor_msgs/CameraInfo.
+
+        binning: (x, y) pixels that are joined to one; 0 means 1. roi: (left, top, width, height) in full pixels, all 0
+        means everything; it is cut first. The centre of a joined pixel is that of its block: cx' = (cx - left + 0.5) /
+        binning - 0.5. Raises CalibrationError for a region that is empty or reaches out of the sensor.
+
+        >>> eye = (1, 0, 0, 0, 1, 0, 0, 0, 1)
+        >>> full = Calibration(8, 6, "", (), (4, 0, 3.5, 0, 4, 2.5, 0, 0, 1), eye, (0,) * 12)
+        >>> half = full.windowed((2, 2), (0, 0, 0, 0))
+        >>> half.width, half.height, half.K[0], half.K[2]
+        (4, 3, 2.0, 1.5)
+        """
+        (bx, by), (left, top, width, height) = (max(1, int(n)) for n in binning), (int(n) for n in roi)
+        if not any(roi):
+            width, height = self.width, self.height
+        if (bx, by) == (1, 1) and (left, top, width, height) == (0, 0, self.width, self.height):
+            return self
+        inside = 0 <= left < left + width <= self.width and 0 <= top < top + height <= self.height
+        if not inside or bx > width or by > height:
+            raise CalibrationError(
+                f"roi: expected a part of {self.width}x{self.height}, got {width}x{height} at ({left}, {top}), "
+                f"binning {bx}x{by}"
+            )
+        words = f"binning {bx}x{by} of {width}x{height} at ({left}, {top}) of {self.width}x{self.height}"
+        shift = np.array([[1 / bx, 0, (0.5 - left) / bx - 0.5], [0, 1 / by, (0.5 - top) / by - 0.5], [0, 0, 1]])
+        K, P = (np.reshape(values, (3, -1)) for values in (self.K, self.P))
+        K, P = (tuple((shift @ matrix).ravel()) if matrix[2, 2] else tuple(matrix.ravel()) for matrix in (K, P))
+        return replace(self, width=width // bx, height=height // by, K=K, P=P, window=words)
 
 
 @dataclass(frozen=True)
@@ -137,6 +170,9 @@ class StereoRig:
             a, b = getattr(left_camera, name), getattr(right_camera, name)
             if abs(a - b) > _SAME_FOCAL_LENGTH * a:
                 raise CalibrationError(f"expected the same {name} in both P matrices (rectified), got {a} and {b}")
+        if abs(left_camera.cy - right_camera.cy) > _SAME_ROW_PX:
+            words = f"{left_camera.cy:.2f} and {right_camera.cy:.2f} px"
+            raise CalibrationError(f"expected the same cy in both P matrices, so that rows meet, got {words}")
         # P[3] of the left is 0 in ROS; recordings that keep KITTI's common origin have both, and the difference counts.
         baseline_m = (left.P[3] - right.P[3]) / right.P[0]
         return cls(left_camera, baseline_m, right_camera.cx - left_camera.cx)

@@ -90,10 +90,13 @@ def image_to_array(msg) -> np.ndarray:
 def info_to_calibration(msg) -> Calibration:
     """Take the numbers of a CameraInfo (ROS 2 `k` or ROS 1 `K`); raises CalibrationError for a wrong number of them.
 
-    Binning and region of interest are not applied: an image whose size differs from width x height is refused later.
+    They are those of the image that is sent: binning and region of interest are applied (Calibration.windowed).
     """
     D, K, R, P = (getattr(msg, name if hasattr(msg, name) else name.upper()) for name in "dkrp")
-    return Calibration(int(msg.width), int(msg.height), str(msg.distortion_model), D, K, R, P)
+    calibration = Calibration(int(msg.width), int(msg.height), str(msg.distortion_model), D, K, R, P)
+    binning, roi = (getattr(msg, "binning_x", 0), getattr(msg, "binning_y", 0)), getattr(msg, "roi", None)
+    region = (0,) * 4 if roi is None else (roi.x_offset, roi.y_offset, roi.width, roi.height)
+    return calibration.windowed(binning, region)
 
 
 def stamp_to_ns(stamp) -> int:

@@ -57,7 +57,8 @@ def _check_size(name: str, image: np.ndarray, calibration: Calibration) -> None:
     """Refuse an image whose size is not that of its camera_info."""
     if image.shape[:2] != (calibration.height, calibration.width):
         raise SizeError(
-            f"{name}: expected {calibration.width}x{calibration.height} as its camera_info says, "
+            f"{name}: expected {calibration.width}x{calibration.height} as its camera_info says"
+            f"{calibration.window and ' (' + calibration.window + ')'}, "
             f"got an image of {image.shape[1]}x{image.shape[0]}"
         )
 

@@ -113,6 +113,35 @@ def test_camera_info_may_come_after_its_images(world):
     assert_is_depth(world.depth(stamp_ns), 3 * dds.DEPTH_M)
 
 
+def test_binning_and_region_of_interest_are_honoured(world):
+    """The sensor has 400x300 pixels; the camera sends every 2x2 joined, of a part that starts at (40, 24)."""
+    subscription = world.listen("depth/camera_info", CameraInfo)
+    world.wait(lambda: False, 0.5)
+    stamp_ns = world.next_stamp()
+    cx, cy = 2 * (dds.CX + 0.5) - 0.5 + 40, 2 * (dds.CY + 0.5) - 0.5 + 24
+    for side, baseline_m in (("left", 0.0), ("right", dds.BASELINE_M)):
+        msg = dds.info(stamp_ns, 0.0)
+        msg.width, msg.height, msg.binning_x, msg.binning_y = 400, 300, 2, 2
+        msg.roi.x_offset, msg.roi.y_offset, msg.roi.width, msg.roi.height = 40, 24, 2 * dds.WIDTH, 2 * dds.HEIGHT
+        msg.k = [2 * dds.FX, 0.0, cx, 0.0, 2 * dds.FY, cy, 0.0, 0.0, 1.0]
+        msg.p = [*msg.k[:3], -2 * dds.FX * baseline_m, *msg.k[3:6], 0.0, 0.0, 0.0, 1.0, 0.0]
+        world.infos[side].publish(msg)
+    world.send_images(*dds.pair(stamp_ns))
+    assert_is_depth(world.depth(stamp_ns))
+    info = world.wait(lambda: world.heard["depth/camera_info"].get(stamp_ns))
+    assert (info.width, info.height, info.binning_x, info.roi.width) == (dds.WIDTH, dds.HEIGHT, 0, 0)
+    found = Camera.from_calibration(info_to_calibration(info))
+    assert (found.fx, found.fy, found.cx, found.cy) == pytest.approx((dds.FX, dds.FY, dds.CX, dds.CY))
+    world.ros.destroy_subscription(subscription)
+
+
+def test_a_window_that_does_not_fit_the_images_is_named(world):
+    before = world.drops().get("size_mismatch", 0)
+    world.send(binning_x=2, binning_y=2)
+    assert world.wait(lambda: world.drops().get("size_mismatch", 0) == before + 1)
+    assert world.wait(lambda: "expected 80x60 as its camera_info says (binning 2x2 of 160x120" in world.status.message)
+
+
 def test_a_subscriber_that_asks_for_more_is_named(world):
     world.ros.destroy_subscription(world.depth_subscription)
     durable = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
