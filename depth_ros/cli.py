@@ -205,8 +205,6 @@ def info(model):
 @click.option("--calibrate", type=click.Path(path_type=Path), help="A bag whose frames int8 is calibrated on.")
 @click.option("--frames", type=click.Path(path_type=Path), help="A bag to compare on; default: rendered frames.")
 @click.option("--with-io", is_flag=True, help="The whole step as one graph: bytes of images in, metres and points out.")
-@click.option("--frames", type=click.Path(path_type=Path), help="A bag to compare on; default: rendered frames.")
-@click.option("--with-io", is_flag=True, help="The whole step as one graph: bytes of images in, metres and points out.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder for engines [DEPTH_ROS_CACHE, ~/.cache].")
 @click.option("--force", is_flag=True, help="Build even where the cache has it.")
 @refuses_plainly
