@@ -24,11 +24,14 @@ CAMERAS = {
     "oak_d": ("stereo", "oak-d-base-frame"),
     "usb_cam": ("mono", ""),
 }
-# Package, launch file, its argument for a file of parameters, and others: read in the drivers named in config/cameras/
+# Package, launch file, its argument for a file of parameters, and others: as read in the versions that config/cameras/
+# names. namespace: ours would be handed down, and the topics would not be those of the file.
 DRIVERS = {
     "realsense": ("realsense2_camera", "rs_launch.py", "config_file", {}),
-    "zed": ("zed_wrapper", "zed_camera.launch.py", "ros_params_override_path", {"camera_model": "zed2i"}),
-    "oak_d": ("depthai_ros_driver", "camera.launch.py", "params_file", {}),
+    "zed": (
+        "zed_wrapper", "zed_camera.launch.py", "ros_params_override_path", {"camera_model": "zed2i", "namespace": ""}
+    ),  # fmt: skip
+    "oak_d": ("depthai_ros_driver", "camera.launch.py", "params_file", {"namespace": ""}),
 }
 
 

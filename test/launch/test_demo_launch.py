@@ -86,3 +86,9 @@ def test_the_users_file_goes_before_that_of_the_camera(description, tmp_path):
 def test_an_unknown_camera_is_refused(description):
     with pytest.raises(RuntimeError, match="kinect"):
         run(description, {"camera": "kinect"})
+
+
+@pytest.mark.parametrize("camera", ["zed", "oak_d"])
+def test_our_namespace_is_not_handed_down_to_a_driver(description, camera):
+    started, _ = run(description, {"camera": camera, "namespace": "front"})
+    assert dict(started[-1].launch_arguments)["namespace"] == ""
