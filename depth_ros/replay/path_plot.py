@@ -16,7 +16,7 @@ def plot_path(track: Track, others: dict[str, Track] | None = None) -> bytes:
 
     The first true pose is laid on the estimate of the same frame: what drifts apart is the drift. others: by model.
     """
-    figure, axes = canvas(5)
+    figure, axes = canvas(4.4)
     poses, judged = np.stack(track.odom_T_camera), track.judged
     if len(judged):
         truth = in_frame_of_first(np.stack([track.truth[i] for i in judged]), poses[judged[0]])

@@ -64,7 +64,7 @@ def plot_sigma(frames: list) -> bytes:
     """Draw uncertainty calibration: share of errors within k sigma beside Gauss, and error beside sigma."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 2.9), dpi=110, layout="constrained")
+    figure = Figure(figsize=(4.8, 2.5), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(Z_EDGES, [100 * math.erf(k / math.sqrt(2)) for k in Z_EDGES], color="0.6", linewidth=3, label="Gauss")
     left.plot(Z_EDGES, 100 * shares_within(frames), color=_COLOURS[0], label="found")
@@ -77,12 +77,12 @@ def plot_sigma(frames: list) -> bytes:
     return _finished(figure, left, right)
 
 
-def canvas(height: float = 2.5):
+def canvas(height: float = 2.3):
     """Give a figure as wide as a phone can show, and its axes; no window system is asked."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, height), dpi=110, layout="constrained")
+    figure = Figure(figsize=(4.8, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
