@@ -137,7 +137,14 @@ def height_over_ground(depth: np.ndarray, camera: Camera) -> tuple[float | None,
     >>> round(height_over_ground(depth, camera)[0], 6)
     1.5
     """
-    rays, inv_depth = _lower_points(depth, camera)
+    return plane_height(*_lower_points(depth, camera))
+
+
+def plane_height(rays: np.ndarray, inv_depth: np.ndarray) -> tuple[float | None, str]:
+    """Measure the height over the ground from points of the lower image, as height_over_ground does.
+
+    rays: (N, 3) with z = 1. inv_depth: (N,) one over any unit. Returns (height in that unit, ""), or (None, why not).
+    """
     if len(rays) < 30:
         return None, "the lower image has hardly any depth"
     inliers = _largest_plane(rays, inv_depth)

@@ -1,6 +1,6 @@
 """Ego-motion: how the camera moves, in metres, and how little that may be trusted. No ROS, no files."""
 
 from .ego_motion import EgoMotion
-from .frame import EgoEstimate, EgoFrame, ImuSample
+from .frame import EgoEstimate, EgoFrame, ImuSample, without_metres
 
-__all__ = ["EgoEstimate", "EgoFrame", "EgoMotion", "ImuSample"]
+__all__ = ["EgoEstimate", "EgoFrame", "EgoMotion", "ImuSample", "without_metres"]

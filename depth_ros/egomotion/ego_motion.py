@@ -41,6 +41,7 @@ class EgoMotion:
         self._keys = Keyframes(window)
         self._mono = Monocular()
         self._map_start, self._had_metres = np.zeros(3), False  # where the map of one camera began, in odom
+        self._metres_from = "none"  # the scale of the keyframe
         self._last: tuple[int, np.ndarray] | None = None  # stamp and pose of the last frame whose pose is known
         self._velocity: tuple[np.ndarray, float] | None = None  # the last step and its seconds
         self._last_seen_ns: int | None = None
@@ -127,15 +128,18 @@ class EgoMotion:
         if motion.factor != 1:
             self._rescale(motion.factor)
         sigma = mono.scale.sigma if mono.is_metric else 0.0
-        estimate = self._moved(frame, Motion(
-            motion.key_T_curr, motion.covariance, sigma, motion.inliers, motion.is_key, motion.model
-        ))  # fmt: skip
+        pose, covariance = self._chain.after(motion.key_T_curr, motion.covariance)
+        if motion.is_key:
+            self._chain.advance(motion.key_T_curr, motion.covariance, sigma)
+            covariance = self._chain.covariance
+        step, way = motion.covariance.copy(), motion.key_T_curr[:3, :3].T @ motion.key_T_curr[:3, 3]
+        step[:3, :3] += sigma**2 * np.outer(way, way)
+        estimate = self._known(frame, pose, covariance, step, motion.inliers, motion.model)
         self._had_metres |= estimate.is_metric
         if frame.is_metric:
-            self._mono.clear()
             if not self._had_metres:
                 self._chain.reset(self._chain.odom_T_camera, _turns_only(self._chain.covariance))
-            self._keys.begin(frame, grey)
+            self._begin_keys(frame, grey)
         return estimate
 
     def _rescale(self, factor: float) -> None:
@@ -208,6 +212,7 @@ class EgoMotion:
         self._mono.clear()
         self._map_start = self._chain.odom_T_camera[:3, 3].copy()
         (self._keys if frame.is_metric else self._mono).begin(frame, grey)
+        self._metres_from = self._scale(frame)
 
     def _first_state(self) -> str:
         """What a frame without a past is called."""
@@ -254,6 +259,8 @@ class EgoMotion:
         """Where metres come from."""
         if self._mono.exists:
             return self._mono.scale.name if self._mono.is_metric else "none"
+        if self._keys.exists and not frame.is_metric and self.method != "network":
+            return self._metres_from  # those of the keyframe
         if frame.scale:
             return frame.scale
         if self.method == "network":

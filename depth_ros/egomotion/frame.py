@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..core.camera import Camera
-from ..core.errors import CalibrationError, ImageError
+from ..core.errors import CalibrationError, ImageError, InputError
+from ..core.odometry import LOST_VARIANCE
 
 TRACKING, LOST, INITIALISING = "tracking", "lost", "initialising"
+_COVARIANCES = ("step_covariance", "covariance", "twist_covariance")
+_LEAST_KNOWN = 0.05  # share of pixels with depth, below which a frame has none to speak of
 METHODS = ("network", "geometric", "hybrid")
 
 
@@ -34,8 +37,10 @@ class EgoFrame:
     metres of image, NaN unknown, or None. sigma_m: (H, W) float32, one standard deviation of depth, or None.
     network_motion: prev_T_curr (4, 4) of a pose network from this frame into the one before it, metres, or None;
     network_sigma: (6,) its standard deviations, metres then radians, or None. scale: where the metres of depth come
-    from; "" = the stereo baseline if there is one, else "depth".
-    Raises ImageError for wrong shapes or types, CalibrationError for a right image without a baseline above 0.
+    from; "" = the stereo baseline if there is one, else "depth". What gives metres to one camera without depth:
+    travelled_m (>= 0): the way since the previous frame as wheels measured it; camera_height_m (> 0): over the ground.
+    Raises ImageError for wrong shapes or types, CalibrationError for a right image without a baseline above 0,
+    InputError for a travelled_m or camera_height_m out of range.
 
     >>> EgoFrame(7, np.zeros((48, 64, 3), np.uint8), Camera(64, 48, 50, 52, 30, 25)).is_stereo
     False
@@ -52,6 +57,8 @@ class EgoFrame:
     network_sigma: np.ndarray | None = None
     doffs_px: float = 0.0
     scale: str = ""
+    travelled_m: float | None = None
+    camera_height_m: float | None = None
 
     def __post_init__(self):
         expected = (self.camera.height, self.camera.width, 3)
@@ -65,11 +72,20 @@ class EgoFrame:
                 raise ImageError(f"{name}: expected {expected[:2]}, got {values.shape}")
         if self.right is not None and not (self.baseline_m is not None and self.baseline_m > 0):
             raise CalibrationError(f"expected a baseline above 0 m with a right image, got {self.baseline_m}")
+        if self.travelled_m is not None and not self.travelled_m >= 0:
+            raise InputError(f"travelled_m: expected 0 m or more, got {self.travelled_m}")
+        if self.camera_height_m is not None and not self.camera_height_m > 0:
+            raise InputError(f"camera_height_m: expected more than 0 m, got {self.camera_height_m}")
 
     @property
     def is_stereo(self) -> bool:
         """True where there is a right image."""
         return self.right is not None
+
+    @property
+    def is_metric(self) -> bool:
+        """True where points have metres: a right image, or depth at 5 % of the pixels and more."""
+        return self.is_stereo or (self.depth is not None and np.isfinite(self.depth[::4, ::4]).mean() > _LEAST_KNOWN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +98,12 @@ class EgoEstimate:
     rotation vector that would correct it from the left; LOST_VARIANCE once a step is missing, until reset or set_pose.
     twist: (6,) camera axes, m/s and rad/s, zero where unknown. twist_covariance: (6, 6).
     state: "tracking", "lost" (this step is not known) or "initialising" (the first frame). reason: why; else "".
-    model: what gave the step: "points", "rotation" or "network".
+    model: what gave the step: "points" (with depth: PnP), "rotation" (nothing but a turn is seen), "epipolar" (one
+    camera without depth), "network" or "imu".
     has_gap: a step has been missing since the last reset: odom_T_camera leaves out what happened then.
-    scale: where metres come from, "none" where nothing gives them. inliers: points that agree with the step.
+    scale: where metres come from. "none" where nothing gives them: then translation and linear twist are in units of
+    the local map (1 = the distance of its first two keyframes), their variances are LOST_VARIANCE, and only rotation
+    may be used; see without_metres. inliers: points that agree with the step.
     timing_ms: by name, with "total". restarts: how often stamps went back (a bag that loops) and odom began anew.
     """
 
@@ -104,3 +123,37 @@ class EgoEstimate:
     restarts: int = 0
     model: str = ""
     timing_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_metric(self) -> bool:
+        """True where translations are metres."""
+        return self.scale != "none"
+
+
+def without_metres(estimate: EgoEstimate) -> EgoEstimate:
+    """Give what may be published of an estimate whose scale is "none": turns only, no place, no speed.
+
+    Translation, position and linear twist become 0, their variances LOST_VARIANCE (no covariance with rotation); a
+    metric estimate comes back as it is.
+    """
+    if estimate.is_metric:
+        return estimate
+    step, pose, velocity = estimate.prev_T_curr, estimate.odom_T_camera.copy(), estimate.twist.copy()
+    pose[:3, 3] = velocity[:3] = 0
+    if step is not None:
+        step = step.copy()
+        step[:3, 3] = 0
+    covariances = {name: unscaled(getattr(estimate, name)) for name in _COVARIANCES}
+    return replace(estimate, prev_T_curr=step, odom_T_camera=pose, twist=velocity, **covariances)
+
+
+def unscaled(covariance: np.ndarray) -> np.ndarray:
+    """Give a covariance (6, 6) of translation and rotation that knows nothing of the translation.
+
+    >>> np.diag(unscaled(np.eye(6))).tolist()
+    [1000000.0, 1000000.0, 1000000.0, 1.0, 1.0, 1.0]
+    """
+    out = np.array(covariance, np.float64)
+    out[:3], out[:, :3] = 0.0, 0.0
+    out[range(3), range(3)] = LOST_VARIANCE
+    return out

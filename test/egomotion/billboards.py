@@ -29,15 +29,29 @@ def boards(seed: int = 0) -> list[tuple]:
     return out
 
 
+def upright(x, y, z, width, height, picture):
+    """The map (4, 3) from a picture's pixels to the world, of one that stands facing north."""
+    size = picture.shape[0]
+    plane = [[width / size, 0, x - width / 2], [0, height / size, y - height / 2], [0, 0, z], [0, 0, 1.0]]
+    return np.array(plane), picture
+
+
+def ground(height_m: float, seed: int = 50, size: int = 1024, metres: float = 12.0) -> tuple:
+    """A floor so far under the first camera; y points down."""
+    step = metres / size
+    plane = [[step, 0, -metres / 2], [0, 0, height_m], [0, -step, metres + 0.3], [0, 0, 1.0]]
+    return np.array(plane), texture(seed, size)
+
+
 def view(scene, world_T_camera: np.ndarray, camera: Camera = CAMERA):
     """Picture (H, W, 3) uint8 and depth (H, W) float32."""
     image = np.zeros((camera.height, camera.width, 3), np.uint8)
     depth = np.full((camera.height, camera.width), np.nan, np.float32)
     T = inverse(world_T_camera)
     u, v = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
-    for x, y, z, width, height, picture in scene:
+    for board in scene:
+        plane, picture = board if len(board) == 2 else upright(*board)
         size = picture.shape[0]
-        plane = np.array([[width / size, 0, x - width / 2], [0, height / size, y - height / 2], [0, 0, z], [0, 0, 1.0]])
         H = camera.K @ (T[:3] @ plane)
         mask = cv2.warpPerspective(np.ones((size, size), np.uint8), H, (camera.width, camera.height)) > 0
         drawn = cv2.warpPerspective(picture, H, (camera.width, camera.height), flags=cv2.INTER_LINEAR)

@@ -177,11 +177,6 @@ def test_the_network_alone():
     np.testing.assert_allclose(estimates[-1].odom_T_camera, ODOM @ way[-1], atol=1e-9)
 
 
-def test_no_depth_no_metres():
-    last = run(frame(SCENE, i, pose, right=False, depth=None) for i, pose in enumerate(poses(3)))[-1]
-    assert last.state == "lost" and "no metric depth" in last.reason
-
-
 def test_an_unknown_method_is_refused():
     with pytest.raises(InputError, match="expected one of"):
         EgoMotion("magic")
