@@ -215,14 +215,18 @@ def build(model, **options):
     build_engine(model, **options)
 
 
-@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@main.command()
+@click.option("--out", default="demo", show_default=True, help="Folder for the results.")
+@click.option("--model", help="ONNX model; default: the shipped one.")
+@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True, help="auto: model, else sgbm.")
+@click.option("--frames", type=click.IntRange(1), help="Length of the clip.")
 @refuses_plainly
-def demo(arguments):
+def demo(**options):
     """Render a clip and play it through the real node; writes demo/."""
     from .replay.demo import main as run_demo
 
-    sys.exit(run_demo(list(arguments)) or 0)
+    given = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
+    sys.exit(run_demo([word for pair in given for word in pair]) or 0)
 
 
 def open_both(path, sync_tolerance_s, mode, model, backend, max_disparity_px):
