@@ -45,7 +45,7 @@ class Calibration:
             object.__setattr__(self, name, values)
 
     def windowed(self, binning: tuple[int, int], roi: tuple[int, int, int, int]) -> Calibration:
-        """Give the calibration of the image that is sent, from that of the full sensor: REP 104, sensor_msgs/CameraInfo.
+        """Give the calibration of the image that is sent, from that of the full sensor (REP 104, CameraInfo.msg).
 
         binning: (x, y) pixels that are joined to one; 0 means 1. roi: (left, top, width, height) in full pixels, all 0
         means everything; it is cut first. The centre of a joined pixel is that of its block: cx' = (cx - left + 0.5) /

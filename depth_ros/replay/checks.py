@@ -1,0 +1,184 @@
+"""What the doctor knows of cameras: checks of stamps, images, calibrations and pairs, of a bag or of a live stream."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.camera import Calibration, Camera, StereoRig
+from ..core.errors import DepthRosError
+from ..core.frame import Frame
+from ..core.rectify import rectify_map
+from ..nodes.decode import image_to_rgb, stamp_to_ns
+from .epipolar import epipolar_error
+
+SIDES = ("left", "right")
+PROBLEM, WARNING, OK = "PROBLEM", "WARNING", "ok"
+_BAD_EPIPOLAR_PX, _POOR_EPIPOLAR_PX = 1.5, 0.75  # bench/robustness.py: 2 px ruin SGBM, 0.5 px hardly show
+_DARK = 8
+
+
+@dataclass(frozen=True)
+class Finding:
+    """level: PROBLEM, WARNING or ok. where: topic, scene or the bag. words: what was expected, what was found."""
+
+    level: str
+    where: str
+    words: str
+
+
+@dataclass(frozen=True)
+class ImageFact:
+    """What is known of one image message without its pixels' sake: size (0 where it does not decode) and mean grey."""
+
+    stamp_ns: int
+    frame_id: str
+    encoding: str
+    size: tuple[int, int]
+    mean: float
+    error: str = ""
+
+
+def examine_stamps(topic: str, stamps: list[int]) -> list[Finding]:
+    """Find stamps that are zero, doubled, run backwards, or leave gaps. stamps: nanoseconds in recorded order."""
+    findings = []
+    steps = np.diff(np.array(stamps, np.int64))
+    if zeros := sum(stamp == 0 for stamp in stamps):
+        findings.append(Finding(PROBLEM, topic, f"{zeros} of {len(stamps)} stamps are 0: the driver does not set them"))
+    if doubled := int(np.sum(steps == 0)):
+        findings.append(Finding(PROBLEM, topic, f"{doubled} stamps are the same as the one before"))
+    if back := int(np.sum(steps < 0)):
+        findings.append(
+            Finding(PROBLEM, topic, f"stamps run backwards {back} times, by up to {-steps.min() / 1e9:.3f} s")
+        )
+    forward = steps[steps > 0]
+    if len(forward) > 2:
+        period = float(np.median(forward))
+        if gaps := int(np.sum(forward > 2.5 * period)):
+            longest = forward.max() / 1e9
+            words = f"{gaps} gaps in the stamps (period {period / 1e6:.1f} ms, longest {longest:.3f} s): frames lost"
+            findings.append(Finding(WARNING, topic, words))
+    return findings
+
+
+def examine_calibrations(topic: str, found: list[tuple[str, Calibration]], images: list[ImageFact]) -> list[Finding]:
+    """Find calibrations that cannot be used, that do not fit the images, or change. found: (frame_id, calibration)."""
+    if not found:
+        return [Finding(PROBLEM, topic, "expected CameraInfo messages, got none that can be read")]
+    findings = []
+    different = list(dict.fromkeys(found))
+    for frame_id, calibration in different:
+        for check in (Camera.from_calibration, rectify_map):
+            try:
+                check(calibration)
+            except DepthRosError as error:
+                findings.append(Finding(PROBLEM, topic, str(error)))
+                break
+        sizes = {fact.size for fact in images if fact.size[0]}
+        size = (calibration.width, calibration.height)
+        if sizes and size not in sizes:
+            shown = ", ".join(f"{w}x{h}" for w, h in sorted(sizes))
+            window = calibration.window and f" ({calibration.window})"
+            words = f"camera_info is for {size[0]}x{size[1]}{window}, the images are {shown}"
+            findings.append(Finding(PROBLEM, topic, words))
+        frames = {fact.frame_id for fact in images}
+        if frames and frame_id not in frames:
+            findings.append(Finding(WARNING, topic, f"frame_id {frame_id!r}, the images have {sorted(frames)}"))
+    if len(different) > 1:
+        findings.append(Finding(WARNING, topic, f"the calibration changes: {len(different)} different ones"))
+    return list(dict.fromkeys(findings))
+
+
+def examine_pair(infos: dict, images: dict, rectified: bool) -> list[Finding]:
+    """Find what is wrong between left and right: baseline, sizes, encodings, stamps that do not meet.
+
+    infos, images: by side, (frame_id, Calibration) and ImageFact. rectified: what the images are meant to be.
+    """
+    findings = []
+    where = "left, right"
+    first = {side: infos[side][0][1] for side in SIDES if infos[side]}
+    if len(first) == 2:
+        try:
+            rig = StereoRig.from_calibrations(first["left"], first["right"])
+            if not 0.005 <= rig.baseline_m <= 5:
+                words = f"baseline {rig.baseline_m:.4g} m: is P[3] = -fx * baseline in pixels times metres?"
+                findings.append(Finding(WARNING, where, words))
+        except DepthRosError as error:
+            findings.append(Finding(PROBLEM, where, str(error)))
+        if not rectified and all(
+            cal.R == (1, 0, 0, 0, 1, 0, 0, 0, 1) and not any(cal.D) for cal in first.values()
+        ):
+            findings.append(Finding(WARNING, where, "raw images without D and R: calibrated?"))
+    encodings = {side: {fact.encoding for fact in images[side]} for side in SIDES}
+    if encodings["left"] != encodings["right"]:
+        findings.append(Finding(WARNING, where, f"encodings differ: {encodings['left']} and {encodings['right']}"))
+    sizes = {side: {fact.size for fact in images[side] if fact.size[0]} for side in SIDES}
+    if sizes["left"] and sizes["right"] and sizes["left"] != sizes["right"]:
+        findings.append(
+            Finding(PROBLEM, where, f"image sizes differ: {sorted(sizes['left'])} and {sorted(sizes['right'])}")
+        )
+    return findings + examine_pairing({side: [fact.stamp_ns for fact in images[side]] for side in SIDES})
+
+
+def examine_pairing(stamps: dict[str, list[int]]) -> list[Finding]:
+    """Find stamps of left and right (nanoseconds) that do not meet, and say which tolerance would pair them."""
+    left, right = (np.unique(np.array(stamps[side], np.int64)) for side in SIDES)
+    if not len(left) or not len(right):
+        return []
+    matched = len(np.intersect1d(left, right))
+    if matched == max(len(left), len(right)):
+        return []
+    after = np.clip(np.searchsorted(right, left), 0, len(right) - 1)
+    nearest = np.minimum(np.abs(right[after] - left), np.abs(right[np.maximum(after - 1, 0)] - left))
+    gap, wanted = nearest[nearest > 0], int(np.percentile(nearest, 95))
+    words = f"{matched} of {max(len(left), len(right))} stamps are equal on both sides"
+    if len(gap):
+        words += f"; the others are {np.median(gap) / 1e6:.3f} ms apart (median)"
+    period = float(np.median(np.diff(left))) if len(left) > 1 else math.inf
+    if 0 < wanted < period / 2:
+        words += f"; --sync-tolerance-s {math.ceil(wanted / 1e4) / 1e5:g} would pair most"
+    return [Finding(WARNING if matched > 0.5 * len(left) else PROBLEM, "left, right", words)]
+
+
+def examine_images(topic: str, facts: list[ImageFact]) -> list[Finding]:
+    """Find images that do not decode, change size or encoding, or are black."""
+    findings = []
+    for words, count in Counter(fact.error for fact in facts if fact.error).items():
+        findings.append(Finding(PROBLEM, topic, f"{count} of {len(facts)} images cannot be used: {words}"))
+    for what, values in (("size", {f.size for f in facts if f.size[0]}), ("encoding", {f.encoding for f in facts})):
+        if len(values) > 1:
+            findings.append(Finding(WARNING, topic, f"the {what} changes: {sorted(values)}"))
+    dark = sum(fact.mean < _DARK for fact in facts if not fact.error)
+    if dark:
+        findings.append(Finding(WARNING, topic, f"{dark} of {len(facts)} images are almost black"))
+    return findings
+
+
+def image_fact(message) -> ImageFact:
+    """Decode an image message once, and keep what can be said of it."""
+    encoding = str(getattr(message, "encoding", None) or getattr(message, "format", ""))
+    head = (stamp_to_ns(message.header.stamp), str(message.header.frame_id), encoding)
+    try:
+        image = image_to_rgb(message)
+    except DepthRosError as error:
+        return ImageFact(*head, (0, 0), 0.0, str(error))
+    return ImageFact(*head, (image.shape[1], image.shape[0]), float(image[::8, ::8].mean()))
+
+
+def examine_frames(frames: list[Frame], where: str) -> list[Finding]:
+    """Look at rectified pairs: do rows meet, are left and right the right way round?"""
+    measured = [error for frame in frames if (error := epipolar_error(frame.left, frame.right)) is not None]
+    if not measured:
+        words = "too few features match between left and right to judge the rectification"
+        return [Finding(WARNING, where, words)]
+    offset, disparity = (float(np.median([error[i] for error in measured])) for i in (0, 1))
+    level = PROBLEM if offset > _BAD_EPIPOLAR_PX else WARNING if offset > _POOR_EPIPOLAR_PX else OK
+    words = f"matched features lie {offset:.2f} px off their row (median); 0.5 or less is good"
+    findings = [Finding(level, where, words)]
+    if disparity + float(np.median([frame.rig.doffs_px for frame in frames])) < 0:
+        words = f"median disparity of matched features is {disparity:.1f} px, negative: left and right swapped?"
+        findings.append(Finding(PROBLEM, where, words))
+    return findings
