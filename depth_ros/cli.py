@@ -2,70 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from pathlib import Path
 
 import click
 
-BACKENDS = ("auto", "onnxruntime", "tensorrt", "sgbm")  # as engine.load; repeated so that --help loads nothing (tested)
-
-
-def refuses_plainly(command):
-    """Turn every error of ours into one line and exit code 2, and Ctrl-C into 130: never a traceback."""
-
-    @functools.wraps(command)
-    def wrapper(*args, **kwargs):
-        from .core.errors import DepthRosError
-
-        try:
-            return command(*args, **kwargs)
-        except DepthRosError as error:
-            fail(" ".join(str(error).split()), 2)
-        except KeyboardInterrupt:
-            fail("interrupted", 130)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except MemoryError:
-            fail("out of memory", 2)
-        except Exception as error:  # a fault of ours: still one line, and how to see more
-            import os
-
-            if os.environ.get("DEPTH_ROS_DEBUG"):
-                raise
-            fail(
-                f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (DEPTH_ROS_DEBUG=1 shows where)", 2
-            )
-
-    return wrapper
-
-
-def fail(words: str, code: int) -> None:
-    """Say one line on stderr and leave."""
-    click.echo(f"depth-ros: error: {words}", err=True)
-    sys.exit(code)
-
-
-_input = click.argument("input", type=click.Path(path_type=Path))
-_model = click.option(
-    "--model", type=click.Path(path_type=Path), help="An ONNX model with its spec; default: the shipped one."
-)
-_backend = click.option(
-    "--backend", type=click.Choice(BACKENDS), default="auto", show_default=True, help="auto: model, else sgbm."
-)
-_mode = click.option(
-    "--mode", type=click.Choice(["auto", "stereo", "mono"]), default="auto", show_default=True,
-    help="auto: what --model is for, else mono where the input has one camera only.",
+from .cli_options import (
+    BACKENDS, backend_option, fail, input_argument, mode_option, model_option, range_option, refuses_plainly,
+    tolerance_option,
 )  # fmt: skip
-_range = click.option(
-    "--max-disparity-px", type=click.IntRange(16, 1024), default=128, show_default=True,
-    help="Range to search, where the input does not say (ndisp in calib.txt).",
-)  # fmt: skip
-_tolerance = click.option(
-    "--sync-tolerance-s", type=click.FloatRange(0, 1), default=0.0, show_default=True,
-    help="Seconds by which the stamps of a pair may differ.",
-)  # fmt: skip
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main():
@@ -76,12 +21,12 @@ def main():
 
 
 @main.command()
-@_input
-@_mode
-@_model
-@_backend
-@_range
-@_tolerance
+@input_argument
+@mode_option
+@model_option
+@backend_option
+@range_option
+@tolerance_option
 @click.option(
     "--egomotion", type=click.Choice(["auto", "off", "network", "geometric", "hybrid"]), default="auto",
     show_default=True, help="How to follow the camera; auto: hybrid where INPUT has true poses, else off.",
@@ -132,13 +77,13 @@ def evaluate_offline(source, estimator, label, egomotion):
 
 
 @main.command()
-@_input
+@input_argument
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
-@_mode
-@_model
-@_backend
-@_range
-@_tolerance
+@mode_option
+@model_option
+@backend_option
+@range_option
+@tolerance_option
 @refuses_plainly
 def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
     """Write the depth of every pair or image: 16-bit PNG in millimetres, NPY in metres, coloured PNG, PLY cloud."""
@@ -216,9 +161,33 @@ def build(model, **options):
 
 
 @main.command()
+@click.argument("input", metavar="[BAG]", required=False, type=click.Path(path_type=Path))
+@click.option("--topics", metavar="NAMESPACE", is_flag=False, flag_value="/", help="Show a running node's topics [/].")
+@click.option("--save", type=click.Path(path_type=Path), help="Write a file (.rrd) to open later, serve nothing.")
+@click.option("--port", type=click.IntRange(1, 65534), default=9090, show_default=True, help="The next one is used too.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="By which name the browser reaches this machine.")
+@click.option("--browser", is_flag=True, help="Open a browser here.")
+@click.option("--image-topic", default="", help="With --topics: the camera's images, where they are not found.")
+@click.option("--hz", type=click.FloatRange(0.1, 60), default=30.0, show_default=True, help="With --topics: at most.")
+@click.option("--seconds", type=click.FloatRange(0), default=0.0, help="With --topics: end after so long; 0: never.")
+@click.option("--egomotion", type=click.Choice(["off", "network", "geometric", "hybrid"]), default="hybrid")
+@mode_option
+@model_option
+@backend_option
+@range_option
+@tolerance_option
+@refuses_plainly
+def view(**options):
+    """Show BAG, a saved page or running topics in a browser: image, depth, uncertainty, points, way, rates, drops."""
+    from .cli_view import view as run_view
+
+    run_view(open_both=open_both, progress=progress, **options)
+
+
+@main.command()
 @click.option("--out", default="demo", show_default=True, help="Folder for the results.")
 @click.option("--model", help="ONNX model; default: the shipped one.")
-@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True, help="auto: model, else sgbm.")
+@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
 @click.option("--frames", type=click.IntRange(1), help="Length of the clip.")
 @refuses_plainly
 def demo(**options):

@@ -1,0 +1,67 @@
+"""What the commands of depth-ros share: options, and how errors are said. Loads click only."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+import click
+
+BACKENDS = ("auto", "onnxruntime", "tensorrt", "sgbm")  # as engine.load; repeated so that --help loads nothing (tested)
+
+
+def refuses_plainly(command):
+    """Turn every error of ours into one line and exit code 2, and Ctrl-C into 130: never a traceback."""
+
+    @functools.wraps(command)
+    def wrapper(*args, **kwargs):
+        from .core.errors import DepthRosError
+
+        try:
+            return command(*args, **kwargs)
+        except DepthRosError as error:
+            fail(" ".join(str(error).split()), 2)
+        except KeyboardInterrupt:
+            fail("interrupted", 130)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except MemoryError:
+            fail("out of memory", 2)
+        except Exception as error:  # a fault of ours: still one line, and how to see more
+            import os
+
+            if os.environ.get("DEPTH_ROS_DEBUG"):
+                raise
+            fail(
+                f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (DEPTH_ROS_DEBUG=1 shows where)", 2
+            )
+
+    return wrapper
+
+
+def fail(words: str, code: int) -> None:
+    """Say one line on stderr and leave."""
+    click.echo(f"depth-ros: error: {words}", err=True)
+    sys.exit(code)
+
+
+input_argument = click.argument("input", type=click.Path(path_type=Path))
+model_option = click.option(
+    "--model", type=click.Path(path_type=Path), help="An ONNX model with its spec; default: the shipped one."
+)
+backend_option = click.option(
+    "--backend", type=click.Choice(BACKENDS), default="auto", show_default=True, help="auto: model, else sgbm."
+)
+mode_option = click.option(
+    "--mode", type=click.Choice(["auto", "stereo", "mono"]), default="auto", show_default=True,
+    help="auto: what --model is for, else mono where the input has one camera only.",
+)  # fmt: skip
+range_option = click.option(
+    "--max-disparity-px", type=click.IntRange(16, 1024), default=128, show_default=True,
+    help="Range to search, where the input does not say (ndisp in calib.txt).",
+)  # fmt: skip
+tolerance_option = click.option(
+    "--sync-tolerance-s", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+    help="Seconds by which the stamps of a pair may differ.",
+)  # fmt: skip

@@ -1,0 +1,55 @@
+"""depth-ros view: what stands behind the command. Imported when it runs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+
+def view(input: Path | None, topics: str | None, save: Path | None, port: int, host: str, browser: bool, **options):
+    """Show a bag, a saved page or running topics; serves until Ctrl-C, or writes the file."""
+    from .core.errors import InputError
+    from .view.page import Page, load_rerun, open_saved
+
+    load_rerun()  # refuse before anything slow begins
+    if (input is None) == (topics is None):
+        raise InputError("expected a BAG, a saved .rrd file, or --topics, and one of them only")
+    if input is not None and input.suffix == ".rrd":
+        click.echo(open_saved(input, port, port + 1, host, browser))
+        return _wait()
+    name = str(topics) if input is None else input.resolve().name
+    with Page(f"**depth_ros** {name}", save) as page:
+        if save is None:
+            click.echo(page.serve(port, port + 1, host, browser))
+        if topics is not None:
+            from .view.live import show_topics
+
+            return show_topics(topics, page, options["image_topic"], options["hz"], options["seconds"])
+        _recording(input, page, **options)
+        if save is None:
+            click.echo("the recording is over, the page stays; Ctrl-C ends it")
+            _wait()
+    click.echo(f"{save}: open it with `depth-ros view {save}`")
+
+
+def _recording(input, page, open_both, progress, mode, model, backend, max_disparity_px, sync_tolerance_s,
+               egomotion, **_) -> None:  # fmt: skip
+    """Send a bag or a folder of scenes to the page, with a progress bar."""
+    from .replay.follow import Follower
+    from .view.recording import show_recording
+
+    source, estimator, _ = open_both(input, sync_tolerance_s, mode, model, backend, max_disparity_px)
+    follower = Follower(egomotion) if egomotion != "off" and hasattr(source, "has_poses") else None
+    with progress(len(source)) as bar:
+        show_recording(source, estimator, page, follower, bar.update)
+
+
+def _wait() -> None:
+    """Serve until Ctrl-C."""
+    try:
+        while True:
+            time.sleep(1)
+    except KeyboardInterrupt:
+        pass

@@ -1,0 +1,1 @@
+"""The live page: a recording, or the topics of a running node, in a browser."""
