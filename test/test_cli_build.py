@@ -89,7 +89,7 @@ def test_int8_says_what_it_costs(tmp_path, scenes, task, figure):
     assert "(2 frames)" in result.output, "half of the frames are for the ranges, the other half is compared on"
     about = json.loads(Path(result.output.splitlines()[-1]).with_suffix(".json").read_text())
     costs = about["accuracy"]
-    assert list(costs) == ["float", "int8"] and costs["float"]["frames"] == 2
+    assert list(costs) == ["float", "int8"] and costs["float"]["frames_depth"] == 2
     assert "against the truth, int8: " in result.output and figure in costs["int8"]
     assert costs["int8"][figure] != costs["float"][figure]
     assert abs(costs["int8"][figure] - costs["float"][figure]) < (3 if task == "stereo" else 0.1)

@@ -32,8 +32,8 @@ def truth_errors(samples: Iterable[Sample], engines: dict[str, object], max_disp
     """Judge engines (by name; of one task, with specs) on the samples that have truth, one by one.
 
     Stereo: bad1_pct, bad2_pct, epe_px where disparity is known; both: abs_rel, delta1 of depth where that is known, in
-    mono after each frame's median is put right. Means over frames. Returns {name: {figure: mean, "frames": n}}; empty
-    where no sample has truth.
+    mono after each frame's median is put right. Means over frames. Returns {name: {figure: mean, "frames": n judged by
+    disparity, "frames_depth": n by depth}}; empty where no sample has truth.
     """
     task = next(iter(engines.values())).spec.task
     if task == "pose":
@@ -69,8 +69,8 @@ def _judge(figures: dict[str, list], estimate, sample: Sample) -> None:
 def _means(figures: dict[str, list]) -> dict:
     """The means, and over how many frames."""
     means = {}
-    for kind, keys in (("disparity", _STEREO), ("depth", _DEPTH)):
+    for kind, keys, count in (("disparity", _STEREO, "frames"), ("depth", _DEPTH, "frames_depth")):
         if figures[kind]:
             mean = mean_metrics(figures[kind])
-            means |= {key: float(mean[key]) for key in keys} | {"frames": len(figures[kind])}
+            means |= {key: float(mean[key]) for key in keys} | {count: len(figures[kind])}
     return means
