@@ -8,9 +8,16 @@ from pathlib import Path
 import click
 
 from .cli_options import (
-    BACKENDS, backend_option, fail, input_argument, mode_option, model_option, range_option, refuses_plainly,
+    BACKENDS,
+    backend_option,
+    input_argument,
+    mode_option,
+    model_option,
+    range_option,
+    refuses_plainly,
     tolerance_option,
 )  # fmt: skip
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main():
@@ -164,7 +171,7 @@ def build(model, **options):
 @click.argument("input", metavar="[BAG]", required=False, type=click.Path(path_type=Path))
 @click.option("--topics", metavar="NAMESPACE", is_flag=False, flag_value="/", help="Show a running node's topics [/].")
 @click.option("--save", type=click.Path(path_type=Path), help="Write a file (.rrd) to open later, serve nothing.")
-@click.option("--port", type=click.IntRange(1, 65534), default=9090, show_default=True, help="The next one is used too.")
+@click.option("--port", type=click.IntRange(1, 65534), default=9090, show_default=True, help="The next is used too.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="By which name the browser reaches this machine.")
 @click.option("--browser", is_flag=True, help="Open a browser here.")
 @click.option("--image-topic", default="", help="With --topics: the camera's images, where they are not found.")
