@@ -1,7 +1,6 @@
 """The one asymmetric test world: W != H, fx != fy, an off-centre principal point."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -61,37 +60,14 @@ def shared_data():
     return path
 
 
-class Browser:
-    """A headless Chromium with a profile of its own; software rendering, so that it runs anywhere."""
-
-    def __init__(self, program, folder):
-        self._command = [program, "--headless=new", "--no-sandbox", "--disable-gpu-sandbox", "--hide-scrollbars"]
-        self._command += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-        self._command += [f"--user-data-dir={folder / 'profile'}"]
-        self._folder = folder
-
-    def dom(self, url):
-        """The page's HTML after its scripts have run."""
-        return self._run("--dump-dom", url).stdout
-
-    def screenshot(self, url, size, wait_ms=0):
-        """The page as (H, W, 3) uint8 BGR; size: (width, height). wait_ms: of the page's own clock."""
-        import cv2
-
-        path = self._folder / "page.png"
-        wait = [f"--virtual-time-budget={wait_ms}"] if wait_ms else []
-        self._run(f"--window-size={size[0]},{size[1]}", *wait, f"--screenshot={path}", url)
-        return cv2.imread(str(path))
-
-    def _run(self, *arguments):
-        return subprocess.run([*self._command, *arguments], capture_output=True, text=True, timeout=120, check=True)
-
-
 @pytest.fixture
 def browser(tmp_path):
     """A browser, where there is one."""
+    from browser import Browser
+
     names = ("chromium", "chromium-browser", "google-chrome")
     program = next((found for name in names if (found := shutil.which(name))), None)
     if program is None:
         pytest.skip("no Chromium in the path")
-    return Browser(program, tmp_path)
+    with Browser(program, tmp_path / "profile") as opened:
+        yield opened
