@@ -29,7 +29,7 @@ test: $(VENV)/.dev
 	@$(PY) -m pytest
 
 docs: $(VENV)/.dev
-	@$(PY) -m mkdocs build --strict --quiet && echo "build/docs/index.html"
+	@$(PY) -m mkdocs build --strict  # not --quiet: it would not count the warnings
 
 clean:
 	rm -rf $(VENV) demo build install log *.egg-info .pytest_cache .ruff_cache
