@@ -62,7 +62,7 @@ def to_tensors(
         if name in pair:
             tensors[name] = _normalised(pair[name], spec)
         elif name == "prior":
-            tensors[name] = matched_prior(pair["left"], pair["right"], ndisp)[None] if prior is None else prior
+            tensors[name] = to_prior(frame, spec, max_disparity_px) if prior is None else prior
         elif name == "max_disparity_px":
             tensors[name] = np.array([ndisp], np.float32)
         else:
@@ -73,9 +73,8 @@ def to_tensors(
 def to_prior(frame: Frame, spec: ModelSpec, max_disparity_px: int) -> np.ndarray:
     """Make only the prior of to_tensors: (1, 2, h, w) float32."""
     scale = 1.0 if spec.is_dynamic else spec.width / frame.left.shape[1]
-    return matched_prior(
-        _fit(frame.left, spec), _fit(frame.right, spec), max(1, int(np.ceil(max_disparity_px * scale)))
-    )[None]
+    ndisp = max(1, int(np.ceil(max_disparity_px * scale)))
+    return matched_prior(_fit(frame.left, spec), _fit(frame.right, spec), ndisp, spec.prior_scale)[None]
 
 
 def from_tensors(outputs: dict, spec: ModelSpec, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:

@@ -91,6 +91,10 @@ def test_range_and_prior_follow_the_size(frame):
     assert prior.shape == (1, 2, 56, 96) and prior.dtype == np.float32
     assert np.isfinite(prior).all()
     assert np.median(prior[0, 0]) == 8.0
+    engine = FakeEngine(inputs=("left", "right", "prior"), divisor=8, prior_scale=2)
+    Estimator(engine, max_disparity_px=32).estimate(frame)
+    assert engine.inputs["prior"].shape == (1, 2, 28, 48)
+    assert np.median(engine.inputs["prior"][0, 0]) == pytest.approx(8.0, abs=0.25)
 
 
 def calibrations_of_a_distorted_pair(make_calibration):

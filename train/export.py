@@ -104,7 +104,7 @@ def make_spec(recipe: Recipe, network: str, scale_source: str | None, trained_on
     common = dict(name=name, height=0, width=0, divisor=32, trained_on=trained_on, recipe=told.to_json())
     source = scale_source or implied_scale(recipe)
     if network == "stereo":
-        common["divisor"] = DIVISOR
+        common |= dict(divisor=DIVISOR, prior_scale=recipe.network.prior_scale)
         return ModelSpec(task="stereo", inputs=("left", "right", "prior"), outputs=("disparity", "log_sigma"), **common)
     net = recipe.network
     common |= dict(focal_px=float(net.focal_px), working_pixels=pixels, scale_source=source)
@@ -136,11 +136,13 @@ def export(net: nn.Module, spec: ModelSpec, path: Path, images: list[np.ndarray]
     path.parent.mkdir(parents=True, exist_ok=True)
     net = net.eval()
     size = {2: "height", 3: "width"}
-    sized = [n for n in (*spec.inputs, *spec.outputs) if n != "pose"]
+    axes = dict.fromkeys((n for n in (*spec.inputs, *spec.outputs) if n != "pose"), size)
+    if "prior" in axes:
+        axes["prior"] = {2: "prior_height", 3: "prior_width"}
     try:
         torch.onnx.export(
             net, _example(spec, 2 * spec.divisor, 3 * spec.divisor), str(part), opset_version=OPSET, dynamo=False,
-            input_names=list(spec.inputs), output_names=list(spec.outputs), dynamic_axes=dict.fromkeys(sized, size),
+            input_names=list(spec.inputs), output_names=list(spec.outputs), dynamic_axes=axes,
             # Batch norms stay what they are, so that a training can start from the model; engines fold them at load.
             training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,
         )  # fmt: skip
@@ -201,7 +203,7 @@ def _samples(spec: ModelSpec, images: list[np.ndarray]):
         pair = [_resized(image, height, width) for image in pair]
         planes = [torch.from_numpy(x.transpose(2, 0, 1).copy())[None].float() / 255 for x in pair]
         if spec.task == "stereo":
-            planes.append(torch.from_numpy(matched_prior(*pair, 64))[None])
+            planes.append(torch.from_numpy(matched_prior(*pair, 64, spec.prior_scale))[None])
         yield tuple(planes[: len(spec.inputs)])
 
 
@@ -211,4 +213,4 @@ def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _example(spec: ModelSpec, height: int, width: int) -> tuple[Tensor, ...]:
-    return tuple(torch.rand(1, 2 if name == "prior" else 3, height, width) for name in spec.inputs)
+    return tuple(torch.rand(spec.shape(name, (height, width))) for name in spec.inputs)

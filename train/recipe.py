@@ -35,7 +35,8 @@ class Data:
 @dataclass(frozen=True)
 class Network:
     """The depth network. focal_px: of the canonical camera (0: none); left_right: two heads (Monodepth);
-    log_sigma: an uncertainty head; width_channels: of the stereo network; freeze_norm: batch statistics stay as loaded;
+    log_sigma: an uncertainty head; width_channels: of the stereo network; prior_scale: 1 or 2, how many times smaller
+    the match is that it refines (1: StereoNet, 2: FastStereoNet); freeze_norm: batch statistics stay as loaded;
     scales: at how many resolutions depth is answered and judged, 1: the finest only.
     """
 
@@ -47,6 +48,7 @@ class Network:
     max_depth_m: float = 100.0
     focal_px: float = 0.0
     width_channels: int = 16
+    prior_scale: int = 1
     freeze_norm: bool = False
     scales: int = 4
 
@@ -134,6 +136,8 @@ class Recipe:
             raise InputError("recipe: expected network.left_right and data.stereo for loss.left_right")
         if self.loss.likelihood and not self.network.log_sigma:
             raise InputError("recipe: expected network.log_sigma for loss.likelihood")
+        if self.network.prior_scale not in (1, 2):
+            raise InputError(f"recipe network.prior_scale: expected 1 or 2, got {self.network.prior_scale}")
         if any(side % 32 for size in self.data.sizes for side in size):
             raise InputError(f"recipe data.sizes: expected multiples of 32, got {self.data.sizes}")
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from ..core.errors import EngineError
-from .spec import INPUTS, ModelSpec
+from .spec import ModelSpec
 
 _WARMUP_PX = 128
 
@@ -33,7 +33,7 @@ def blank_inputs(spec: ModelSpec) -> dict[str, np.ndarray]:
     """Make inputs of zeros in a size that the spec allows, for warm-up and parity checks."""
     least = -(-_WARMUP_PX // spec.divisor) * spec.divisor
     size = (spec.height or least, spec.width or least)
-    return {name: np.zeros(_shape(name, size), np.float32) for name in spec.inputs}
+    return {name: np.zeros(spec.shape(name, size), np.float32) for name in spec.inputs}
 
 
 def check_inputs(spec: ModelSpec, inputs: dict[str, np.ndarray]) -> None:
@@ -44,14 +44,8 @@ def check_inputs(spec: ModelSpec, inputs: dict[str, np.ndarray]) -> None:
     first = inputs[spec.inputs[0]]
     size = (spec.height, spec.width) if not spec.is_dynamic else first.shape[2:]
     for name in spec.inputs:
-        array, shape = inputs[name], _shape(name, size)
+        array, shape = inputs[name], spec.shape(name, tuple(size))
         if array.dtype != np.float32 or array.shape != shape:
             raise EngineError(f"input {name}: expected float32 {shape}, got {array.dtype} {array.shape}")
     if any(side == 0 or side % spec.divisor for side in size):
         raise EngineError(f"expected sizes that are multiples of {spec.divisor}, got {tuple(size)}")
-
-
-def _shape(name: str, size) -> tuple:
-    """The shape of one input where the image has this (height, width)."""
-    shape = INPUTS[name]
-    return shape if len(shape) != 4 else (*shape[:2], *size)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.errors import EngineError
 from .quantise import quiet, to_int8
-from .spec import INPUTS, OUTPUTS, ModelSpec
+from .spec import ModelSpec
 
 PRECISIONS = ("fp32", "fp16", "int8")
 CONVERSION = "4"  # part of the cache key: raise it where this file makes other graphs
@@ -40,14 +40,14 @@ def input_shapes(spec: ModelSpec, size: tuple[int, int]) -> dict[str, tuple[int,
         raise EngineError(f"shape: expected {spec.height}x{spec.width} as the model is fixed, got {height}x{width}")
     if min(size) <= 0 or height % spec.divisor or width % spec.divisor:
         raise EngineError(f"shape: expected multiples of {spec.divisor}, got {height}x{width}")
-    return {name: _shape(INPUTS[name], size) for name in spec.inputs}
+    return {name: spec.shape(name, size) for name in spec.inputs}
 
 
 def at_size(model, spec: ModelSpec, size: tuple[int, int]):
     """Fix every input and output of the graph to a size; shapes inside it are inferred anew."""
     onnx = _import_onnx()
     del model.graph.value_info[:], model.metadata_props[:]
-    shapes = input_shapes(spec, size) | {name: _shape(OUTPUTS[name], size) for name in spec.outputs}
+    shapes = input_shapes(spec, size) | {name: spec.shape(name, size) for name in spec.outputs}
     for value in (*model.graph.input, *model.graph.output):
         dims = value.type.tensor_type.shape.dim
         for dim, side in zip(dims, shapes[value.name], strict=True):
@@ -67,11 +67,6 @@ def to_fp16(model):
         halved = OnnxModel(convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True))
     halved.topological_sort()  # the converter puts its casts last
     return halved.model
-
-
-def _shape(shape: tuple, size: tuple[int, int]) -> tuple[int, ...]:
-    """A shape of the spec with the sides of an image filled in."""
-    return (*shape[:2], *size) if len(shape) == 4 else shape
 
 
 def _import_onnx():

@@ -7,7 +7,13 @@ import numpy as np
 
 from ..core.errors import ImageError
 
-_BLOCK_PX, _P1, _P2 = 5, 200, 800
+_BY_SCALE = {
+    1: {"blockSize": 5, "P1": 200, "P2": 800},
+    # At half resolution colour is affordable, and holds where exposure or noise spoil the images. Chosen on 32 held-out
+    # rendered pairs: 18.1 % off by over 2 px of the full resolution, spoiled 24.0 %; grey 19.4 and 25.3 %; the grey
+    # match at full resolution 16.3 and 27.4 %.
+    2: {"blockSize": 3, "P1": 108, "P2": 432, "preFilterCap": 31},
+}
 # Tried on the six Middlebury pairs of the tests, so the baseline is slightly favoured there: the best of the tried
 # settings gives 12.6 % bad2, the thirtieth 13.2 %. These are also common values elsewhere.
 _UNIQUENESS_PCT, _LEFT_RIGHT_PX, _SPECKLE_PX, _SPECKLE_RANGE_PX = 10, 1, 100, 1
@@ -28,22 +34,25 @@ def match_sgbm(left_grey: np.ndarray, right_grey: np.ndarray, ndisp: int) -> np.
     7.0
     """
     _check_pair(left_grey, right_grey)
+    return _match(left_grey, right_grey, ndisp, 1)
+
+
+def _match(left: np.ndarray, right: np.ndarray, ndisp: int, scale: int) -> np.ndarray:
+    """match_sgbm with the settings of a scale; also of colour, (H, W, 3) uint8."""
     if ndisp <= 0:
         raise ImageError(f"expected a disparity range above 0 px, got {ndisp}")
     ndisp = -(-int(ndisp) // _STEP) * _STEP
     matcher = cv2.StereoSGBM_create(
         minDisparity=0,
         numDisparities=ndisp,
-        blockSize=_BLOCK_PX,
-        P1=_P1,
-        P2=_P2,
         disp12MaxDiff=_LEFT_RIGHT_PX,
         uniquenessRatio=_UNIQUENESS_PCT,
         speckleWindowSize=_SPECKLE_PX,
         speckleRange=_SPECKLE_RANGE_PX,
         mode=cv2.STEREO_SGBM_MODE_SGBM_3WAY,
+        **_BY_SCALE[scale],
     )
-    padded = [cv2.copyMakeBorder(image, 0, 0, ndisp, 0, cv2.BORDER_REPLICATE) for image in (left_grey, right_grey)]
+    padded = [cv2.copyMakeBorder(image, 0, 0, ndisp, 0, cv2.BORDER_REPLICATE) for image in (left, right)]
     raw = matcher.compute(*padded)[:, ndisp:]
     disparity = raw.astype(np.float32) / np.float32(_STEP)
     disparity[raw < 0] = np.nan
@@ -71,14 +80,24 @@ def fill_from_background(disparity: np.ndarray) -> np.ndarray:
     return _fill_rows(filled, known.any(axis=1))
 
 
-def matched_prior(left: np.ndarray, right: np.ndarray, ndisp: int) -> np.ndarray:
-    """What a refining network starts from: match_sgbm, filled, and which pixels it answered.
+def matched_prior(left: np.ndarray, right: np.ndarray, ndisp: int, scale: int = 1) -> np.ndarray:
+    """What a refining network starts from: a match by SGBM, filled, and which pixels it answered.
 
-    left, right: (H, W, 3) uint8 RGB, rectified. ndisp: pixels > 0. Returns (2, H, W) float32: disparity with its holes
-    filled from the background, pixels, 0 where a picture has no answer at all; and 1 where answered, 0 where filled.
+    left, right: (H, W, 3) uint8 RGB, rectified. ndisp: pixels > 0. scale: 1 or 2; 2 matches at half resolution (areas
+    averaged, in colour; H and W even), in a fifth of the time. Returns (2, H / scale, W / scale) float32: disparity
+    with its holes filled from the background, pixels of the images given, 0 where a picture has no answer at all; and
+    1 where answered, 0 where filled. Raises ImageError for a scale or a size that does not fit.
     """
-    raw = match_sgbm(*(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (left, right)), ndisp)
-    return np.stack([np.nan_to_num(fill_from_background(raw)), np.isfinite(raw)]).astype(np.float32)
+    height, width = left.shape[:2]
+    if scale not in _BY_SCALE or height % scale or width % scale:
+        raise ImageError(f"expected a scale of 1 or 2 that divides the size, got {scale} for {width}x{height}")
+    if scale == 1:
+        raw = match_sgbm(*(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (left, right)), ndisp)
+    else:
+        size = width // scale, height // scale
+        pair = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (left, right))
+        raw = _match(*pair, -(-int(ndisp) // scale), scale)
+    return np.stack([np.nan_to_num(scale * fill_from_background(raw)), np.isfinite(raw)]).astype(np.float32)
 
 
 def _fill_rows(disparity: np.ndarray, answered: np.ndarray) -> np.ndarray:

@@ -80,7 +80,8 @@ def _check_tensors(kind: str, tensors, names: tuple, shapes: dict, spec: ModelSp
     for name in names:
         tensor, expected = found[name], shapes[name]
         if len(expected) == 4:
-            expected = (*expected[:2], spec.height or None, spec.width or None)
+            size = (spec.height, spec.width)
+            expected = (*expected[:2], *(side or None for side in spec.shape(name, size)[2:]))
         if tensor.type != "tensor(float)" or not _fits(tensor.shape, expected):
             wanted = ["any" if side is None else side for side in expected]
             raise SpecError(

@@ -93,7 +93,7 @@ def arrays_of(spec: ModelSpec, first: np.ndarray, second: np.ndarray) -> dict[st
     """Two (H, W, 3) uint8 RGB images, already of the size of the tensors, as the inputs that a spec names."""
     mean, std = (np.array(values, np.float32)[:, None, None] for values in (spec.mean, spec.std))
     pair = [((image.transpose(2, 0, 1) - mean) / std)[None].astype(np.float32) for image in (first, second)]
-    prior = matched_prior(first, second, _RANGE_PX)[None] if "prior" in spec.inputs else None
+    prior = matched_prior(first, second, _RANGE_PX, spec.prior_scale)[None] if "prior" in spec.inputs else None
     arrays = {"left": pair[0], "right": pair[1], "image": pair[0], "first": pair[0], "second": pair[1],
               "prior": prior, "max_disparity_px": np.array([_RANGE_PX], np.float32)}  # fmt: skip
     return {name: np.ascontiguousarray(arrays[name]) for name in spec.inputs}

@@ -19,7 +19,9 @@ INPUTS = {
     "image": (1, 3, None, None),
     "first": (1, 3, None, None),  # pose: the earlier image
     "second": (1, 3, None, None),  # pose: the later image, of the same size
-    "prior": (1, 2, None, None),  # engine.matching.matched_prior: filled disparity in pixels; 1 answered, 0 filled
+    # engine.matching.matched_prior: filled disparity in pixels of the images; 1 answered, 0 filled. Smaller than the
+    # images by prior_scale.
+    "prior": (1, 2, None, None),
     "max_disparity_px": (1,),  # the range to search, pixels of the tensors
 }
 OUTPUTS = {
@@ -36,7 +38,9 @@ _REQUIRED = {
 }
 _DIRECTIONS = ("", "first_T_second")
 _TEXTS = ("name", "task", "scale_source", "licence", "trained_on", "pose_direction", "recipe")
-_INTEGERS = {"height": 0, "width": 0, "divisor": 1, "max_disparity_px": 0, "working_pixels": 0, "version": 0}
+_INTEGERS = {"height": 0, "width": 0, "divisor": 1, "max_disparity_px": 0, "working_pixels": 0, "version": 0,
+             "prior_scale": 1}  # fmt: skip
+_ADDED = {"prior_scale"}  # keys that a file of this version may lack, which then has the default
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class ModelSpec:
     working_pixels: images are resized, aspect kept, until height * width is about this, then padded; 0: not resized.
     value_range: (least, most) canonical depth that is answered, metres; () unknown.
     pose_direction: "first_T_second" maps points of the second image's camera into the first's; "" without a pose.
+    prior_scale: how many times smaller than the images the input "prior" is.
     recipe: JSON of the training. licence, trained_on: for people. version: of this contract.
     Raises SpecError for anything that does not fit.
 
@@ -76,6 +81,7 @@ class ModelSpec:
     value_range: tuple[float, ...] = ()
     pose_direction: str = ""
     recipe: str = ""
+    prior_scale: int = 1
     version: int = VERSION
 
     def __post_init__(self):
@@ -108,6 +114,16 @@ class ModelSpec:
         """True where the network takes any size that is a multiple of divisor."""
         return self.height == 0
 
+    def shape(self, name: str, size: tuple[int, int]) -> tuple[int, ...]:
+        """Give the shape of an input or output where the images have this (height, width).
+
+        >>> ModelSpec("m", "stereo", ("left", "right"), ("disparity",), 0, 0, prior_scale=2).shape("prior", (64, 96))
+        (1, 2, 32, 48)
+        """
+        shape = INPUTS.get(name) or OUTPUTS[name]
+        scale = self.prior_scale if name == "prior" else 1
+        return shape if len(shape) != 4 else (*shape[:2], *(side // scale for side in size))
+
     def to_json(self) -> str:
         """Write the spec as JSON text, every key in it."""
         return json.dumps(asdict(self), indent=1)
@@ -125,7 +141,7 @@ class ModelSpec:
         known = {item.name for item in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise SpecError(f"spec: expected keys {sorted(known)}, got unknown {unknown}")
-        if missing := sorted(known - set(values)):
+        if missing := sorted(known - set(values) - _ADDED):
             raise SpecError(f"spec: expected keys {sorted(known)}, missing {missing}")
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
@@ -151,6 +167,8 @@ class ModelSpec:
         _expect((self.height == 0) == (self.width == 0), "height, width", "both 0 or both fixed", size)
         fits = self.height % self.divisor == 0 and self.width % self.divisor == 0
         _expect(fits, "height, width", f"multiples of {self.divisor}", size)
+        fits = self.divisor % self.prior_scale == 0
+        _expect(fits, "prior_scale", f"a divisor of {self.divisor}", self.prior_scale)
         free = self.is_dynamic or self.working_pixels == 0
         _expect(free, "working_pixels", "0 for a fixed size", self.working_pixels)
         _expect(_is_number(self.focal_px) and self.focal_px >= 0, "focal_px", "pixels >= 0", self.focal_px)

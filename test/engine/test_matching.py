@@ -4,7 +4,7 @@ import pytest
 
 from depth_ros.core.errors import EngineError, ImageError
 from depth_ros.core.metrics import mean_metrics, stereo_metrics
-from depth_ros.engine.matching import fill_from_background, match_sgbm
+from depth_ros.engine.matching import fill_from_background, match_sgbm, matched_prior
 from depth_ros.engine.sgbm_engine import SgbmEngine
 
 nan = np.nan
@@ -22,6 +22,20 @@ def test_constant_shift_is_found_up_to_the_left_border(make_pair):
     seen = disparity[:, 9 + 2 :]  # the right camera sees nothing left of column 9; block 5 reaches 2 further
     assert np.nanmax(np.abs(seen - 9)) < 0.5
     assert np.isfinite(seen).mean() > 0.95
+
+
+def test_prior_of_half_size_speaks_of_whole_pixels(make_pair):
+    left, right = make_pair(10)
+    prior = matched_prior(left, right, ndisp=32, scale=2)
+    assert prior.shape == (2, 28, 48) and prior.dtype == np.float32
+    assert np.median(prior[0, :, 8:]) == pytest.approx(10, abs=0.25)  # half a disparity of 5, in sixteenths
+    assert set(np.unique(prior[1])) <= {0.0, 1.0} and prior[1, :, 8:].mean() > 0.9
+
+
+@pytest.mark.parametrize("scale, rows", [(3, 56), (2, 55)])
+def test_prior_refuses_scales_that_do_not_fit(make_pair, scale, rows):
+    with pytest.raises(ImageError, match="expected a scale of 1 or 2"):
+        matched_prior(*(image[:rows] for image in make_pair(9)), 32, scale)
 
 
 def test_fill_takes_the_smaller_neighbour_in_the_row():

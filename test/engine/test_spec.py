@@ -47,6 +47,8 @@ def test_json_round_trip():
         ({"value_range": (2.0, 1.0)}, "value_range"),
         ({"value_range": (0.1, float("inf"))}, "value_range"),
         ({"pose_direction": "first_T_second"}, "pose_direction"),
+        ({"prior_scale": 0}, "prior_scale"),
+        ({"divisor": 1, "prior_scale": 2}, "prior_scale"),
         ({"recipe": None}, "recipe"),
         ({"name": None}, "name"),
     ],
@@ -64,6 +66,14 @@ def test_json_with_other_keys_or_version():
         ModelSpec.from_json(json.dumps({key: v for key, v in values.items() if key != "divisor"}))
     with pytest.raises(SpecError, match="version: expected 2, got 7"):
         ModelSpec.from_json(json.dumps({**values, "version": 7, "later": True}))
+
+
+def test_a_file_from_before_the_scale_of_the_prior():
+    values = json.loads(make().to_json())
+    del values["prior_scale"]
+    assert ModelSpec.from_json(json.dumps(values)) == make()
+    assert make(prior_scale=2).shape("prior", (64, 96)) == (1, 2, 32, 48)
+    assert make(prior_scale=2).shape("left", (64, 96)) == (1, 3, 64, 96)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null", None])

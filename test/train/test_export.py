@@ -10,10 +10,12 @@ torch = pytest.importorskip("torch")
 from worlds import MovingCamera  # noqa: E402
 
 from depth_ros.core.errors import EngineError, InputError  # noqa: E402
+from depth_ros.engine.base import blank_inputs  # noqa: E402
 from depth_ros.engine.onnx_engine import OnnxEngine  # noqa: E402
 from train import export  # noqa: E402
 from train.fit import fit  # noqa: E402
 from train.model.stereo import StereoNet  # noqa: E402
+from train.model.stereo_fast import FastStereoNet  # noqa: E402
 from train.objective import make_objective  # noqa: E402
 from train.recipe import Recipe  # noqa: E402
 
@@ -103,6 +105,19 @@ def test_stereo_agrees_with_torch_and_carries_its_spec(tmp_path):
     engine = OnnxEngine(tmp_path / "net.onnx")
     assert worst < 0.01 and unit == "px"
     assert engine.spec.inputs == ("left", "right", "prior") and engine.spec.trained_on == "a test"
+
+
+def test_the_fast_stereo_network_takes_a_smaller_prior(tmp_path):
+    torch.manual_seed(1)
+    recipe = Recipe.from_dict({"task": "stereo", "network": {"prior_scale": 2, "width_channels": 8}})
+    net = FastStereoNet(8).eval()
+    for layer in (net.guess, net.affinity, net.choice):
+        torch.nn.init.normal_(layer.weight, std=0.3)  # as made it hardly changes the prior, which would prove little
+    worst, _ = export.export(net, export.make_spec(recipe, "stereo", None, "", "net"), tmp_path / "net.onnx")
+    engine = OnnxEngine(tmp_path / "net.onnx")
+    assert worst < 0.01 and engine.spec.prior_scale == 2
+    assert blank_inputs(engine.spec)["prior"].shape == (1, 2, 64, 64)
+    engine.warmup()
 
 
 def test_what_differs_is_refused(tmp_path, monkeypatch):

@@ -17,13 +17,15 @@ _RANGES_PX = (48, 64, 80, 96, 128, 160)
 class StereoPairs(Dataset):
     """The files of a pool as samples: a dict of float32 tensors.
 
-    left, right (3,H,W) in [0,1]; prior (2,H,W): filled disparity px and its answered mask; truth (1,H,W) px; mask
-    (1,H,W) bool. Training samples are cropped to `size` (height, width) and spoilt differently in every epoch; without
-    `spoil` a sample is the same each time.
+    left, right (3,H,W) in [0,1]; prior (2,H/s,W/s) with s = prior_scale: filled disparity px and its answered mask;
+    truth (1,H,W) px; mask (1,H,W) bool. Training samples are cropped to `size` (height, width) and spoilt differently
+    in every epoch; without `spoil` a sample is the same each time.
     """
 
-    def __init__(self, files: list[Path], size: tuple[int, int], spoil: bool = True, seed: int = 0):
-        self.files, self.size, self.spoil, self.seed = files, size, spoil, seed
+    def __init__(
+        self, files: list[Path], size: tuple[int, int], spoil: bool = True, seed: int = 0, prior_scale: int = 1
+    ):
+        self.files, self.size, self.spoil, self.seed, self.prior_scale = files, size, spoil, seed, prior_scale
 
     def __len__(self) -> int:
         return len(self.files)
@@ -33,22 +35,26 @@ class StereoPairs(Dataset):
         rng = np.random.default_rng((self.seed, index, epoch))
         with np.load(self.files[index], allow_pickle=False) as file:
             arrays = [file[name] for name in ("left", "right", "disparity")]
+        if self.spoil and rng.random() < 0.5:
+            arrays = _zoom(rng, self.size, *arrays)
         left, right, truth = _crop(rng, self.size, *arrays, centre=not self.spoil)
         ndisp = 128
         if self.spoil:
             ndisp = _range_px(rng, truth)
             left, right, truth = _flip(rng, left, right, truth)
             left, right = spoil_pair(rng, left, right)
-        return sample(left, right, truth, ndisp)
+        return sample(left, right, truth, ndisp, self.prior_scale)
 
 
-def sample(left: np.ndarray, right: np.ndarray, truth: np.ndarray, ndisp: int) -> dict[str, torch.Tensor]:
+def sample(
+    left: np.ndarray, right: np.ndarray, truth: np.ndarray, ndisp: int, prior_scale: int = 1
+) -> dict[str, torch.Tensor]:
     """Tensors of one pair (H,W,3) u8 and its truth (H,W) px, NaN unknown."""
     mask = np.isfinite(truth) & (truth < ndisp)
     return {
         "left": _tensor(left),
         "right": _tensor(right),
-        "prior": torch.from_numpy(matched_prior(left, right, ndisp)),
+        "prior": torch.from_numpy(matched_prior(left, right, ndisp, prior_scale)),
         "truth": torch.from_numpy(np.nan_to_num(truth)[None].astype(np.float32)),
         "mask": torch.from_numpy(mask[None]),
     }
@@ -89,6 +95,16 @@ def _crop(rng, size, left, right, truth, centre):
     top, column = truth.shape[0] - height, truth.shape[1] - width
     v, u = (top // 2, column // 2) if centre else (int(rng.integers(0, top + 1)), int(rng.integers(0, column + 1)))
     return (np.ascontiguousarray(a[v : v + height, u : u + width]) for a in (left, right, truth))
+
+
+def _zoom(rng, size, left, right, truth):
+    """The pair as cameras of another focal length see it, large enough for the crop."""
+    least = max(need / have for need, have in zip(size, truth.shape))
+    zoom = np.exp(rng.uniform(np.log(max(least, 0.75)), np.log(1.35)))
+    new = max(size[1], round(truth.shape[1] * zoom)), max(size[0], round(truth.shape[0] * zoom))
+    way = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+    truth = cv2.resize(truth, new, interpolation=cv2.INTER_NEAREST_EXACT) * np.float32(new[0] / truth.shape[1])
+    return cv2.resize(left, new, interpolation=way), cv2.resize(right, new, interpolation=way), truth
 
 
 def _flip(rng, left, right, truth):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from train.losses.means import masked_mean
@@ -28,10 +27,14 @@ def soft_bad(prediction: Tensor, truth: Tensor, mask: Tensor, scale_px: float = 
     return masked_mean(square / (square + scale_px**2), mask)
 
 
-def stereo_loss(halves: list[Tensor], disparity: Tensor, log_sigma: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """Loss of StereoNet.stages against truth (B,1,H,W) px where mask (B,1,H,W) is true."""
-    few = F.pixel_unshuffle(truth, 2)[:, :1], F.pixel_unshuffle(mask.to(truth), 2)[:, :1] > 0
-    on_the_way = sum(capped_l1(half, *few) for half in halves)
+def stereo_loss(early: list[Tensor], disparity: Tensor, log_sigma: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """Loss of the stages of a stereo network against truth (B,1,H,W) px where mask (B,1,H,W) is true.
+
+    early: disparities (B,1,H/s,W/s) px on the way, each judged at the top left of its s x s pixels.
+    """
+    step = truth.shape[-1] // early[0].shape[-1]
+    few = truth[..., ::step, ::step], mask[..., ::step, ::step]
+    on_the_way = sum(capped_l1(x, *few) for x in early)
     spread = laplace_nll((disparity - truth).detach().clamp(-50, 50), log_sigma, mask)
     miss = capped_l1(disparity, truth, mask) + 4 * soft_bad(disparity, truth, mask)
     return miss + 0.3 * on_the_way + 0.1 * spread
