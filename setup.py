@@ -20,7 +20,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["**/*.html", "**/*.j2", "**/*.css"]},
+    package_data={NAME: ["**/*.html", "**/*.j2", "**/*.css", "**/*.c"]},
     install_requires=[  # rclpy and the messages come with ROS, or from requirements-ros.txt
         "numpy>=1.26", "opencv-python-headless", "onnxruntime", "rosbags>=0.11",
         "click>=8", "tqdm", "jinja2", "matplotlib", "array-api-compat",

@@ -118,18 +118,41 @@ def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
 
 
 @main.command()
-@click.argument("bag", type=click.Path(path_type=Path))
+@click.argument("bag", type=click.Path(path_type=Path), required=False)
+@click.option("--namespace", default="", help="Live: of the depth_node and its cameras; default: any.")
+@click.option("--seconds", type=click.FloatRange(0.5), default=10.0, show_default=True, help="Live: how long to look.")
 @refuses_plainly
-def doctor(bag):
-    """Name every calibration, stamp and encoding problem in BAG, or a folder of scenes. Exit code 1 if there is one."""
-    from .replay.doctor import examine
+def doctor(bag, namespace, seconds):
+    """Name every calibration, stamp and encoding problem in BAG, or a folder of scenes; without BAG, live, in the
+    running ROS graph: also topics, QoS, TF, lifecycle. Exit code 1 if there is a problem."""
+    if bag is None:
+        findings = examine_live(namespace, seconds)
+    else:
+        from .replay.doctor import examine
 
-    findings = examine(bag)
+        findings = examine(bag)
     for finding in findings:
         click.echo(f"{finding.level:8}{finding.where}: {finding.words}")
     bad = sum(finding.level == "PROBLEM" for finding in findings)
     click.echo(f"{bad} problem(s), {sum(finding.level == 'WARNING' for finding in findings)} warning(s)")
     sys.exit(1 if bad else 0)
+
+
+def examine_live(namespace: str, seconds: float):
+    """Look at the running graph, with a progress bar."""
+    from importlib.util import find_spec
+
+    from tqdm import tqdm
+
+    from .core.errors import InputError
+
+    if find_spec("rclpy") is None:
+        raise InputError("expected ROS for a live look (source /opt/ros/.../setup.bash), got no rclpy; or give a BAG")
+    from .replay.graph import examine_graph
+    from .replay.live import look
+
+    with tqdm(total=seconds, unit="s", disable=None, leave=False, bar_format="{desc}{bar} {n:.0f} s") as bar:
+        return examine_graph(look(namespace, seconds, tick=bar.update))
 
 
 @main.command()

@@ -43,7 +43,7 @@ ROS = {
     "tf2_ros",
 }
 NODES_WITHOUT_ROS = {"decode"}  # replay reads images with it where there is no ROS
-REPLAY_FILES_WITH_ROS = {"ros.py"}
+REPLAY_FILES_WITH_ROS = {"ros.py", "live.py", "introspect.py"}
 
 
 def imports(path: Path) -> set[str]:

@@ -233,6 +233,7 @@ class DepthNode(LifecycleNode):
         """Once a second: publish diagnostics; log, at most once in watchdog_s, silence and refused input."""
         reasons, drops = self.silence(), {**self.drops_of_matching(), **self.statistics.drops}
         values = health_values(self.statistics, drops, self._rates, self._estimator)
+        values |= {f"topic/{name}": topic for name, topic in (self._inputs.topics() if self._inputs else {}).items()}
         remarks = notes(self._estimator) if self._estimator else ()
         if self._motion:
             self._motion.poll()
@@ -252,12 +253,12 @@ class DepthNode(LifecycleNode):
             self.get_logger().warning("dropped: " + ", ".join(texts))
 
 
-def main(args=None) -> int:
+def main(args=None, make_estimator=make_estimator) -> int:
     """Run the node; returns 0 after a shutdown, 1 where it could not start, 2 for a refused parameter."""
     try:
         rclpy.init(args=args)
         try:
-            node = DepthNode()
+            node = DepthNode(make_estimator)
         except ParameterError as error:
             print(f"depth_node: {error}", file=sys.stderr)
             return 2

@@ -1,0 +1,156 @@
+"""What the node costs beside its engine: CPU and latency, against the floor and a naive node in the same run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from ..core.errors import InputError
+from ..transport import transport_environment
+from .floor import floor_command
+from .samples import pooled, quantiles
+
+SIZES, RATES_HZ = ((640, 480), (1280, 720)), (30, 60, 100)
+NODES = ("floor", "depth_node", "naive")  # and "naive_checked"
+GOAL_X_FLOOR, GOAL_X_UNDER_NAIVE = 1.3, 5.0
+_STOP_S = 10
+
+
+def run(progress=None, seconds: float = 2.0, rounds: int = 2, sizes=SIZES, rates_hz=RATES_HZ, nodes=NODES) -> dict:
+    """Measure every node at every size and rate, interleaved; depth/image_rect is the one output that is subscribed.
+
+    seconds: how long each node is measured at one size and rate in each of the rounds. progress: a tqdm bar or None.
+    Gives {"floor": which floor, "rows": [{node, width, height, rate_hz, cpu_ms, answered, latency_ms, x_floor,
+    x_under_naive}]}. naive_checked is naive with rclpy's field checks, which cannot be turned off up to ROS 2 Iron.
+    Raises InputError where a node does not start.
+    """
+    cases = [(size, rate) for size in sizes for rate in rates_hz]
+    steps = [
+        {"node": node, "width": width, "height": height, "rate_hz": rate, "seconds": seconds}
+        for (width, height), rate in cases
+        for turn in range(rounds)
+        for node in (nodes if turn % 2 == 0 else nodes[::-1])  # no node always comes first
+    ]
+    if progress is not None:
+        progress.reset(total=len(steps))
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        commands, words = _commands(Path(folder))
+        plan = {"nodes": {}, "steps": steps}
+        for number, node in enumerate(nodes):
+            domain_id = 1 + (os.getpid() + 31 * number) % 100
+            process = stack.enter_context(_started(commands[node], node, domain_id))
+            plan["nodes"][node] = {"pid": process.pid, "domain_id": domain_id}
+        measured = list(_measured(plan, progress))
+    rows = _with_ratios([_row(case, node, measured) for case in cases for node in nodes])
+    return {"what": "overhead", "floor": words, "cores": os.cpu_count(), "seconds": seconds * rounds, "rows": rows}
+
+
+def table(result: dict) -> str:
+    """Lay the result out for people."""
+    lines = [
+        f"node overhead: everything but the engine, stereo rgb8, depth/image_rect heard; {result['seconds']:g} s a "
+        f"row, {result['cores']} cores; the floor is {result['floor']}",
+        f"{'node':14}{'size':>10}{'Hz':>5}{'CPU ms/frame':>14}{'x floor':>9}{'x under naive':>15}{'answered':>10}"
+        f"{'latency ms p50':>16}{'p95':>8}{'p99':>8}",
+    ]
+    for row in result["rows"]:
+        size, late = f"{row['width']}x{row['height']}", row["latency_ms"]
+        lines.append(
+            f"{row['node']:14}{size:>10}{row['rate_hz']:5}{row['cpu_ms']:14.2f}{row['x_floor']:9.2f}"
+            f"{row['x_under_naive']:15.2f}{100 * row['answered']:9.1f}%"
+            f"{late['p50']:16.1f}{late['p95']:8.1f}{late['p99']:8.1f}"
+        )
+    ours = [row for row in result["rows"] if row["node"] == "depth_node"]
+    if ours and all(row["x_floor"] for row in ours):
+        lines.append(_goal("x floor", max(row["x_floor"] for row in ours), GOAL_X_FLOOR, at_most=True))
+    if ours and all(row["x_under_naive"] for row in ours):
+        lines.append(_goal("x under naive", min(row["x_under_naive"] for row in ours), GOAL_X_UNDER_NAIVE, False))
+    return "\n".join(lines)
+
+
+def _goal(name: str, value: float, goal: float, at_most: bool) -> str:
+    """Say whether an aim is met by the worst row."""
+    met = value <= goal if at_most else value >= goal
+    return f"aim: {name} at {'most' if at_most else 'least'} {goal:g}: {'met' if met else 'missed'} (worst {value:.2f})"
+
+
+def _commands(folder: Path) -> tuple[dict[str, list[str]], str]:
+    """Give the command of each node, and the words that name the floor."""
+    floor, words = floor_command(folder)
+    module = [sys.executable, "-m"]
+    ours = [*module, "depth_ros.bench.null_node", "--ros-args", "-p", "egomotion_method:='off'"]
+    naive = [*module, "depth_ros.bench.naive"]
+    return {"floor": floor, "depth_node": ours, "naive": naive, "naive_checked": naive}, words
+
+
+@contextlib.contextmanager
+def _started(command: list[str], node: str, domain_id: int):
+    """Run a node for the time of the block. The naive ones get no allocator settings: nobody gives them any."""
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id)}
+    tuned = transport_environment()
+    environment.update({k: v for k, v in tuned.items() if not (k.startswith("MALLOC") and node.startswith("naive"))})
+    if node == "naive_checked":
+        environment["ROS_PYTHON_CHECK_FIELDS"] = "1"
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _measured(plan: dict, progress):
+    """Run the camera's process through the plan, and yield what it says of each step."""
+    command = [sys.executable, "-m", "depth_ros.bench.camera"]
+    camera = subprocess.Popen(
+        command, env={**os.environ, **transport_environment()}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        camera.stdin.write(json.dumps(plan))
+        camera.stdin.close()
+        for line in camera.stdout:
+            yield json.loads(line)
+            if progress is not None:
+                progress.update()
+        if camera.wait():
+            raise InputError(f"expected every node to run, got: {camera.stderr.read().strip()[-300:]}")
+    finally:
+        camera.kill()
+        camera.wait()
+
+
+def _row(case: tuple, node: str, measured: list[dict]) -> dict:
+    """Join the rounds of one node at one size and rate."""
+    (width, height), rate_hz = case
+    key = {"node": node, "width": width, "height": height, "rate_hz": rate_hz}
+    sent, cpu_ms, latency_ms = pooled([m for m in measured if all(m[k] == v for k, v in key.items())])
+    return {
+        **key,
+        "sent": sent,
+        "answered": len(latency_ms) / max(sent, 1),
+        "cpu_ms": cpu_ms / max(len(latency_ms), 1),  # of an answered frame: dropping frames must not look cheap
+        "latency_ms": quantiles(latency_ms),
+    }
+
+
+def _with_ratios(rows: list[dict]) -> list[dict]:
+    """Add the ratios to the floor and to the naive node of the same size and rate; 0 where there is none."""
+    def cost(row, node):
+        key = ("width", "height", "rate_hz")
+        return next((r["cpu_ms"] for r in rows if r["node"] == node and all(r[k] == row[k] for k in key)), 0.0)
+
+    for row in rows:
+        floor_ms = cost(row, "floor")
+        row["x_floor"] = row["cpu_ms"] / floor_ms if floor_ms else 0.0
+        row["x_under_naive"] = cost(row, "naive") / row["cpu_ms"] if row["cpu_ms"] else 0.0
+    return rows
