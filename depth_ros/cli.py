@@ -215,6 +215,22 @@ def view(**options):
 
 
 @main.command()
+@click.option("--overhead", is_flag=True, help="What the node costs beside its engine, against a floor and plain rclpy.")
+@click.option("--engines", is_flag=True, help="What the shipped models cost here, and how accurate they are.")
+@click.option("--soak", type=click.FloatRange(0.05), metavar="MINUTES", is_flag=False, flag_value=30.0,
+              help="60 Hz stereo for this long [30]: memory, latency, drops accounted for. Exit code 1 if one fails.")
+@click.option("--seconds", type=click.FloatRange(0.2), default=2.0, show_default=True,
+              help="How long --overhead measures a node at one size and rate; twice, interleaved.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write all figures to this JSON file.")
+@refuses_plainly
+def bench(**options):
+    """Measure this machine: without options --overhead and --engines."""
+    from .cli_bench import bench as run_bench
+
+    sys.exit(run_bench(**options))
+
+
+@main.command()
 @click.option("--out", default="demo", show_default=True, help="Folder for the results.")
 @click.option("--model", help="ONNX model; default: the shipped one.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)

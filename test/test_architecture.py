@@ -20,11 +20,12 @@ ALLOWED = {
     "nodes": {"core", "engine", "egomotion", "estimator", "prepare", "transport", "whole_step"},
     "replay": {"core", "engine", "egomotion", "estimator", "prepare", "transport", "nodes"},
     "bench": {"core", "engine", "egomotion", "estimator", "prepare", "whole_step", "transport", "nodes", "replay"},
+    "cli_bench": {"core", "bench"},
     "cli_build": {"core", "engine", "prepare", "whole_step", "replay", "bench"},
     "view": {"core", "engine", "estimator", "prepare", "replay", "nodes", "transport"},
     "cli_view": {"core", "replay", "view"},
     "cli_options": {"core"},
-    "cli": {"cli_options", "cli_view", "core", "engine", "estimator", "replay", "transport", "cli_build"},
+    "cli": {"cli_options", "cli_view", "core", "engine", "estimator", "replay", "transport", "cli_bench", "cli_build"},
     "__main__": {"cli"},
     "__init__": set(),
 }
