@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .frames import body_R_optical
+from .influence import Influence, nothing
 from .lie import hat, se3_log, so3_exp
 
 LOST_VARIANCE = 1e6  # m^2 and rad^2: nothing is known
@@ -44,7 +45,8 @@ class PoseChain:
     """A pose and its covariance, carried from step to step; odom has body axes (x forward, z up) at the first camera.
 
     odom_T_camera: (4, 4). The error of the pose is (translation, rotation vector) in odom: t_true = t + e_t,
-    R_true = exp(e_r) R. Errors of steps are independent but for scale, which is the same all the way from the start.
+    R_true = exp(e_r) R. Errors of steps are independent but for scale, which is the same all the way from the start,
+    and for sources that moved several steps one after the other (a point that is seen again).
 
     >>> chain = PoseChain()
     >>> step = np.eye(4)
@@ -64,37 +66,48 @@ class PoseChain:
         if odom_T_camera is None:
             self.odom_T_camera[:3, :3] = body_R_optical
         self._covariance = np.zeros((6, 6)) if covariance is None else np.array(covariance, np.float64)
+        self._open = nothing()
         self._start, self._scale_sigma, self.has_gap = self.odom_T_camera[:3, 3].copy(), 0.0, False
 
     def lose(self) -> None:
         """A step is missing: nothing is known about the way back to the start, until reset."""
         self.has_gap = True
 
-    def advance(self, prev_T_curr: np.ndarray, step_covariance: np.ndarray, scale_sigma: float = 0.0) -> None:
-        """Take a step (4, 4) with the covariance (6, 6) of xi in prev_T_curr exp(xi); scale_sigma: relative, of all."""
-        self._covariance = self._grown(prev_T_curr, step_covariance)
+    def advance(
+        self, prev_T_curr: np.ndarray, step_covariance: np.ndarray, scale_sigma: float = 0.0,
+        influence: Influence | None = None,
+    ) -> None:  # fmt: skip
+        """Take a step (4, 4) with the covariance (6, 6) of xi in prev_T_curr exp(xi); scale_sigma: relative, of all.
+
+        influence: what sources did to xi, besides; one that does nothing in a step has ended.
+        """
+        self._covariance, both = self._grown(prev_T_curr, step_covariance, influence)
+        self._open, ended = both.split(nothing().sources if influence is None else influence.sources)
+        self._covariance += ended.covariance
         self.odom_T_camera = self.odom_T_camera @ prev_T_curr
         R = self.odom_T_camera[:3, :3]
         self.odom_T_camera[:3, :3] = R @ (1.5 * np.eye(3) - 0.5 * R.T @ R)  # rounding must not add up
         self._scale_sigma = scale_sigma
 
-    def after(self, prev_T_curr: np.ndarray, step_covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give the pose and covariance that a step would lead to, without taking it."""
+    def after(self, prev_T_curr: np.ndarray, step_covariance: np.ndarray, influence: Influence | None = None):
+        """Give the pose (4, 4) and covariance (6, 6) that a step would lead to, without taking it."""
         pose = self.odom_T_camera @ prev_T_curr
-        return pose, self._with_scale(self._grown(prev_T_curr, step_covariance), pose)
+        covariance, both = self._grown(prev_T_curr, step_covariance, influence)
+        return pose, self._with_scale(covariance + both.covariance, pose)
 
     @property
     def covariance(self) -> np.ndarray:
         """The (6, 6) covariance of odom_T_camera: m^2, rad^2, axes of odom; LOST_VARIANCE after a gap."""
-        return self._with_scale(self._covariance, self.odom_T_camera)
+        return self._with_scale(self._covariance + self._open.covariance, self.odom_T_camera)
 
-    def _grown(self, prev_T_curr, step_covariance) -> np.ndarray:
-        """The covariance after a step: the old rotation's error swings the step, the step's own is turned into odom."""
+    def _grown(self, prev_T_curr, step_covariance, influence) -> tuple[np.ndarray, Influence]:
+        """The errors after a step: the old rotation's error swings the step, the step's own is turned into odom."""
         old_R, new_R = self.odom_T_camera[:3, :3], self.odom_T_camera[:3, :3] @ prev_T_curr[:3, :3]
         F, G = np.eye(6), np.zeros((6, 6))
         F[:3, 3:] = -hat(old_R @ prev_T_curr[:3, 3])
         G[:3, :3] = G[3:, 3:] = new_R
-        return F @ self._covariance @ F.T + G @ step_covariance @ G.T
+        both = self._open.mapped(F) if influence is None else self._open.mapped(F).plus(influence.mapped(G))
+        return F @ self._covariance @ F.T + G @ step_covariance @ G.T, both
 
     def _with_scale(self, covariance: np.ndarray, pose: np.ndarray) -> np.ndarray:
         """Add the error of a common scale, which lies along the way made."""

@@ -33,7 +33,10 @@ class Adjusted:
     """The result: origin_T_camera (K, 4, 4), landmarks (L, 3) as (u, v, inverse depth) in their anchors, information
     (6K + 1, 6K + 1) of the poses about their right perturbations (translation, rotation) and of the bias in units of
     its prior sigma; bias in 1/m;
-    weight (L, K) in 0..1, 0 where not seen; chi2 (L, K), the squared residuals in standard deviations."""
+    weight (L, K) in 0..1, 0 where not seen; chi2 (L, K), the squared residuals in standard deviations;
+    scores (L, 6K + 1): the pull of each landmark on poses and bias; they add up to nothing;
+    own (L, 6K + 1, 6K + 1): what of the information is of each. curvature: the share of the
+    information that is left when weights change with the residuals."""
 
     poses: np.ndarray
     landmarks: np.ndarray
@@ -42,6 +45,9 @@ class Adjusted:
     chi2: np.ndarray
     cost: float
     bias: float
+    scores: np.ndarray
+    own: np.ndarray
+    curvature: float
 
 
 def adjust(bundle: Bundle, poses, landmarks, camera: Camera, bias=(0.0, 0.0), rounds: int = 6) -> Adjusted:
@@ -68,8 +74,21 @@ def adjust(bundle: Bundle, poses, landmarks, camera: Camera, bias=(0.0, 0.0), ro
         poses, landmarks, state, damping, value = new_poses, new_landmarks, new_state, damping * 0.1, value + shift
         if done:
             break
-    S, _, _, _ = _reduced(state, 0.0)
-    return Adjusted(poses, landmarks, S, state["weight"], state["chi2"], state["cost"], value)
+    S, _, W, (Vi, gl) = _reduced(state, 0.0)
+    scores = np.einsum("lij,li->lj", state["J"], state["r"]) - (W @ (Vi @ gl[..., None]))[..., 0]
+    own = state["J"].transpose(0, 2, 1) @ state["J"] - W @ Vi @ W.transpose(0, 2, 1)
+    weight, chi2 = state["weight"], np.nan_to_num(state["chi2"])
+    kept = curvature(weight, chi2, np.isfinite(bundle.sigma).sum(-1), _CAUCHY)
+    return Adjusted(poses, landmarks, S, weight, state["chi2"], state["cost"], value, scores, own, kept)
+
+
+def curvature(weight: np.ndarray, chi2: np.ndarray, parts: np.ndarray, scale: float) -> float:
+    """Give the share of the weighted information that is left when weights change with the residuals (Huber 1967).
+
+    weight, chi2, parts: of each measurement, Cauchy's weight at this scale, its squared residual and its dimensions.
+    """
+    expected = (parts * weight).sum()
+    return float(1 - 2 * (weight**2 * chi2).sum() / scale**2 / expected) if expected > 0 else 1.0
 
 
 def _linearise(bundle: Bundle, poses, landmarks, camera: Camera, bias, prior) -> dict:

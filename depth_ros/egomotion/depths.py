@@ -7,7 +7,7 @@ import numpy as np
 from .frame import EgoFrame
 from .tracking import match_right, sample
 
-_SIGMA_PX, _BIAS_PX = 0.35, 0.2  # of a tracked disparity; of what a rectified pair may be off everywhere alike
+_BIAS_PX = 0.2  # of what a rectified pair may be off everywhere alike
 _REL_SIGMA = 0.05  # of a depth map that does not say how sure it is
 _EDGE = 0.1  # relative change of depth around a point beyond which it lies on an edge
 _AROUND_PX = ((3, 0), (-3, 0), (0, 3), (0, -3))
@@ -31,9 +31,10 @@ def measured_inverse(frame: EgoFrame, grey, right, coarse, pixels: np.ndarray) -
                 guess = fb / sample(frame.depth, pixels) - frame.doffs_px
         else:
             guess = sample(coarse, pixels)
-        inv = (match_right(grey, right, pixels, guess) + frame.doffs_px) / fb
+        disparity, sigma = match_right(grey, right, pixels, guess)
+        inv = (disparity + frame.doffs_px) / fb
         inv[~(inv > 0)] = np.nan
-        return inv, np.where(np.isfinite(inv), _SIGMA_PX / fb, np.nan)
+        return inv, np.where(np.isfinite(inv), sigma / fb, np.nan)
     if frame.depth is None:
         return np.full(len(pixels), np.nan), np.full(len(pixels), np.nan)
     depth = sample(frame.depth, pixels)

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..core.influence import Influence
 from ..core.lie import inverse, so3_log
 from .depths import measured_inverse, rig_sigma
 from .frame import EgoFrame
 from .measure import bearings, move, observe
 from .step import Step, estimate_step
 from .tracking import coarse_disparity, detect, follow, to_grey
-from .uncertainty import last_step_covariance, learned_bias, noise_factor
+from .uncertainty import adjoint, blended, last_step, learned_bias
 from .window import Window
 
-_SIGMA_PX = 0.35
+_SIGMA_PX = 0.15  # of a point where it was found first: what is followed is what was there
 _POINTS, _IN_WINDOW = 220, 120
 _FLOW_SHARE = 0.03  # of the width: beyond, a frame becomes a keyframe
 _KEPT_SHARE = 0.6  # of the points: below, too
 _MOST_AGE_NS = 2_000_000_000
-_INFLATION = 1.6  # from rendered streets and rooms with things that move in them; too large where nothing moves
-_AGREED_SHARE = 0.8  # fewer points that agree: perhaps the wrong ones were believed
-_LEAST_FACTOR, _MOST_FACTOR = 0.3, 4.0
+_GROUP_SHARE = 0.1  # of the width: points so near to each other are not independent
+_INFLATION = 1.4
 
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """key_T_curr (4, 4) since the last keyframe; covariance (6, 6) of its right perturbation; scale_sigma, relative."""
+    """key_T_curr (4, 4) since the last keyframe; scale_sigma, relative.
+
+    independent (6, 6), influence: of its right perturbation, the part that is of no point and what each point did.
+    step_covariance (6, 6): of the motion since the last frame that was compared with this keyframe.
+    """
 
     key_T_curr: np.ndarray
-    covariance: np.ndarray
+    independent: np.ndarray
+    influence: Influence
+    step_covariance: np.ndarray
     scale_sigma: float
     inliers: int
     is_key: bool
@@ -43,14 +49,14 @@ class Keyframes:
     def __init__(self, size: int):
         self._window = Window(max(size, 2))
         self._size = size
-        self._rig, self._bias, self._factor = None, (0.0, 0.0), 1.0
+        self._rig, self._bias = None, (0.0, 0.0)
         self.clear()
 
     def clear(self) -> None:
         """Forget keyframes and points; what was learned about the rig stays."""
         self._window.clear()
         self.stamp_ns: int | None = None
-        self._grey = None
+        self._grey = self._before = None
 
     @property
     def exists(self) -> bool:
@@ -66,64 +72,77 @@ class Keyframes:
         self._window.clear()
         if _rig_of(frame) != self._rig:
             self._rig, self._bias = _rig_of(frame), (0.0, rig_sigma(frame))
-        self.stamp_ns, self._grey = frame.stamp_ns, grey
+        self.stamp_ns, self._grey, self._before = frame.stamp_ns, grey, None
         self._window.add_frame(np.eye(4), np.zeros((0, 3)), np.zeros((0, 3)))
         self._fill(frame, grey)
 
-    def match(self, frame: EgoFrame, grey: np.ndarray, guesses: list[np.ndarray]) -> Motion | str:
-        """Find the motion since the last keyframe; a frame that has moved enough becomes one. Or the reason why not."""
+    def match(self, frame: EgoFrame, grey: np.ndarray, guesses: list[np.ndarray], prior=None) -> Motion | str:
+        """Find the motion since the last keyframe; a frame that has moved enough becomes one. Or the reason why not.
+
+        prior: key_T_curr (4, 4) and the information (6, 6) of its right perturbation, as an IMU has it, or None.
+        """
         window = self._window
         key, key_sigma = window.seen[:, -1], window.sigma[:, -1]
         inverse_depth = np.where(np.isfinite(key_sigma[:, 2]), key[:, 2] + self._bias[0], 0.0)
         moved = move(inverse(guesses[0]), bearings(key[:, :2], frame.camera), inverse_depth)
-        pixels, arrived = follow(self._grey, grey, key[:, :2], observe(moved, inverse_depth, frame.camera)[:, :2])
+        pixels, arrived, sigma = follow(
+            self._grey, grey, key[:, :2], observe(moved, inverse_depth, frame.camera)[:, :2]
+        )
         known = np.stack([*key[:, :2].T, inverse_depth], -1)[arrived]
         flat = np.concatenate([pixels, np.zeros((len(pixels), 1))], 1)[arrived]
-        flat_sigma = np.full(flat.shape, _SIGMA_PX)
-        flat_sigma[:, 2] = np.inf
-        step = estimate_step(known, flat, key_sigma[arrived], flat_sigma, frame.camera, guesses)
+        flat_sigma = np.concatenate([sigma, np.full((len(sigma), 1), np.inf)], 1)[arrived]
+        step = estimate_step(known, flat, key_sigma[arrived], flat_sigma, frame.camera, guesses, prior)
         if isinstance(step, str):
             return step
         flow = np.median(np.linalg.norm(flat[:, :2] - known[:, :2], axis=1))
-        is_key = (
+        is_key = frame.is_metric and (  # one without depth would have nothing for those after it
             flow > _FLOW_SHARE * frame.camera.width
             or step.inlier.sum() < _KEPT_SHARE * max(len(key), 1)
             or frame.stamp_ns - self.stamp_ns > _MOST_AGE_NS
         )
+        moved = step.covariance, Influence(*step.pull.left_out(window.ids[arrived]))
         if not is_key:
-            return self._motion(step, step.covariance, False)
+            self._before = self._motion(step, *moved, False)
+            return self._before
         keep = np.flatnonzero(arrived)[step.inlier]
-        return self._new_key(frame, grey, step, keep, flat[step.inlier, :2])
+        return self._new_key(frame, grey, step, moved, keep, flat[step.inlier, :2], flat_sigma[step.inlier, :2])
 
-    def _new_key(self, frame: EgoFrame, grey, step: Step, keep: np.ndarray, pixels: np.ndarray) -> Motion:
+    def _new_key(self, frame: EgoFrame, grey, step: Step, moved, keep, pixels, pixel_sigma) -> Motion:
         """Append the frame to the window and adjust."""
         window, map_of = self._window, self._depth_map(frame, grey)
         window.keep(keep)
-        seen, sigma = self._measure(frame, grey, map_of, pixels, step)
+        seen, sigma = self._measure(frame, grey, map_of, pixels)
+        sigma[:, :2] = pixel_sigma
         old = window.poses[-1]
         window.add_frame(old @ step.prev_T_curr, seen, sigma)
-        covariance, key_T_curr = step.covariance, step.prev_T_curr
+        key_T_curr = step.prev_T_curr
         adjusted = window.adjust(frame.camera, self._bias, _IN_WINDOW) if self._size >= 2 else None
         if adjusted is not None:
-            self._factor += 0.2 * (np.clip(noise_factor(adjusted.chi2), _LEAST_FACTOR, _MOST_FACTOR) - self._factor)
-            self._bias = learned_bias(adjusted, self._bias, rig_sigma(frame) / 20)
+            self._bias = learned_bias(adjusted[0], self._bias, rig_sigma(frame) / 20)
             key_T_curr = inverse(window.poses[-2]) @ window.poses[-1]
-            covariance = last_step_covariance(adjusted)
+            moved = last_step(*adjusted)
         self.stamp_ns, self._grey = frame.stamp_ns, grey
         self._fill(frame, grey, map_of)
-        return self._motion(Step(key_T_curr, step.inlier, covariance), covariance, True)
+        motion = self._motion(replace(step, prev_T_curr=key_T_curr), *moved, True)
+        self._before = None
+        return motion
 
-    def _motion(self, step: Step, covariance: np.ndarray, is_key: bool) -> Motion:
+    def _motion(self, step: Step, model: np.ndarray, influence: Influence, is_key: bool) -> Motion:
         """The result of a comparison."""
         inv = self._window.seen[:, -1, 2][np.isfinite(self._window.sigma[:, -1, 2])]
         typical = 1 / max(float(np.median(inv)), 1e-3) if len(inv) else 1.0
         scale_sigma = float(np.hypot(self._rig[3], self._bias[1] * typical))
+        independent, influence = blended(influence.mapped(_INFLATION * np.eye(6)), _INFLATION**2 * model)
+        covariance = independent + influence.covariance
         moved = np.linalg.norm(step.prev_T_curr[:3, 3]) > 3 * np.sqrt(np.trace(covariance[:3, :3]))
         turned = np.linalg.norm(so3_log(step.prev_T_curr[:3, :3])) > 1e-3
         model = "points" if moved or not turned else "rotation"
-        disputed = max(1.0, _AGREED_SHARE / max(float(step.inlier.mean()), 0.1))
-        factor = (_INFLATION * self._factor * disputed) ** 2
-        return Motion(step.prev_T_curr, factor * covariance, scale_sigma, int(step.inlier.sum()), is_key, model)
+        if self._before is not None:  # what both frames have of the keyframe is not in the motion between them
+            back = -adjoint(inverse(step.prev_T_curr) @ self._before.key_T_curr)
+            between = influence.plus(self._before.influence.mapped(back))
+            covariance = between.covariance + independent + back @ self._before.independent @ back.T
+        inliers = int(step.inlier.sum())
+        return Motion(step.prev_T_curr, independent, influence, covariance, scale_sigma, inliers, is_key, model)
 
     def _fill(self, frame: EgoFrame, grey: np.ndarray, map_of=None) -> None:
         """Begin new points in the newest keyframe where there are few."""
@@ -133,7 +152,7 @@ class Keyframes:
             return
         pixels = detect(grey, window.seen[:, -1, :2] if len(window.seen) else np.zeros((0, 2)), missing)
         map_of = self._depth_map(frame, grey) if map_of is None else map_of
-        window.add_points(*self._measure(frame, grey, map_of, pixels, None))
+        window.add_points(*self._measure(frame, grey, map_of, pixels), _GROUP_SHARE * frame.camera.width)
 
     def _depth_map(self, frame: EgoFrame, grey: np.ndarray):
         """The right picture in grey, and the inverse depth map to begin at where the frame brings none."""
@@ -142,7 +161,7 @@ class Keyframes:
         right = to_grey(frame.right)
         return right, None if frame.depth is not None else coarse_disparity(grey, right)
 
-    def _measure(self, frame: EgoFrame, grey, map_of, pixels, step: Step | None):
+    def _measure(self, frame: EgoFrame, grey, map_of, pixels):
         """Measurements (N, 3) and their standard deviations of pixels in a frame."""
         inv, sigma_inv = measured_inverse(frame, grey, *map_of, pixels)
         seen = np.concatenate([pixels, np.nan_to_num(inv)[:, None]], 1).astype(np.float64)

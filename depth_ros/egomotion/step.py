@@ -9,7 +9,9 @@ import numpy as np
 
 from ..core.camera import Camera
 from ..core.lie import inverse, se3_exp, se3_log
+from .bundle import curvature
 from .measure import bearings, hats, move, observe, observe_jacobian
+from .uncertainty import Pull
 
 _CAUCHY = 2.0
 _CONSISTENT = 1.47  # 1 / the variance that these weights, taken as information, give too much under normal noise
@@ -22,27 +24,30 @@ _TRIALS, _RANSAC_PX = 100, 1.5
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """prev_T_curr (4, 4) metres; inlier (N,) bool; covariance (6, 6) of the right perturbation of prev_T_curr."""
+    """prev_T_curr (4, 4) metres; inlier (N,) bool; covariance (6, 6) of the right perturbation of prev_T_curr, if the
+    sigmas are true; pull: of each point on the motion."""
 
     prev_T_curr: np.ndarray
     inlier: np.ndarray
     covariance: np.ndarray
+    pull: Pull
 
 
-def estimate_step(before, after, sigma_before, sigma_after, camera: Camera, guesses: list[np.ndarray]):
+def estimate_step(before, after, sigma_before, sigma_after, camera: Camera, guesses: list[np.ndarray], prior=None):
     """Find the motion that explains the measurements of the same points in two frames.
 
     before, after: (N, 3) u, v in pixels, inverse depth in 1/m (0 with sigma inf where unknown). sigma_before,
-    sigma_after: (N, 3). guesses: prev_T_curr (4, 4), the likeliest first. Returns Step, or the reason why not.
+    sigma_after: (N, 3). guesses: prev_T_curr (4, 4), the likeliest first. prior: what is known besides, prev_T_curr
+    (4, 4) and the information (6, 6) of its right perturbation, or None. Returns Step, or the reason why not.
     """
     if len(before) < _LEAST:
         return f"{len(before)} points followed, {_LEAST} needed"
     data = (before, after, sigma_before, sigma_after, camera)
-    step = _refined(min(guesses, key=lambda guess: _cost(guess, *data)), *data)
+    step = _refined(min(guesses, key=lambda guess: _cost(guess, *data)), prior, *data)
     if step.inlier.mean() < _ENOUGH:
         searched = _search(before, after, sigma_before, camera)
         if searched is not None:
-            other = _refined(searched, *data)
+            other = _refined(searched, prior, *data)
             if other.inlier.sum() > _PRIOR_BONUS * step.inlier.sum():
                 step = other
     known = np.isfinite(sigma_before[:, 2]) & (before[:, 2] > 0)
@@ -85,15 +90,16 @@ def _cost(guess, *data) -> float:
     return float(np.log1p((residual**2).sum(1) / 16).sum() + 10 * (~in_front).sum())
 
 
-def _refined(guess, *data) -> Step:
+def _refined(guess, prior, *data) -> Step:
     """Gauss-Newton with Cauchy's weights, the scale tightened from round to round."""
-    T = guess.copy()
+    T, known = guess.copy(), np.zeros((6, 6)) if prior is None else prior[1]
     for scale in (8.0, 4.0, _CAUCHY, _CAUCHY, _CAUCHY):
         residual, J, in_front = _residuals(T, *data)
         weight = np.where(in_front, 1 / (1 + (residual**2).sum(1) / scale**2), 0.0)
         weighted = (J * weight[:, None, None]).reshape(-1, 6)
-        H = weighted.T @ J.reshape(-1, 6) + 1e-9 * np.eye(6)
-        xi = np.linalg.lstsq(H, weighted.T @ residual.reshape(-1), rcond=None)[0]
+        H = weighted.T @ J.reshape(-1, 6) + 1e-9 * np.eye(6) + known
+        off = 0.0 if prior is None else known @ se3_log(inverse(prior[0]) @ T)
+        xi = np.linalg.lstsq(H, weighted.T @ residual.reshape(-1) + off, rcond=None)[0]
         T = T @ se3_exp(-np.clip(xi, -5, 5))  # curr_T_prev = exp(xi) curr_T_prev
         if scale == _CAUCHY and np.abs(xi).max() < 1e-6:
             break
@@ -102,7 +108,10 @@ def _refined(guess, *data) -> Step:
     weight = np.where(in_front, 1 / (1 + chi2 / _CAUCHY**2), 0.0)
     H = (J * weight[:, None, None]).reshape(-1, 6).T @ J.reshape(-1, 6)
     inlier = in_front & (chi2 < _INLIER_CHI2)
-    return Step(T, inlier, _inverse_or_inf(_CONSISTENT * H))
+    scores = (J.transpose(0, 2, 1) @ residual[..., None])[..., 0] * weight[:, None]
+    own = J.transpose(0, 2, 1) @ J * weight[:, None, None]
+    kept = curvature(weight, chi2, np.isfinite(data[3]).sum(1), _CAUCHY)
+    return Step(T, inlier, _inverse_or_inf(_CONSISTENT * H + known), Pull(scores, own, H + known / kept, kept))
 
 
 def _search(before, after, sigma_before, camera: Camera):

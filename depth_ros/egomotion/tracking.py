@@ -11,6 +11,10 @@ _QUALITY, _CELLS = 0.2, (6, 8)  # share of the mean strength that a corner must 
 _BACK_PX = 0.5  # forward and back again must end where it began
 _ROW_PX = 1.0  # a rectified pair agrees in rows
 _SAME_PX = 2.5  # the tracked disparity and that of the depth map, before the point is taken for an edge
+# Standard deviations in pixels, of how far a patch moves per grey level of difference, times that difference: fitted to
+# the errors against true motion on the calibration clips of bench/egomotion_nees.py. The difference is not white noise
+# but another view of the same thing, so they grow faster than in theory.
+_FLOW_SIGMA, _DISPARITY_SIGMA, _MOST_SIGMA_PX = (0.15, 0.55), (0.08, 0.25), 2.0
 DARK, FLAT = 8.0, 3.0  # grey levels: mean brightness, standard deviation, below which nothing can be seen
 
 
@@ -53,37 +57,61 @@ def detect(grey: np.ndarray, taken: np.ndarray, count: int) -> np.ndarray:
 def follow(before: np.ndarray, after: np.ndarray, pixels: np.ndarray, guess: np.ndarray):
     """Follow pixels (N, 2) from one picture into the next, forward and back (Lucas and Kanade 1981).
 
-    guess: (N, 2) where they are expected. Returns pixels (N, 2) float32, and which of them arrived (N,) bool.
+    guess: (N, 2) where they are expected. Returns pixels (N, 2) float32, which of them arrived (N,) bool, and their
+    standard deviations (N, 2).
     """
     if not len(pixels):
-        return np.zeros((0, 2), np.float32), np.zeros(0, bool)
+        return np.zeros((0, 2), np.float32), np.zeros(0, bool), np.zeros((0, 2))
     pixels, height, width = np.ascontiguousarray(pixels, np.float32), *after.shape
     guess = np.clip(np.nan_to_num(guess), -50, max(height, width) + 50).astype(np.float32)
-    found, good = _lucas_kanade(before, after, pixels, guess, _LEVELS)
-    back, returned = _lucas_kanade(after, before, found, pixels, 0)
+    found, good, left_over = _lucas_kanade(before, after, pixels, guess, _LEVELS)
+    back, returned, _ = _lucas_kanade(after, before, found, pixels, 0)
     inside = ((found >= _BORDER_PX) & (found < (width - _BORDER_PX, height - _BORDER_PX))).all(1)
-    return found, good & returned & inside & (np.linalg.norm(back - pixels, axis=1) < _BACK_PX)
+    good = good & returned & inside & (np.linalg.norm(back - pixels, axis=1) < _BACK_PX)
+    ratio = unsharpness(before, pixels) * left_over[:, None]
+    return found, good, np.clip(_FLOW_SIGMA[0] + _FLOW_SIGMA[1] * np.minimum(ratio, 9.0) ** 3, None, _MOST_SIGMA_PX)
 
 
-def match_right(left: np.ndarray, right: np.ndarray, pixels: np.ndarray, guess_px: np.ndarray) -> np.ndarray:
+def match_right(left: np.ndarray, right: np.ndarray, pixels: np.ndarray, guess_px: np.ndarray):
     """Measure the disparity (N,) of pixels (N, 2) of the left picture, NaN where the pictures do not agree.
 
-    guess_px: (N,) disparity to begin at, NaN where nothing is known: such a point is not answered.
+    guess_px: (N,) disparity to begin at, NaN where nothing is known: such a point is not answered. Returns the
+    disparities and their standard deviations (N,).
     """
-    disparity = np.full(len(pixels), np.nan)
+    disparity, sigma = np.full(len(pixels), np.nan), np.full(len(pixels), np.nan)
     known = np.flatnonzero(np.isfinite(guess_px))
     if not len(known):
-        return disparity
+        return disparity, sigma
     points = np.ascontiguousarray(pixels[known], np.float32)
     start = points.copy()
     start[:, 0] -= guess_px[known]
-    found, good = _lucas_kanade(left, right, points, start, 0)
-    back, returned = _lucas_kanade(right, left, found, points, 0)
+    found, good, left_over = _lucas_kanade(left, right, points, start, 0)
+    back, returned, _ = _lucas_kanade(right, left, found, points, 0)
     measured = points[:, 0] - found[:, 0]
     good &= returned & (np.abs(found[:, 1] - points[:, 1]) < _ROW_PX) & (np.abs(measured - guess_px[known]) < _SAME_PX)
     good &= np.linalg.norm(back - points, axis=1) < _BACK_PX
     disparity[known[good]] = measured[good]
-    return disparity
+    ratio = unsharpness(left, points)[:, 0] * left_over
+    sigma[known[good]] = np.clip(
+        _DISPARITY_SIGMA[0] + _DISPARITY_SIGMA[1] * np.minimum(ratio, 9.0) ** 2, None, _MOST_SIGMA_PX
+    )[good]
+    return disparity, sigma
+
+
+def unsharpness(grey: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Give by how many pixels (N, 2) a grey level of difference moves what is found around pixels (N, 2), (u, v).
+
+    The root of the diagonal of the inverse of the mean structure tensor: sigma of Lucas and Kanade is this times the
+    grey levels in which the two patches differ (Förstner 1987), so a point on a horizontal edge is sure in v only.
+    """
+    half, (height, width) = _WINDOW_PX // 2, grey.shape
+    around = np.arange(-half, half + 1)
+    columns, rows = np.rint(pixels).astype(int).T
+    at = (np.clip(rows[:, None, None] + around[:, None], 0, height - 1),
+          np.clip(columns[:, None, None] + around, 0, width - 1))  # fmt: skip
+    du, dv = (cv2.Sobel(grey, cv2.CV_16S, *order)[at].astype(np.float32) / 8 for order in ((1, 0), (0, 1)))
+    uu, uv, vv = ((a * b).mean((1, 2)) + c for a, b, c in ((du, du, 0.5), (du, dv, 0.0), (dv, dv, 0.5)))
+    return np.sqrt(np.stack([vv, uu], -1) / (uu * vv - uv**2)[:, None])
 
 
 def coarse_disparity(left: np.ndarray, right: np.ndarray, ndisp: int = 128) -> np.ndarray:
@@ -102,9 +130,9 @@ def sample(values: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 def _lucas_kanade(before, after, pixels, guess, levels):
-    """Track one way; (N, 2) float32 and (N,) bool."""
-    found, status, _ = cv2.calcOpticalFlowPyrLK(
+    """Track one way; (N, 2) float32, (N,) bool, and the mean difference of the patches (N,), grey levels."""
+    found, status, difference = cv2.calcOpticalFlowPyrLK(
         before, after, pixels, guess.copy(), winSize=(_WINDOW_PX, _WINDOW_PX), maxLevel=levels, criteria=_STOP,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )  # fmt: skip
-    return found, status[:, 0] > 0
+    return found, status[:, 0] > 0, difference[:, 0]

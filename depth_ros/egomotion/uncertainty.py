@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from ..core.influence import Influence
 from ..core.lie import hat, inverse
 from .bundle import Adjusted
 
-_MEDIAN_CHI2_2 = 1.386  # of two values of a normal distribution
+_AS_MANY = 8  # the model counts as much as so many points
+_MOST_LEVERAGE = 0.98  # a source that decides alone has no residual at all
+
+
+@dataclass(frozen=True, eq=False)
+class Pull:
+    """What N points do to an estimate of D numbers: scores (N, D), which add up to nothing; own (N, D, D), the share of
+    each in information (D, D); curvature: of Cauchy's weights."""
+
+    scores: np.ndarray
+    own: np.ndarray
+    information: np.ndarray
+    curvature: float
+
+    def left_out(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give the names (G,) of groups (N,), and how much the estimate (G, D) would change without each.
+
+        A group on which the estimate leans has small residuals because of that; leaving it out tells (the jackknife;
+        HC3 of MacKinnon and White 1985), to first order: (information - own)^-1 score.
+        """
+        names, member = np.unique(groups, return_inverse=True)
+        to_group = np.zeros((len(names), len(groups)))
+        to_group[member.ravel(), np.arange(len(groups))] = 1.0
+        own = (to_group @ self.own.reshape(len(groups), -1)).reshape(-1, *self.information.shape)
+        rest = self.information - _MOST_LEVERAGE * own + 1e-9 * np.eye(len(self.information))
+        return names, np.linalg.solve(rest, (to_group @ self.scores)[..., None])[..., 0] / self.curvature
 
 
 def adjoint(target_T_source: np.ndarray) -> np.ndarray:
@@ -25,19 +53,33 @@ def adjoint(target_T_source: np.ndarray) -> np.ndarray:
     return out
 
 
-def last_step_covariance(adjusted: Adjusted) -> np.ndarray:
-    """Give the covariance (6, 6) of the motion between the last two frames, all else marginalised."""
-    free = adjusted.information[6:, 6:]
-    joint = np.linalg.pinv(free, hermitian=True)
-    last = slice(-7, -1)
-    if len(adjusted.poses) == 2:
-        return joint[last, last]
-    before = slice(-13, -7)
-    J = np.zeros((6, 12))
-    J[:, :6] = -adjoint(inverse(adjusted.poses[-1]) @ adjusted.poses[-2])
-    J[:, 6:] = np.eye(6)
-    block = np.block([[joint[before, before], joint[before, last]], [joint[last, before], joint[last, last]]])
-    return J @ block @ J.T
+def last_step(adjusted: Adjusted, ids: np.ndarray) -> tuple[np.ndarray, Influence]:
+    """Give the covariance (6, 6) of the motion between the last two frames, and the influence of each landmark on it.
+
+    The covariance holds if the sigmas are true, all else marginalised; the influences hold whatever the noise is
+    (the sandwich of Huber 1967 and White 1980, a landmark with all its measurements being one source). ids (L,).
+    """
+    inverse_of_free = np.linalg.pinv(adjusted.information[6:, 6:], hermitian=True)
+    J = np.zeros((6, len(inverse_of_free)))
+    J[:, -7:-1] = np.eye(6)
+    if len(adjusted.poses) > 2:
+        J[:, -13:-7] = -adjoint(inverse(adjusted.poses[-1]) @ adjusted.poses[-2])
+    pull = Pull(adjusted.scores[:, 6:], adjusted.own[:, 6:, 6:], adjusted.information[6:, 6:], adjusted.curvature)
+    groups, moved = pull.left_out(ids)
+    return J @ inverse_of_free @ J.T, Influence(groups, -moved @ J.T)
+
+
+def blended(influence: Influence, model: np.ndarray) -> tuple[np.ndarray, Influence]:
+    """Share the belief between what the residuals say and the covariance (6, 6) that the sigmas say.
+
+    A covariance out of few points is itself uncertain: the fewer they are in effect, the more counts the model.
+    Returns the part (6, 6) that is of no source, and the influences, which together are the covariance.
+    """
+    values = influence.values
+    size = np.einsum("ni,ij,nj->n", values, np.linalg.pinv(influence.covariance, hermitian=True), values)
+    count = size.sum() ** 2 / max((size**2).sum(), 1e-12)
+    share = _AS_MANY / (_AS_MANY + count)
+    return share * model, Influence(influence.sources, np.sqrt(1 - share) * values)
 
 
 def learned_bias(adjusted: Adjusted, prior: tuple[float, float], least_sigma: float) -> tuple[float, float]:
@@ -53,9 +95,3 @@ def learned_bias(adjusted: Adjusted, prior: tuple[float, float], least_sigma: fl
     news = (adjusted.bias / variance - prior[0] * known) * share
     information = known + (1 / variance - known) * share
     return (prior[0] * known + news) / information, max(information**-0.5, least_sigma)
-
-
-def noise_factor(chi2: np.ndarray) -> float:
-    """Tell how much larger the noise is than was assumed, as a standard deviation, from squared residuals."""
-    known = chi2[np.isfinite(chi2)]
-    return float(np.sqrt(np.median(known) / _MEDIAN_CHI2_2)) if len(known) else 1.0

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.camera import Camera
 from ..core.lie import inverse
-from .bundle import Adjusted, Bundle, adjust
+from .bundle import Bundle, adjust
 
 _CULL_CHI2 = 12.8
 _LEAST_SEEN = 2
@@ -18,11 +18,12 @@ class Window:
     size: keyframes kept. seen, sigma: (N, K, 3) measurements and standard deviations of the N points now followed, NaN
     and inf where not seen or not known. poses: K of (4, 4), origin_T_camera, the origin being
     that of the last adjustment. bias: (value, sigma) of inverse depth, 1/m:
-    what a stereo pair that is rectified a little wrong measures too little at every distance.
+    what a stereo pair that is rectified a little wrong measures too little at every distance. ids: (N,) int64, the
+    group of each: neighbours are mostly parts of one thing, and wrong in one way. No number is given twice.
     """
 
     def __init__(self, size: int):
-        self.size = size
+        self.size, self._next_id = size, 0
         self.clear()
 
     def clear(self) -> None:
@@ -30,13 +31,14 @@ class Window:
         self.poses: list[np.ndarray] = []
         self.seen = np.zeros((0, 0, 3))
         self.sigma = np.zeros((0, 0, 3))
+        self.ids = np.zeros(0, np.int64)
 
     def __len__(self) -> int:
         return len(self.poses)
 
     def keep(self, mask: np.ndarray) -> None:
         """Drop the points that are not in the mask (N,)."""
-        self.seen, self.sigma = self.seen[mask], self.sigma[mask]
+        self.seen, self.sigma, self.ids = self.seen[mask], self.sigma[mask], self.ids[mask]
 
     def add_frame(self, origin_T_camera: np.ndarray, seen: np.ndarray, sigma: np.ndarray) -> None:
         """Append a keyframe: what the points (N, 3) look like in it; the oldest keyframe goes."""
@@ -44,18 +46,39 @@ class Window:
         self.seen = np.concatenate([self.seen, seen[:, None]], 1)[:, -self.size :]
         self.sigma = np.concatenate([self.sigma, sigma[:, None]], 1)[:, -self.size :]
 
-    def add_points(self, seen: np.ndarray, sigma: np.ndarray) -> None:
-        """Begin new points (M, 3), seen in the newest keyframe only."""
+    def add_points(self, seen: np.ndarray, sigma: np.ndarray, near_px: float = 0.0) -> None:
+        """Begin new points (M, 3), seen in the newest keyframe only; those near each other belong to one group."""
         count = len(self.poses)
         rows, sigmas = np.full((len(seen), count, 3), np.nan), np.full((len(seen), count, 3), np.inf)
         rows[:, -1], sigmas[:, -1] = seen, sigma
         self.seen = np.concatenate([self.seen.reshape(-1, count, 3), rows])
         self.sigma = np.concatenate([self.sigma.reshape(-1, count, 3), sigmas])
+        self.ids = np.concatenate([self.ids, self._groups(self.seen[:, -1, :2], len(seen), near_px)])
 
-    def adjust(self, camera: Camera, bias: tuple[float, float], most: int, rounds: int = 3) -> Adjusted | None:
-        """Adjust poses and points, keep the better poses, drop points that do not agree; None with too little to do.
+    def _groups(self, pixels: np.ndarray, count: int, near_px: float) -> np.ndarray:
+        """The ids (count,) of the last points (N, 2): that of the nearest group, a new one where none is near."""
+        ids, old = [], len(pixels) - count
+        known, members = np.unique(self.ids, return_inverse=True)
+        sums = np.zeros((len(known) + count, 3))
+        np.add.at(sums, members, np.c_[pixels[:old], np.ones(old)])
+        names, used = np.concatenate([known, np.zeros(count, np.int64)]), len(known)
+        for pixel in pixels[old:]:
+            nearest = -1
+            if used:
+                distance = np.square(sums[:used, :2] / sums[:used, 2:] - pixel).sum(1)
+                nearest = int(distance.argmin())
+                nearest = nearest if distance[nearest] < near_px**2 else -1
+            if nearest < 0:
+                nearest, names[used], used, self._next_id = used, self._next_id, used + 1, self._next_id + 1
+            sums[nearest] += (*pixel, 1.0)
+            ids.append(names[nearest])
+        return np.array(ids, np.int64)
+
+    def adjust(self, camera: Camera, bias: tuple[float, float], most: int, rounds: int = 3):
+        """Adjust poses and points, keep the better poses, drop points that do not agree.
 
         bias: what is known of the bias of inverse depth, (value, sigma), sigma 0 = nothing to learn. most: points used.
+        Returns Adjusted and the groups (L,) of its landmarks; None with too little to do.
         """
         is_seen = np.isfinite(self.seen[..., 0])
         use = np.flatnonzero(is_seen.sum(1) >= _LEAST_SEEN)
@@ -74,8 +97,9 @@ class Window:
         self.poses = [_rigid(pose) for pose in adjusted.poses]
         bad = np.zeros(len(self.seen), bool)
         bad[use] = np.nan_to_num(adjusted.chi2[:, -1]) > _CULL_CHI2
+        ids = self.ids[use]
         self.keep(~bad)
-        return adjusted
+        return adjusted, ids
 
 
 def _rigid(pose: np.ndarray) -> np.ndarray:
