@@ -10,19 +10,21 @@ import numpy as np
 from ..core.errors import InputError
 from ..core.frames import carry_pose
 from ..core.lie import inverse
-from ..core.odometry import LOST_VARIANCE, PoseChain, twist
-from .frame import INITIALISING, LOST, METHODS, TRACKING, EgoEstimate, EgoFrame, ImuSample, unscaled
+from ..core.odometry import twist
+from .frame import INITIALISING, LOST, METHODS, EgoEstimate, EgoFrame, ImuSample, unscaled
 from .guess import guesses
 from .imu import rotation_since
 from .keyframes import Keyframes, Motion
 from .monocular import Monocular
 from .tracking import fault, to_grey
+from .way import Way
 
 _PATIENCE_NS = 600_000_000  # for so long the last keyframe is waited for
+_BRIDGE_SIGMA = (0.1, 0.03)  # metres, radians: beyond, an IMU alone is no odometry
 _NETWORK_SHARE, _NETWORK_FLOOR = 0.3, 0.02  # of the way and the angle, where a network does not say how sure it is
 
 
-class EgoMotion:
+class EgoMotion(Way):
     """Follow the camera.
 
     method: "network" (the pose network's steps), "geometric" (tracked points and depth) or "hybrid" (geometry, with the
@@ -37,13 +39,11 @@ class EgoMotion:
         if window < 0:
             raise InputError(f"egomotion window: expected 0 or more keyframes, got {window}")
         self.method, self.window, self.seed = method, window, seed
-        self._chain = PoseChain()
+        super().__init__()
         self._keys = Keyframes(window)
         self._mono = Monocular()
-        self._map_start, self._had_metres = np.zeros(3), False  # where the map of one camera began, in odom
+        self._had_metres = False
         self._metres_from = "none"  # the scale of the keyframe
-        self._last: tuple[int, np.ndarray] | None = None  # stamp and pose of the last frame whose pose is known
-        self._velocity: tuple[np.ndarray, float] | None = None  # the last step and its seconds
         self._last_seen_ns: int | None = None
 
     def update(self, frame: EgoFrame, imu: Sequence[ImuSample] = ()) -> EgoEstimate:
@@ -52,8 +52,8 @@ class EgoMotion:
         if self._last_seen_ns is not None and frame.stamp_ns <= self._last_seen_ns:
             self._chain.restarts += 1
             self.reset()
-        self._last_seen_ns = frame.stamp_ns
-        estimate = self._network(frame) if self.method == "network" else self._geometric(frame, imu)
+        self._last_seen_ns, self._imu = frame.stamp_ns, imu
+        estimate = self._network(frame) if self.method == "network" else self._geometric(frame)
         estimate.timing_ms.update(total=1e3 * (time.perf_counter() - clock))
         return estimate
 
@@ -62,6 +62,7 @@ class EgoMotion:
         self._chain.reset(odom_T_camera)
         self._keys.clear()
         self._mono.clear()
+        self._inertial.reset()
         self._last, self._velocity, self._had_metres = None, None, False
 
     def set_pose(self, odom_T_camera: np.ndarray, covariance: np.ndarray | None = None) -> None:
@@ -72,15 +73,16 @@ class EgoMotion:
         since = np.eye(4) if self._last is None else inverse(self._chain.odom_T_camera) @ self._last[1]
         exact = np.zeros((6, 6))
         self._chain.reset(*carry_pose(odom_T_camera, exact if covariance is None else covariance, inverse(since)))
+        self._map_start = self._chain.odom_T_camera[:3, 3].copy()
         if self._last is not None:
             self._last = (self._last[0], np.array(odom_T_camera, np.float64))
 
-    def _geometric(self, frame: EgoFrame, imu: Sequence[ImuSample]) -> EgoEstimate:
+    def _geometric(self, frame: EgoFrame) -> EgoEstimate:
         """Compare with the last keyframe; where that fails, wait a while, then begin again from here."""
         grey = to_grey(frame.image)
         reason = fault(grey)
         if not reason and (self._mono.fits(frame) or not (frame.is_metric or self._keys.fits(frame))):
-            return self._without_depth(frame, grey, imu)
+            return self._without_depth(frame, grey)
         if not reason and not self._keys.fits(frame):
             if not self._keys.exists and self._last is not None and self._network_guess(frame) is not None:
                 return self._fallback(frame, grey, "")  # the network went on alone: so it does up to here
@@ -89,8 +91,7 @@ class EgoMotion:
             self._begin_again(frame, grey, lost=bool(reason))
             return self._without_step(frame, LOST if reason else self._first_state(), reason)
         if not reason:
-            since = rotation_since(imu, self._keys.stamp_ns, frame.stamp_ns)
-            motion = self._keys.match(frame, grey, guesses(self._prediction(frame), self._network_guess(frame), since))
+            motion = self._keys.match(frame, grey, self._guesses(frame, self._keys), self._prior(frame))
             if isinstance(motion, Motion):
                 return self._moved(frame, motion)
             reason = motion
@@ -101,6 +102,9 @@ class EgoMotion:
         keys = self._mono if self._mono.exists else self._keys
         if not keys.exists:
             return self._without_step(frame, LOST if self._chain.has_gap else INITIALISING, reason)
+        bridged = self._bridged(frame, grey, keys)
+        if bridged is not None:
+            return bridged
         if self.method == "hybrid" and frame.network_motion is not None and self._last is not None:
             return self._fallback(frame, grey, reason)
         late = frame.stamp_ns - keys.stamp_ns > _PATIENCE_NS
@@ -108,16 +112,46 @@ class EgoMotion:
             self._begin_again(frame, grey, lost=True)
         return self._without_step(frame, LOST, reason)
 
-    def _without_depth(self, frame: EgoFrame, grey: np.ndarray, imu: Sequence[ImuSample]) -> EgoEstimate:
+    def _bridged(self, frame: EgoFrame, grey: np.ndarray, keys) -> EgoEstimate | None:
+        """Go on by the IMU alone while that is known well enough; None where it is not."""
+        predicted = self._inertial.predict(frame.stamp_ns, self._imu)
+        if predicted is None or self._last is None:
+            return None
+        sigma = np.sqrt([np.trace(predicted[1][:3, :3]), np.trace(predicted[1][3:, 3:])])
+        if (sigma > _BRIDGE_SIGMA).any():
+            return None
+        motion = self._key_T_seen(frame) @ predicted[0], predicted[1]
+        pose, covariance = self._chain.after(*motion)
+        metres_from, is_late = self._scale(frame), frame.stamp_ns - keys.stamp_ns > _PATIENCE_NS
+        if is_late and not fault(grey):  # something is seen again, but not what was seen before
+            self._chain.advance(*motion)
+            self._begin_keys(frame, grey)
+        estimate = self._known(frame, pose, covariance, predicted[1], 0, "imu", metres_from)
+        self._inertial.seen_T_last = predicted[0]
+        if is_late and not fault(grey):
+            self._inertial.coast(frame.stamp_ns, self._imu)
+        return estimate
+
+    def _guesses(self, frame: EgoFrame, keys) -> list[np.ndarray]:
+        """Where the camera may be relative to the keyframe."""
+        predicted = self._inertial.predict(frame.stamp_ns, self._imu)
+        inertial = None if predicted is None else self._key_T_seen(frame) @ predicted[0]
+        since = rotation_since(self._imu, keys.stamp_ns, frame.stamp_ns)
+        is_metric = keys is self._keys or keys.is_metric
+        return guesses(self._prediction(frame), self._network_guess(frame) if is_metric else None, since, inertial)
+
+    def _prior(self, frame: EgoFrame):
+        """What the IMU says of the motion since the keyframe, and how sure that is; None without one."""
+        return self._inertial.prior(frame.stamp_ns, self._keys.stamp_ns, self._key_T_seen(frame), self._imu)
+
+    def _without_depth(self, frame: EgoFrame, grey: np.ndarray) -> EgoEstimate:
         """Follow one camera by a map of its own; the first frame with metric depth ends that."""
         mono = self._mono
         if not mono.fits(frame):
             reason = "the camera has changed" if mono.exists else "a step is missing" if self._last else ""
             self._begin_again(frame, grey, lost=bool(reason))
             return self._without_step(frame, LOST if reason else self._first_state(), reason)
-        network = self._network_guess(frame) if mono.is_metric else None
-        since = rotation_since(imu, mono.stamp_ns, frame.stamp_ns)
-        tried = guesses(self._prediction(frame), network, since)
+        tried = self._guesses(frame, mono)
         motion = mono.match(frame, grey, tried, tried[0][:3, :3], self.method == "hybrid", frame.is_metric)
         if isinstance(motion, str):
             return self._failed(frame, grey, motion)
@@ -126,7 +160,7 @@ class EgoMotion:
         if motion.is_new or not mono.has_map:
             self._map_start = self._chain.odom_T_camera[:3, 3].copy()
         if motion.factor != 1:
-            self._rescale(motion.factor)
+            self._rescale(motion.factor, mono.scale.sigma)
         sigma = mono.scale.sigma if mono.is_metric else 0.0
         pose, covariance = self._chain.after(motion.key_T_curr, motion.covariance)
         if motion.is_key:
@@ -142,25 +176,6 @@ class EgoMotion:
             self._begin_keys(frame, grey)
         return estimate
 
-    def _rescale(self, factor: float) -> None:
-        """The map has become metric: so does the way since it began, which one unit measured throughout."""
-        S, chain = np.diag([factor] * 3 + [1.0] * 3), self._chain
-        poses = [chain.odom_T_camera.copy(), None if self._last is None else self._last[1].copy()]
-        for pose in poses:
-            if pose is not None:
-                pose[:3, 3] = self._map_start + factor * (pose[:3, 3] - self._map_start)
-        covariance, way = S @ chain.covariance @ S, poses[0][:3, 3] - self._map_start
-        covariance[:3, :3] += self._mono.scale.sigma**2 * np.outer(way, way)
-        gap = chain.has_gap
-        chain.reset(poses[0], covariance)
-        chain.has_gap = gap
-        if self._last is not None:
-            self._last = (self._last[0], poses[1])
-        if self._velocity is not None:
-            step = self._velocity[0].copy()
-            step[:3, 3] *= factor
-            self._velocity = (step, self._velocity[1])
-
     def _moved(self, frame: EgoFrame, motion: Motion) -> EgoEstimate:
         """The estimate of a frame that was compared with the keyframe."""
         pose, covariance = self._chain.after(motion.key_T_curr, motion.independent, motion.influence)
@@ -169,34 +184,10 @@ class EgoMotion:
             covariance = self._chain.covariance
         return self._known(frame, pose, covariance, motion.step_covariance, motion.inliers, motion.model)
 
-    def _known(self, frame, pose, covariance, step_covariance, inliers: int, model: str) -> EgoEstimate:
-        """The estimate of a frame whose pose is known, chained to the last such frame."""
-        if self._last is None:
-            return self._without_step(frame, INITIALISING, "")
-        prev_ns, prev_pose = self._last
-        step, span_s = inverse(prev_pose) @ pose, (frame.stamp_ns - prev_ns) / 1e9
-        self._last, self._velocity = (frame.stamp_ns, pose), (step, span_s)
-        if self._scale(frame) == "none":
-            step_covariance, covariance = unscaled(step_covariance), unscaled(covariance)
-        return EgoEstimate(
-            frame.stamp_ns, prev_ns, step, step_covariance, pose, covariance, twist(step, span_s),
-            _rates(step_covariance, span_s), TRACKING, "", self._scale(frame), inliers, self._chain.has_gap,
-            self._chain.restarts, model,
-        )  # fmt: skip
-
-    def _without_step(self, frame: EgoFrame, state: str, reason: str) -> EgoEstimate:
-        """The estimate of a frame whose motion is not known."""
-        unknown = LOST_VARIANCE * np.eye(6)
-        pose = self._chain.odom_T_camera if self._last is None else self._last[1]
-        covariance = unknown if state == LOST else self._chain.covariance
-        return EgoEstimate(
-            frame.stamp_ns, None, None, unknown, pose, covariance, np.zeros(6), unknown, state, reason,
-            self._scale(frame), 0, self._chain.has_gap, self._chain.restarts,
-        )  # fmt: skip
-
     def _begin_again(self, frame: EgoFrame, grey: np.ndarray, lost: bool) -> None:
         """Make this frame a keyframe with nothing before it, at the last known pose."""
         pose = self._chain.odom_T_camera if self._last is None else self._last[1]
+        self._inertial.reset()
         if lost:
             self._chain.lose()
         gap, restarts = self._chain.has_gap, self._chain.restarts
@@ -217,12 +208,6 @@ class EgoMotion:
     def _first_state(self) -> str:
         """What a frame without a past is called."""
         return LOST if self._chain.has_gap else INITIALISING
-
-    def _prediction(self, frame: EgoFrame):
-        """The last pose relative to the keyframe, the last step, its seconds and the seconds since."""
-        since_key = np.eye(4) if self._last is None else inverse(self._chain.odom_T_camera) @ self._last[1]
-        step, span_s = self._velocity or (np.eye(4), 1.0)
-        return since_key, step, 0.0 if self._last is None else (frame.stamp_ns - self._last[0]) / 1e9 / span_s
 
     def _network_guess(self, frame: EgoFrame) -> np.ndarray | None:
         """The network's motion, where the method asks for it."""
@@ -266,11 +251,6 @@ class EgoMotion:
         if self.method == "network":
             return "network" if frame.network_motion is not None else "none"
         return "stereo baseline" if frame.is_stereo else "depth" if frame.depth is not None else "none"
-
-
-def _rates(step_covariance: np.ndarray, span_s: float) -> np.ndarray:
-    """The covariance of the velocity; what is not known does not become less known by a short time."""
-    return np.where(np.abs(step_covariance) >= LOST_VARIANCE, step_covariance, step_covariance / span_s**2)
 
 
 def _turns_only(covariance: np.ndarray) -> np.ndarray:

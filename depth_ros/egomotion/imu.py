@@ -1,40 +1,95 @@
-"""The rotation that gyroscopes measured between two instants."""
+"""What an IMU measured between two instants, independent of where it was and how fast (preintegration)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.lie import so3_exp
+from ..core.lie import hat, so3_exp, so3_log
 from .frame import ImuSample
 
 _MOST_APART_NS = 100_000_000  # a longer hole in the readings says nothing
+# Noise densities of a cheap IMU, larger on purpose, and shares of what is measured: axes and stamps are never exact.
+_GYRO, _ACCEL = 2e-3, 2e-2  # rad/s and m/s^2 in one second
+_GYRO_SHARE, _ACCEL_SHARE = 0.01, 0.005
+
+
+@dataclass(frozen=True, eq=False)
+class Preintegrated:
+    """span_s seconds; start_R_end (3, 3); velocity (3,) m/s and way (3,) m gained without gravity, axes of the start.
+
+    covariance: (9, 9) of rotation (right perturbation, rad), velocity and way.
+    """
+
+    span_s: float
+    start_R_end: np.ndarray
+    velocity: np.ndarray
+    way: np.ndarray
+    covariance: np.ndarray
+
+
+def preintegrate(
+    samples: Sequence[ImuSample], start_ns: int | None, end_ns: int, gyro_bias: np.ndarray | None = None
+) -> Preintegrated | None:
+    """Integrate readings from start_ns to end_ns; None where they do not cover it (a hole above 0.1 s).
+
+    Each reading holds until the next (Forster et al. 2017, eq. 33 to 35); the covariance is propagated with it (A.7 to
+    A.9), and shares of the whole are added for what axes and stamps are off. gyro_bias: (3,) rad/s, taken off.
+
+    >>> fall = [ImuSample(i * 10_000_000, (0.0, 0.0, 0.0), (0.0, 0.0, 2.0)) for i in range(12)]
+    >>> preintegrate(fall, 0, 100_000_000).way.round(6).tolist()
+    [0.0, 0.0, 0.01]
+    """
+    parts = _parts(samples, start_ns, end_ns)
+    if parts is None:
+        return None
+    bias = np.zeros(3) if gyro_bias is None else gyro_bias
+    R, v, p, C, span_s = np.eye(3), np.zeros(3), np.zeros(3), np.zeros((9, 9)), 0.0
+    for sample, dt in parts:
+        gyro, accel = np.asarray(sample.gyro) - bias, np.asarray(sample.accel)
+        turn, force, swing = so3_exp(gyro * dt), R @ accel, -R @ hat(accel)
+        A = np.eye(9)
+        A[:3, :3], A[3:6, :3], A[6:, :3] = turn.T, swing * dt, swing * (dt * dt / 2)
+        A[6:, 3:6] = dt * np.eye(3)
+        C = A @ C @ A.T
+        C[range(3), range(3)] += _GYRO**2 * dt
+        C[range(3, 6), range(3, 6)] += _ACCEL**2 * dt
+        p, v, R = p + v * dt + force * (dt * dt / 2), v + force * dt, R @ turn
+        span_s += dt
+    C[range(3), range(3)] += (_GYRO_SHARE * np.linalg.norm(so3_log(R))) ** 2
+    C[range(3, 6), range(3, 6)] += (_ACCEL_SHARE * np.linalg.norm(v)) ** 2
+    C[range(6, 9), range(6, 9)] += (_ACCEL_SHARE * np.linalg.norm(p)) ** 2
+    return Preintegrated(span_s, R, v, p, C)
 
 
 def rotation_since(samples: Sequence[ImuSample], start_ns: int | None, end_ns: int) -> np.ndarray | None:
-    """Integrate the gyroscope from start_ns to end_ns: start_R_end (3, 3), or None where the readings do not cover it.
-
-    Each reading holds until the next (Forster et al. 2017, eq. 26, rotation only; its bias is taken to be removed).
+    """Integrate the gyroscope alone: start_R_end (3, 3), or None where the readings do not cover the time.
 
     >>> turning = [ImuSample(i * 10_000_000, (0.0, 1.0, 0.0), (0.0, -9.8, 0.0)) for i in range(12)]
-    >>> from depth_ros.core.lie import so3_log
     >>> so3_log(rotation_since(turning, 0, 100_000_000)).round(6).tolist()
     [0.0, 0.1, 0.0]
     """
-    if start_ns is None or not samples:
+    found = preintegrate(samples, start_ns, end_ns)
+    return None if found is None else found.start_R_end
+
+
+def _parts(samples, start_ns, end_ns) -> list[tuple[ImuSample, float]] | None:
+    """Readings and the seconds for which each of them holds; None with a hole."""
+    if start_ns is None or not samples or end_ns <= start_ns:
         return None
-    R, now = np.eye(3), start_ns
     ordered = sorted(samples, key=lambda sample: sample.stamp_ns)
     stamps = [sample.stamp_ns for sample in ordered]
     if stamps[0] > start_ns + _MOST_APART_NS or stamps[-1] < end_ns - _MOST_APART_NS:
         return None
+    parts, now = [], start_ns
     for sample, until in zip(ordered, [*stamps[1:], end_ns], strict=True):
         until = min(until, end_ns)
         if until <= now:
             continue
         if until - max(now, sample.stamp_ns) > _MOST_APART_NS:
             return None
-        R = R @ so3_exp(np.asarray(sample.gyro) * (until - now) / 1e9)
+        parts.append((sample, (until - now) / 1e9))
         now = until
-    return R
+    return parts

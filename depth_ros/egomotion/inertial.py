@@ -1,0 +1,133 @@
+"""Velocity, gravity and the bias of the gyroscope, learned from steps that were seen; motion while nothing is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..core.lie import so3_log
+from .frame import ImuSample
+from .imu import Preintegrated, preintegrate
+
+_G = 9.81
+_SPEED, _TILT = 10.0, 1.0  # m/s and m/s^2, standard deviations before anything was seen
+_G_SIGMA = 0.05  # m/s^2: |g| differs over the world, an accelerometer's scale more
+_G_WALK = 0.02  # m/s^2 in a second: what the accelerometer's bias does to it as the camera turns
+_BIAS, _BIAS_WALK = 0.02, 1e-4  # rad/s before anything was seen; in a second
+_MOST_SPAN_S = 1.0
+_FLOOR_M, _FLOOR_RAD = 1e-3, 2e-4  # no step is seen better
+_PRIOR_M, _PRIOR_SHARE, _PRIOR_RAD = 0.01, 0.05, 5e-4
+
+
+class Inertial:
+    """Follow what an IMU cannot know alone. All is in the axes of the camera when something was last seen.
+
+    velocity (3,) m/s, gravity (3,) m/s^2 (the acceleration of what falls), covariance (6, 6) of both; gyro_bias (3,)
+    rad/s, bias_variance. A Kalman filter: a seen step is velocity * t + gravity * t^2 / 2 + the way that was
+    preintegrated. The accelerometer's bias is not a state of its own, but makes gravity less known with time.
+    """
+
+    def __init__(self):
+        self.gyro_bias, self.bias_variance = np.zeros(3), _BIAS**2
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget velocity and gravity: a step is missing. The gyroscope's bias stays."""
+        self.stamp_ns: int | None = None
+        self.velocity, self.gravity = np.zeros(3), None
+        self.covariance = np.diag([_SPEED**2] * 3 + [_TILT**2] * 3)
+        self.seen_T_last = np.eye(4)  # of what was given last by predict
+
+    def see(self, stamp_ns: int, step: np.ndarray, covariance: np.ndarray, samples: Sequence[ImuSample]) -> None:
+        """Learn from a step (4, 4) metres since the last time something was known, with its covariance (6, 6)."""
+        found = preintegrate(samples, self.stamp_ns, stamp_ns, self.gyro_bias)
+        if found is None or found.span_s > _MOST_SPAN_S:
+            self.reset()
+        else:
+            if self.gravity is None:
+                self.gravity = -_G * found.velocity / np.linalg.norm(found.velocity)
+            self._learn(self.seen_T_last @ step, covariance, found)
+        self.stamp_ns, self.seen_T_last = stamp_ns, np.eye(4)
+
+    def coast(self, stamp_ns: int, samples: Sequence[ImuSample]) -> None:
+        """Go on to stamp_ns without having seen anything: from now on steps begin there."""
+        predicted = self.predict(stamp_ns, samples)
+        found = preintegrate(samples, self.stamp_ns, stamp_ns, self.gyro_bias)
+        if predicted is None:
+            self.reset()
+        else:
+            self._go_on(found, predicted[0][:3, :3])
+        self.stamp_ns, self.seen_T_last = stamp_ns, np.eye(4)
+
+    def predict(self, stamp_ns: int, samples: Sequence[ImuSample]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Give the motion since something was last seen: seen_T_now (4, 4) and the covariance (6, 6) of its right
+        perturbation; None where the readings do not cover it, or for longer than a second."""
+        found = preintegrate(samples, self.stamp_ns, stamp_ns, self.gyro_bias)
+        if found is None or self.gravity is None or found.span_s > _MOST_SPAN_S:
+            return None
+        t, R = found.span_s, found.start_R_end
+        T = np.eye(4)
+        T[:3, :3], T[:3, 3] = R, self.velocity * t + self.gravity * (t * t / 2) + found.way
+        H = np.concatenate([t * np.eye(3), t * t / 2 * np.eye(3)], axis=1)
+        by_imu = np.zeros((6, 9))  # (translation, rotation) of (rotation, velocity, way)
+        by_imu[:3, 6:], by_imu[3:, :3] = R.T, np.eye(3)
+        covariance = by_imu @ found.covariance @ by_imu.T
+        covariance[:3, :3] += R.T @ H @ self.covariance @ H.T @ R
+        covariance[range(3, 6), range(3, 6)] += self.bias_variance * t * t
+        return T, covariance
+
+    def prior(self, stamp_ns: int, key_ns: int, key_T_seen: np.ndarray, samples: Sequence[ImuSample]):
+        """Give the motion since a keyframe as a Gaussian prior: key_T_now (4, 4) and the information (6, 6) of its
+        right perturbation; None where it is not known.
+
+        key_ns, key_T_seen: the keyframe, and where the camera was in it when something was last seen. Rotation is the
+        gyroscope's since the keyframe; translation leans on steps that were seen, and therefore counts for little.
+        """
+        predicted, found = self.predict(stamp_ns, samples), preintegrate(samples, key_ns, stamp_ns, self.gyro_bias)
+        if predicted is None or found is None:
+            return None
+        T, covariance = key_T_seen @ predicted[0], predicted[1].copy()
+        T[:3, :3] = found.start_R_end
+        moved = _PRIOR_SHARE * np.linalg.norm(predicted[0][:3, 3])
+        covariance[:3, :3] += (_PRIOR_M**2 + moved**2) * np.eye(3)
+        bias = self.bias_variance * found.span_s**2
+        covariance[3:, 3:] = found.covariance[:3, :3] + (_PRIOR_RAD**2 + bias) * np.eye(3)
+        covariance[:3, 3:] = covariance[3:, :3] = 0.0
+        return T, np.linalg.inv(covariance)
+
+    def _learn(self, step: np.ndarray, covariance: np.ndarray, found: Preintegrated) -> None:
+        """Correct by a seen step, then go on to its end and turn into its axes."""
+        t, R = found.span_s, step[:3, :3]
+        H = np.concatenate([t * np.eye(3), t * t / 2 * np.eye(3)], axis=1)
+        noise = R @ covariance[:3, :3] @ R.T + found.covariance[6:, 6:] + _FLOOR_M**2 * np.eye(3)
+        self._correct(H, step[:3, 3] - found.way - H @ np.r_[self.velocity, self.gravity], noise)
+        down = self.gravity / np.linalg.norm(self.gravity)
+        self._correct(np.r_[np.zeros(3), down][None], np.array([_G - down @ self.gravity]), np.array([[_G_SIGMA**2]]))
+        self._go_on(found, R)
+        off = so3_log(found.start_R_end.T @ R) / t
+        seen = (np.trace(covariance[3:, 3:] + found.covariance[:3, :3]) / 3 + _FLOOR_RAD**2) / t**2
+        self.bias_variance += _BIAS_WALK**2 * t
+        gain = self.bias_variance / (self.bias_variance + seen)
+        self.gyro_bias, self.bias_variance = self.gyro_bias - gain * off, (1 - gain) * self.bias_variance
+
+    def _go_on(self, found: Preintegrated, R: np.ndarray) -> None:
+        """Carry velocity and gravity to the end of what was integrated, and into its axes."""
+        t = found.span_s
+        self.velocity = self.velocity + self.gravity * t + found.velocity
+        F = np.eye(6)
+        F[:3, 3:] = t * np.eye(3)
+        self.covariance = F @ self.covariance @ F.T
+        self.covariance[:3, :3] += found.covariance[3:6, 3:6]
+        self.covariance[range(3, 6), range(3, 6)] += _G_WALK**2 * t
+        turn = np.kron(np.eye(2), R.T)
+        self.velocity, self.gravity = R.T @ self.velocity, R.T @ self.gravity
+        self.covariance = turn @ self.covariance @ turn.T
+
+    def _correct(self, H: np.ndarray, off: np.ndarray, noise: np.ndarray) -> None:
+        """Kalman's update of velocity and gravity."""
+        gain = np.linalg.solve(H @ self.covariance @ H.T + noise, H @ self.covariance).T
+        change = gain @ off
+        self.velocity, self.gravity = self.velocity + change[:3], self.gravity + change[3:]
+        rest = np.eye(6) - gain @ H
+        self.covariance = rest @ self.covariance @ rest.T + gain @ noise @ gain.T
