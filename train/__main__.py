@@ -74,11 +74,18 @@ def fit(config: Path | None, changes: tuple[str, ...], init: Path | None, out: P
 @click.option("--network", type=click.Choice(["depth", "pose", "stereo"]), help="Which one, where a run has several.")
 @click.option("--scale-source", help="Where its metres come from; by default what the recipe implies.")
 @click.option("--trained-on", default="procedural world (depth_ros.core)", help="For the model's spec.")
-def export(run: Path, model: Path, network: str | None, scale_source: str | None, trained_on: str):
+@click.option("--calibrate", "pairs", default=0, help="Fast stereo: fit sigma on so many pairs of the training.")
+def export(run: Path, model: Path, network: str | None, scale_source: str | None, trained_on: str, pairs: int):
     """Export a network of the run folder RUN to MODEL.onnx; refused where ONNX Runtime does not agree with PyTorch."""
     from train.export import export_run
 
-    worst, unit = export_run(run, model, network, scale_source, trained_on)
+    weights = None
+    if pairs:
+        from train.spread import calibrated_weights
+
+        weights, (slope, offset) = calibrated_weights(run, pairs)
+        click.echo(f"log_sigma: {slope:.2f} times what it was, {offset:+.2f}")
+    worst, unit = export_run(run, model, network, scale_source, trained_on, weights=weights)
     click.echo(f"{model}: parity with PyTorch within {worst:.2g} {unit}")
 
 

@@ -59,6 +59,12 @@ class FastStereoNet(nn.Module):
             self.affinity.bias.view(-1, 9)[:, 4] = 2.0 / _DECISIVENESS  # stay
             self.choice.bias[64:] = 2.5 / _DECISIVENESS  # the matched value
 
+    @torch.no_grad()
+    def scale_spread(self, slope: float, offset: float) -> None:
+        """Make log_sigma slope times what it is, plus offset; see train.spread."""
+        self.spread.weight.mul_(slope)
+        self.spread.bias.mul_(slope).add_(offset)
+
     def forward(self, left: Tensor, right: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         return self.stages(left, right, prior)[1:]
 
