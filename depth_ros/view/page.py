@@ -64,7 +64,6 @@ class Page:
             default_blueprint=self.blueprint,
             server_memory_limit=_MEMORY,
             newest_first=True,
-            cors_allow_origin=[f"http://{host}:{port}"],
         )
         return serve_viewer(self._rr, port, data_port, host, open_browser)
 
@@ -87,7 +86,7 @@ class Page:
 
     def say(self, name: str, words: str) -> None:
         """Show a text (Markdown) on the page."""
-        self._recording.log(f"text/{name}", self._rr.TextDocument(words, media_type="text/markdown"))
+        self._recording.log(f"text/{name}", self._rr.TextDocument(words, media_type="text/markdown"), static=True)
 
     def _move(self, odom_T_camera: np.ndarray | None) -> None:
         """Place the camera, and lengthen its way."""
@@ -111,7 +110,7 @@ def open_saved(path: Path, port: int, data_port: int, host: str, open_browser: b
     if not path.is_file():
         raise InputError(f"{path}: expected a file that `depth-ros view --save` has written, got nothing at this path")
     recording = rr.RecordingStream("depth_ros_file")
-    recording.serve_grpc(grpc_port=data_port, cors_allow_origin=[f"http://{host}:{port}"])
+    recording.serve_grpc(grpc_port=data_port)
     recording.log_file_from_path(str(path))
     return serve_viewer(rr, port, data_port, host, open_browser)
 
@@ -133,8 +132,8 @@ def blueprint(rr):
     titles = {"image": "Camera", "depth": "Inverse depth: red near, blue far", "sigma": "Uncertainty: dark is sure"}
     views = [rrb.Spatial2DView(origin=f"pictures/{key}", name=title) for key, title in titles.items()]
     eye = rrb.EyeControls3D(
-        kind=rrb.Eye3DKind.Orbital, spin_speed=_SPIN_RAD_S, position=(-3.0, 1.5, 2.0), look_target=(4.0, 0.0, 0.0),
-        eye_up=(0.0, 0.0, 1.0),
+        kind=rrb.Eye3DKind.Orbital, spin_speed=_SPIN_RAD_S, position=(-5.0, 2.0, 3.0), look_target=(3.0, 0.0, 0.0),
+        eye_up=(0.0, 0.0, 1.0), tracking_entity="odom/camera",
     )  # fmt: skip
     scene = rrb.Spatial3DView(origin="odom", name="Points and way", eye_controls=eye)
     plots = [rrb.TimeSeriesView(origin=f"figures/{key}", name=key) for key in ("rates_hz", "times_ms", "drops")]
