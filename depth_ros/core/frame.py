@@ -39,13 +39,12 @@ class Frame:
     camera: Camera | None = None
 
     def __post_init__(self):
-        _set_camera(self)
+        camera = _set_camera(self)
         _check_image("left", self.left)
         if self.right is not None:
             _check_image("right", self.right)
             if self.left.shape != self.right.shape:
                 raise ImageError(f"expected left and right of one size, got {self.left.shape} and {self.right.shape}")
-        camera = self.camera
         if self.left.shape[:2] != (camera.height, camera.width):
             raise ImageError(
                 f"expected images of {camera.width}x{camera.height} as camera_info says, "
@@ -95,12 +94,13 @@ class Estimate:
         _set_camera(self)
 
 
-def _set_camera(item: Frame | Estimate) -> None:
+def _set_camera(item: Frame | Estimate) -> Camera:
     """Take the camera from the rig, so that replacing the one cannot leave the other behind."""
-    if item.rig is not None:
-        object.__setattr__(item, "camera", item.rig.left)
-    elif item.camera is None:
+    camera = item.camera if item.rig is None else item.rig.left
+    if camera is None:
         raise CalibrationError("expected a rig or a camera, got neither")
+    object.__setattr__(item, "camera", camera)
+    return camera
 
 
 def _check_image(name: str, image: np.ndarray) -> None:

@@ -85,7 +85,7 @@ def quat_to_matrix(quat_xyzw: np.ndarray) -> np.ndarray:
     """
     quat_xyzw = np.asarray(quat_xyzw, np.float64)
     x, y, z, w = quat_xyzw / np.linalg.norm(quat_xyzw)
-    W = hat([x, y, z])
+    W = hat(np.array([x, y, z]))
     return np.eye(3) + 2 * w * W + 2 * (W @ W)
 
 

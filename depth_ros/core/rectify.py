@@ -35,7 +35,8 @@ def rectify_map(calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
         K = calibration.K
         maps = (K[0] * x + K[1] * y + K[2], K[4] * y + K[5])
     seen = (ray[2] > 0) & np.isfinite(maps[0]) & np.isfinite(maps[1])
-    return tuple(np.where(seen, values, _BEHIND).astype(np.float32) for values in maps)
+    map_x, map_y = (np.where(seen, values, _BEHIND).astype(np.float32) for values in maps)
+    return map_x, map_y
 
 
 def _rays(calibration: Calibration) -> np.ndarray:

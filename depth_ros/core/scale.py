@@ -172,7 +172,7 @@ def factor_of_step(prev_T_curr: np.ndarray, track: list, start_ns: int, end_ns: 
     times = np.array([stamp_ns - stamps[0] for stamp_ns in stamps], np.float64)
     positions = np.stack([position for _, position in track])
     ends = [[np.interp(t - stamps[0], times, axis) for axis in positions.T] for t in (start_ns, end_ns)]
-    measured_m = float(np.linalg.norm(np.subtract(*ends)))
+    measured_m = float(np.linalg.norm(np.subtract(ends[1], ends[0])))
     turn_rad = float(np.arccos(np.clip((np.trace(prev_T_curr[:3, :3]) - 1) / 2, -1, 1)))
     step = float(np.linalg.norm(prev_T_curr[:3, 3]))
     if measured_m < _LEAST_STEP_M or step == 0:

@@ -77,7 +77,8 @@ class StampMatcher:
             for stamp in [stamp for stamp in pending if stamp > stamp_ns + _JUMP_NS]:
                 del pending[stamp]
                 self.drops["time_jump"] += 1
-            if self._last[stream] is not None and self._last[stream] > stamp_ns + _JUMP_NS:
+            last = self._last[stream]
+            if last is not None and last > stamp_ns + _JUMP_NS:
                 self._last[stream] = None
 
     def _matching_stamps(self, stamp_ns: int) -> dict[str, int] | None:
