@@ -1,0 +1,71 @@
+"""The GPU bench's rehearsal: the ONNX graphs in PyTorch say what ONNX Runtime says, and every row is written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="no PyTorch")
+onnx = pytest.importorskip("onnx", reason="no package onnx")
+ort = pytest.importorskip("onnxruntime")
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+sys.path.insert(0, str(BENCH))
+
+from gpu_graphs import Model, count  # noqa: E402
+from onnx_torch import to_torch  # noqa: E402
+
+from depth_ros.engine.load import default_model  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    "task, kind", [("stereo", "network"), ("stereo", "step"), ("mono", "step"), ("pose", "network")]
+)
+def test_the_graph_in_pytorch_is_the_graph(task, kind):
+    if default_model(task) is None:
+        pytest.skip(f"no {task} model is shipped")
+    model = Model(task, (64, 96), half=False, tensors=(64, 96))
+    graph, inputs = (model.network, model.inputs) if kind == "network" else (model.step, model.step_inputs)
+    arrays = model.ordered(graph, inputs)
+    session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    wanted = session.run(None, {item.name: array for item, array in zip(graph.graph.input, arrays)})
+    with torch.inference_mode():
+        got = to_torch(graph)(*[torch.from_numpy(array) for array in arrays])
+    for a, b in zip(got, wanted):
+        np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
+        np.testing.assert_allclose(np.nan_to_num(a.numpy()), np.nan_to_num(b), rtol=2e-3, atol=2e-3)
+
+
+def test_a_convolution_is_counted():
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = numpy_helper.from_array(np.zeros((8, 3, 5, 5), np.float32), "w")
+    tensors = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", [1, 3, 10, 20]), ("y", None))]
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"], pads=[2] * 4, strides=[2, 2]),
+             helper.make_node("Relu", ["c"], ["y"])]  # fmt: skip
+    graph = helper.make_graph(nodes, "g", tensors[:1], tensors[1:], [weight])
+    found = count(helper.make_model(graph), [np.zeros((1, 3, 10, 20), np.float32)])
+    outputs = 8 * 5 * 10
+    assert found["flops"] == 2 * outputs * 3 * 25 + outputs
+    assert found["bytes_weights"] == 4 * 8 * 3 * 25
+    assert found["bytes_least"] == 4 * (3 * 200 + 8 * 75 + outputs)
+    assert found["bytes_unfused"] == 4 * (600 + 600 + outputs + 2 * outputs)
+
+
+def test_the_rehearsal_writes_every_row(tmp_path):
+    if default_model("pose") is None:
+        pytest.skip("no pose model is shipped")
+    command = [sys.executable, BENCH / "gpu.py", "--rehearse", "--no-compile", "--tasks", "pose", "--repeats", "1",
+               "--out", tmp_path / "r.json"]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / "r.json").read_text())
+    (eager, *others) = report["rows"]
+    assert (eager["name"], eager["way"]) == ("pose 64x96 fp32", "eager") and 0 < eager["p50_ms"] <= eager["p99_ms"]
+    assert eager["off"] < 1e-5 and not [row for row in others if "failed" in row]
+    counts = report["counts"]["pose 64x96 fp32"]
+    assert counts["roofline_ms"] > 0 and counts["bytes_unfused"] > counts["bytes_least"] > counts["bytes_weights"]
+    assert "--rehearse" in report["machine"]["command"] and set(report["tensorrt"]) == {"tensorrt", "tensorrt_rtx"}
+    assert "pose 64x96 fp32" in result.stdout and not list(tmp_path.glob("*.part"))
