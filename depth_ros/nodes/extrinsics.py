@@ -88,7 +88,7 @@ class Extrinsics:
     def _on_static(self, msg) -> None:
         """Take the transforms of a message in."""
         for item in msg.transforms:
-            self._tree.add(item.header.frame_id, item.child_frame_id, _to_matrix(item.transform))
+            self._tree.add(item.header.frame_id, item.child_frame_id, transform_to_matrix(item.transform))
 
     def _find(self, target: str, source: str) -> np.ndarray | None:
         """Give target_T_source (4, 4) from TF, the newest where it moves, or None."""
@@ -97,11 +97,11 @@ class Extrinsics:
         if self._buffer is None or target == source:
             return self._tree.find(target, source)
         with contextlib.suppress(import_module("tf2_ros").TransformException):
-            return _to_matrix(self._buffer.lookup_transform(target, source, Time()).transform)
+            return transform_to_matrix(self._buffer.lookup_transform(target, source, Time()).transform)
         return None
 
 
-def _to_matrix(transform) -> np.ndarray:
+def transform_to_matrix(transform) -> np.ndarray:
     """Make (4, 4) of a geometry_msgs/Transform."""
     place, turn = transform.translation, transform.rotation
     return pose_to_matrix([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w])

@@ -56,6 +56,10 @@ class Inputs:
         self.poll_infos()  # without images nobody else does
         return tuple(self._describe(name, subscription) for name, subscription in self._subscriptions.items())
 
+    def topics(self) -> dict[str, str]:
+        """Give the full name of each topic that is listened to, after remapping, by the name of its stream."""
+        return {name: subscription.topic_name for name, subscription in self._subscriptions.items()}
+
     def unmatched_since_pair(self) -> dict[str, int]:
         """Give what the matcher has dropped since the last pair, by cause."""
         return {cause: n - self._drops_at_pair.get(cause, 0) for cause, n in self.matcher.drops.items()}

@@ -93,7 +93,7 @@ def examine_calibrations(topic: str, found: list[tuple[str, Calibration]], image
 
 
 def examine_pair(infos: dict, images: dict, rectified: bool) -> list[Finding]:
-    """Find what is wrong between left and right: baseline, sizes, encodings, stamps that do not meet.
+    """Find what is wrong between left and right: baseline, sizes, encodings.
 
     infos, images: by side, (frame_id, Calibration) and ImageFact. rectified: what the images are meant to be.
     """
@@ -120,26 +120,28 @@ def examine_pair(infos: dict, images: dict, rectified: bool) -> list[Finding]:
         findings.append(
             Finding(PROBLEM, where, f"image sizes differ: {sorted(sizes['left'])} and {sorted(sizes['right'])}")
         )
-    return findings + examine_pairing({side: [fact.stamp_ns for fact in images[side]] for side in SIDES})
+    return findings
 
 
-def examine_pairing(stamps: dict[str, list[int]]) -> list[Finding]:
+def examine_pairing(
+    stamps: dict[str, list[int]], tolerance_ns: int = 0, option: str = "--sync-tolerance-s "
+) -> list[Finding]:
     """Find stamps of left and right (nanoseconds) that do not meet, and say which tolerance would pair them."""
     left, right = (np.unique(np.array(stamps[side], np.int64)) for side in SIDES)
     if not len(left) or not len(right):
         return []
-    matched = len(np.intersect1d(left, right))
-    if matched == max(len(left), len(right)):
-        return []
     after = np.clip(np.searchsorted(right, left), 0, len(right) - 1)
     nearest = np.minimum(np.abs(right[after] - left), np.abs(right[np.maximum(after - 1, 0)] - left))
+    matched = int(np.sum(nearest <= tolerance_ns))
+    if matched == max(len(left), len(right)):
+        return []
     gap, wanted = nearest[nearest > 0], int(np.percentile(nearest, 95))
-    words = f"{matched} of {max(len(left), len(right))} stamps are equal on both sides"
+    words = f"{matched} of {max(len(left), len(right))} stamps {'meet' if tolerance_ns else 'are equal'} on both sides"
     if len(gap):
         words += f"; the others are {np.median(gap) / 1e6:.3f} ms apart (median)"
     period = float(np.median(np.diff(left))) if len(left) > 1 else math.inf
     if 0 < wanted < period / 2:
-        words += f"; --sync-tolerance-s {math.ceil(wanted / 1e4) / 1e5:g} would pair most"
+        words += f"; {option}{math.ceil(wanted / 1e4) / 1e5:g} would pair most"
     return [Finding(WARNING if matched > 0.5 * len(left) else PROBLEM, "left, right", words)]
 
 

@@ -48,6 +48,7 @@ def examine(path: str | Path) -> list[Finding]:
         findings += examine_images(topics.images[side], images[side])
         findings += examine_calibrations(topics.infos[side], infos[side], images[side])
     findings += examine_pair(infos, images, topics.rectified)
+    findings += examine_pairing({side: [fact.stamp_ns for fact in images[side]] for side in SIDES})
     if not any(finding.level == PROBLEM for finding in findings):
         findings += _examine_pairs(Bag(path))
     return findings

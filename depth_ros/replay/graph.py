@@ -1,0 +1,249 @@
+"""What is wrong in a running graph, from what was seen of it: the live doctor without ROS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..core.camera import Calibration
+from ..core.frame import Frame
+from .checks import (
+    OK,
+    PROBLEM,
+    WARNING,
+    Finding,
+    ImageFact,
+    examine_calibrations,
+    examine_frames,
+    examine_images,
+    examine_pair,
+    examine_pairing,
+    examine_stamps,
+)
+
+_OLD_S, _LATE_S, _EARLY_S = 10.0, 1.0, -0.5
+_LOST = 0.7  # of the camera_infos that came with images: fewer images than that are lost on the way
+_OTHER_RATE = 0.8
+_NEXT = {"unconfigured": "configure", "inactive": "activate"}
+_SEGMENT = (
+    "too large for the shared memory of the sender? start the camera with FASTDDS_DEFAULT_PROFILES_FILE set to "
+    "depth_ros' config/fastdds.xml"
+)
+
+
+@dataclass
+class Stream:
+    """One topic: who publishes it, and what came while it was listened to.
+
+    name: "left image", "camera_info". kind: the type that is expected. publishers: the nodes that offer it. similar:
+    topics on which the same type is published. conflicts: who hears nothing on it because of QoS. arrivals_s, stamps
+    (nanoseconds) and ages_s of every message. facts: of some images; infos: (frame_id, Calibration) of camera_info.
+    """
+
+    name: str
+    topic: str
+    kind: str
+    publishers: list[str] = field(default_factory=list)
+    other_types: list[str] = field(default_factory=list)
+    similar: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    arrivals_s: list[float] = field(default_factory=list)
+    stamps: list[int] = field(default_factory=list)
+    ages_s: list[float] = field(default_factory=list)
+    facts: list[ImageFact] = field(default_factory=list)
+    infos: list[tuple[str, Calibration]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def rate_hz(self) -> float:
+        """Messages a second while they came; 0 for fewer than two."""
+        span_s = self.arrivals_s[-1] - self.arrivals_s[0] if len(self.arrivals_s) > 1 else 0.0
+        return (len(self.arrivals_s) - 1) / span_s if span_s > 0 else 0.0
+
+
+@dataclass
+class Node:
+    """The depth_node: its lifecycle state ("" = no answer), parameters, and what it says in /diagnostics.
+
+    status: (level as in diagnostic_msgs: 0 ok, 1 warning, 2 error, message) or None. others: depth_nodes beside it.
+    conflicts: subscribers of its outputs that hear nothing because of QoS.
+    """
+
+    name: str
+    state: str = ""
+    parameters: dict = field(default_factory=dict)
+    status: tuple[int, str] | None = None
+    others: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Look:
+    """What was seen in seconds. sides: ("left", "right") or ("",). frames: rectified pairs. clock_publishers: a number.
+
+    parents: of each TF child; None where TF cannot be read here. tf_missing: (base_frame, camera frame) without a way
+    between them, or None.
+    """
+
+    seconds: float
+    where: str
+    sides: tuple[str, ...]
+    streams: dict[str, Stream]
+    node: Node | None = None
+    nodes: list[str] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    clock_publishers: int = 0
+    parents: dict[str, set[str]] | None = None
+    tf_missing: tuple[str, str] | None = None
+
+    def stream(self, side: str, what: str) -> Stream:
+        """The stream of a side: what is "image" or "camera_info"."""
+        return self.streams[f"{side} {what}".strip()]
+
+
+def examine_graph(look: Look) -> list[Finding]:
+    """Name every cause of silence or wrong depth with its cure, the deepest first."""
+    findings = _of_node(look) + _of_clock(look)
+    for side in look.sides:
+        image, info = look.stream(side, "image"), look.stream(side, "camera_info")
+        findings += _of_stream(image, look, partner=info) + _of_stream(info, look)
+        if image.facts:
+            findings += examine_stamps(image.topic, image.stamps) + _of_age(image, look)
+            findings += examine_images(image.topic, image.facts)
+        findings += [Finding(PROBLEM, info.topic, words) for words in dict.fromkeys(info.errors)]
+        if info.infos:
+            findings += examine_calibrations(info.topic, info.infos, image.facts)
+    if len(look.sides) == 2:
+        findings += _of_pair(look)
+    findings += _of_tf(look)
+    if look.node is not None and look.node.status is not None and look.node.status[0]:
+        level = PROBLEM if look.node.status[0] > 1 else WARNING
+        findings.append(Finding(level, look.node.name, f"/diagnostics says: {look.node.status[1]}"))
+    return findings
+
+
+def _of_node(look: Look) -> list[Finding]:
+    """The depth_node itself."""
+    node = look.node
+    if node is None:
+        seen = ", ".join(look.nodes) or "none"
+        words = f"no depth_node runs here (nodes seen: {seen}): start it, or check ROS_DOMAIN_ID and --namespace"
+        return [Finding(PROBLEM, look.where, words)]
+    findings = [Finding(PROBLEM, node.name, words) for words in node.conflicts]
+    if node.others:
+        findings.append(Finding(WARNING, node.name, f"there are more: {', '.join(node.others)}: choose by --namespace"))
+    if not node.state:
+        findings.append(Finding(PROBLEM, node.name, "it does not answer: it hangs, or the machine is too busy"))
+    elif node.state != "active":
+        cure = f": ros2 lifecycle set {node.name} {_NEXT[node.state]}" if node.state in _NEXT else ""
+        findings.append(Finding(PROBLEM, node.name, f"its lifecycle state is {node.state}, it works only active{cure}"))
+    return findings
+
+
+def _of_clock(look: Look) -> list[Finding]:
+    """Simulated time without a clock, or a clock that nobody reads."""
+    if look.node is None:
+        return []
+    uses = look.node.parameters.get("use_sim_time", False)
+    if uses and not look.clock_publishers:
+        words = "use_sim_time is true but nothing publishes /clock: play with --clock, or set use_sim_time false"
+        return [Finding(PROBLEM, look.node.name, words)]
+    if look.clock_publishers and not uses:
+        return [Finding(WARNING, look.node.name, "/clock is published but use_sim_time is false")]
+    return []
+
+
+def _of_stream(stream: Stream, look: Look, partner: Stream | None = None) -> list[Finding]:
+    """Who publishes a topic, whether it arrives; partner: the camera_info that comes with an image."""
+    topic, found = stream.topic, [Finding(PROBLEM, stream.topic, words) for words in stream.conflicts]
+    if not stream.publishers:
+        if stream.other_types:
+            words = f"published as {', '.join(stream.other_types)}, expected {stream.kind}: image_transport raw or "
+            return [Finding(PROBLEM, topic, words + "compressed?")]
+        near = f"; the same type is on {', '.join(stream.similar)}: remap" if stream.similar else ": start the camera"
+        return [Finding(PROBLEM, topic, f"no publisher of {stream.kind}{near}")]
+    if len(stream.publishers) > 1:
+        words = f"{len(stream.publishers)} publishers ({', '.join(stream.publishers)}): their messages mix; stop one"
+        found.append(Finding(PROBLEM, topic, words))
+    came, infos = len(stream.arrivals_s), 0
+    if partner:  # those that came since the first image did
+        infos = sum(t >= (stream.arrivals_s or [0.0])[0] for t in partner.arrivals_s)
+    if not came:
+        why = f"; its camera_info does: {_SEGMENT}" if infos else ": is the driver running?"
+        words = f"{', '.join(stream.publishers)} publishes it, but nothing arrived in {look.seconds:.0f} s{why}"
+        found.append(Finding(PROBLEM, topic, words))
+    elif infos > 5 and came < _LOST * infos:
+        words = f"{came} images came with {infos} camera_infos: the others are lost on the way, {_SEGMENT}"
+        found.append(Finding(PROBLEM, topic, words))
+    elif not found and partner:
+        sizes = {fact.size for fact in stream.facts}
+        shown = ", ".join(f"{w}x{h}" for w, h in sorted(sizes))
+        words = f"{stream.rate_hz:.1f} Hz, {shown}, {_age(stream) * 1e3:.0f} ms old on arrival"
+        found.append(Finding(OK, topic, words))
+    return found
+
+
+def _age(stream: Stream) -> float:
+    """Seconds from the stamps to the arrival, the median."""
+    return float(np.median(stream.ages_s))
+
+
+def _of_age(stream: Stream, look: Look) -> list[Finding]:
+    """Stamps that do not fit the clock."""
+    age_s = _age(stream)
+    if abs(age_s) > _OLD_S:
+        words = f"stamps are {age_s:.1f} s behind the clock: recorded data? play with --clock and set use_sim_time"
+        return [Finding(PROBLEM, stream.topic, words)]
+    if age_s > _LATE_S or age_s < _EARLY_S:
+        words = f"stamps are {age_s:.2f} s behind the clock: clocks of two machines not synchronised, or a slow driver?"
+        return [Finding(WARNING, stream.topic, words)]
+    return []
+
+
+def _of_pair(look: Look) -> list[Finding]:
+    """Left and right together."""
+    images, infos = ({side: look.stream(side, what) for side in look.sides} for what in ("image", "camera_info"))
+    parameters = look.node.parameters if look.node else {}
+    findings = []
+    if all(stream.infos for stream in infos.values()) or all(stream.facts for stream in images.values()):
+        findings += examine_pair(
+            {side: infos[side].infos for side in look.sides}, {side: images[side].facts for side in look.sides},
+            not parameters.get("rectify", False),
+        )  # fmt: skip
+    if all(stream.stamps for stream in images.values()):
+        tolerance_ns = round(parameters.get("sync_tolerance_s", 0.0) * 1e9)
+        findings += examine_pairing(_in_common(images), tolerance_ns, "sync_tolerance_s:=")
+        slow, fast = sorted(stream.rate_hz for stream in images.values())
+        if slow < _OTHER_RATE * fast:
+            findings.append(Finding(WARNING, "left, right", f"rates differ: {slow:.1f} and {fast:.1f} Hz"))
+    findings += [Finding(PROBLEM, "left, right", words) for words in dict.fromkeys(look.refused)]
+    if look.frames and not any(finding.level == PROBLEM for finding in findings):
+        findings += examine_frames(look.frames, f"left, right, {len(look.frames)} pairs")
+    return findings
+
+
+def _in_common(images: dict[str, Stream]) -> dict[str, list[int]]:
+    """The stamps of the time in which both sides were heard; all of them where there is no such time."""
+    low, high = max(min(s.stamps) for s in images.values()), min(max(s.stamps) for s in images.values())
+    inside = {side: [t for t in s.stamps if low <= t <= high] for side, s in images.items()}
+    return inside if all(inside.values()) else {side: s.stamps for side, s in images.items()}
+
+
+def _of_tf(look: Look) -> list[Finding]:
+    """Frames of the images, and how they hang together."""
+    if any(not fact.frame_id for side in look.sides for fact in look.stream(side, "image").facts):
+        words = "frame_id of the images is empty: no output can be placed on the robot; set it in the driver"
+        return [Finding(PROBLEM, look.stream(look.sides[0], "image").topic, words)]
+    findings = []
+    for child, parents in (look.parents or {}).items():
+        if len(parents) > 1:
+            words = f"{child} has {len(parents)} parents ({', '.join(sorted(parents))}): stop one of the publishers"
+            findings.append(Finding(PROBLEM, "/tf", words))
+    if look.tf_missing is not None:
+        base, camera = look.tf_missing
+        why = "" if look.parents is not None else " (tf2_msgs is not installed here, so nothing could be read)"
+        words = f"no transform from {base} to {camera}{why}: odom stays that of the camera; set base_T_camera, or "
+        findings.append(Finding(WARNING, "/tf_static", words + "publish it on /tf_static"))
+    return findings

@@ -1,0 +1,282 @@
+"""Look at a running graph for some seconds, with a node that only listens. Needs rclpy."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from importlib import import_module
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import GetState
+from rcl_interfaces.srv import GetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import parameter_value_to_python
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from ..core.camera import StereoRig
+from ..core.errors import DepthRosError
+from ..core.frame import Frame
+from ..nodes.decode import image_to_rgb, info_to_calibration
+from ..nodes.extrinsics import tf_message, transform_to_matrix
+from ..nodes.frame_tree import FrameTree
+from ..prepare import rectified
+from .bag import IMAGE_TYPES, INFO_TYPE, SIDES, cdr_stamp_ns
+from .checks import image_fact
+from .graph import Look, Node, Stream
+from .introspect import conflicts, describe, full_name, guessed_streams, is_inside
+
+_NAME = "depth_ros_doctor"
+_NODE = "depth_node"
+_DISCOVERY_S, _SETTLING_S, _AGAIN_S, _ANSWER_S, _DIAGNOSTICS_S = 4.0, 0.5, 0.4, 2.0, 1.5
+_KEPT = 8  # images a topic that are decoded
+_PAIRS = 3
+_KINDS = {IMAGE_TYPES[0]: Image, IMAGE_TYPES[1]: CompressedImage, INFO_TYPE: CameraInfo}
+_PARAMETERS = (
+    "mode", "rectify", "image_transport", "sync_tolerance_s", "use_sim_time", "base_frame", "base_T_camera",
+    "egomotion_method", "left_image_topic", "right_image_topic", "left_info_topic", "right_info_topic", "image_topic",
+    "info_topic",
+)  # fmt: skip
+
+
+def look(
+    namespace: str = "", seconds: float = 10.0, domain_id: int | None = None, tick: Callable = lambda seconds: None
+) -> Look:
+    """Listen for some seconds to the depth_node of a namespace ("": any) and to its cameras; tick(seconds): progress.
+
+    Without a depth_node the cameras are looked for by the endings of their topics, as in a bag.
+    """
+    context = rclpy.Context()
+    rclpy.init(args=[], context=context, domain_id=domain_id, signal_handler_options=None)
+    try:
+        return _Doctor(context, namespace.rstrip("/"), seconds, tick).look()
+    finally:
+        rclpy.try_shutdown(context=context)
+
+
+class _Doctor:
+    """One look at one graph."""
+
+    def __init__(self, context, namespace: str, seconds: float, tick: Callable):
+        self._namespace = namespace if not namespace or namespace.startswith("/") else f"/{namespace}"
+        self._seconds, self._tick = seconds, tick
+        self._ros = rclpy.create_node(_NAME, context=context, enable_rosout=False)
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self._ros)
+        self._raw: dict[str, deque] = {}
+        self._status, self._clock_ns = {}, None
+        self._tree, self._parents = FrameTree(), None
+
+    def look(self) -> Look:
+        """Discover, ask, listen, then make sense of what came."""
+        start = time.monotonic()
+        end = start + self._seconds
+        self._ros.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos_profile_sensor_data)
+        self._listen_to_tf()
+        self._wait(self._depth_nodes, _DISCOVERY_S)
+        self._wait(lambda: False, min(_SETTLING_S, self._seconds / 3))  # its endpoints, and the cameras
+        node = self._find_node()
+        sides, streams = self._streams(node)
+        if node is not None and node.parameters.get("use_sim_time"):
+            self._listen_to_clock()
+        end = max(end, time.monotonic() + self._seconds / 2)
+        sure = start + _DISCOVERY_S  # before that nothing counts as missing
+        while (now := time.monotonic()) < end or (now < sure and not all(s.publishers for s in streams.values())):
+            for stream in streams.values():
+                describe(self._ros, stream, node and node.name)
+                self._subscribe(stream)  # those that have been discovered since
+            self._wait(lambda: False, _AGAIN_S)
+        found = Look(self._seconds, self._namespace or "graph", sides, streams, node)
+        pairs = self._ros.get_node_names_and_namespaces()
+        found.nodes = sorted(full_name(*pair) for pair in pairs if pair[0] != _NAME)
+        found.clock_publishers = len(self._ros.get_publishers_info_by_topic("/clock"))
+        self._finish(found)
+        self._executor.shutdown()
+        self._ros.destroy_node()
+        return found
+
+    # Asking
+
+    def _depth_nodes(self) -> list[str]:
+        """The full names of those that are there by now."""
+        pairs = self._ros.get_node_names_and_namespaces()
+        names = {_NODE, *self._status}
+        return sorted(full_name(*pair) for pair in pairs if pair[0] in names and is_inside(pair[1], self._namespace))
+
+    def _find_node(self) -> Node | None:
+        """Find the depth_node, by its name or because /diagnostics speaks of it, and ask it for its state."""
+        inside = self._depth_nodes()
+        if not inside:
+            return None
+        node = Node(inside[0], others=inside[1:])
+        state = self._call(GetState, f"{node.name}/get_state", GetState.Request())
+        node.state = state.current_state.label if state else ""
+        request = GetParameters.Request(names=list(_PARAMETERS))
+        answer = self._call(GetParameters, f"{node.name}/get_parameters", request)
+        values = zip(_PARAMETERS, answer.values, strict=False) if answer else ()
+        node.parameters = {name: parameter_value_to_python(value) for name, value in values}
+        self._wait(lambda: self._short(node) in self._status, _DIAGNOSTICS_S)
+        for topic, _ in self._ros.get_publisher_names_and_types_by_node(self._short(node), self._space(node)):
+            node.conflicts += conflicts(self._ros, topic)
+        return node
+
+    def _streams(self, node: Node | None) -> tuple[tuple[str, ...], dict[str, Stream]]:
+        """The topics that the node listens to: as it says, else by its parameters, else by what cameras are there."""
+        parameters = node.parameters if node else {}
+        if not parameters:
+            return guessed_streams(self._ros, self._namespace)
+        sides = SIDES if parameters["mode"] == "stereo" else ("",)
+        compressed = parameters["image_transport"] == "compressed"
+        said = self._status.get(self._short(node), {})
+        streams = {}
+        for side in sides:
+            for what, kind in (("image", IMAGE_TYPES[compressed]), ("camera_info", INFO_TYPE)):
+                name = f"{side} {what}".strip()
+                parameter = f"{side}_{what.replace('camera_', '')}_topic".lstrip("_")
+                topic = _resolved(parameters[parameter], self._space(node))
+                topic += "/compressed" if compressed and what == "image" else ""
+                streams[name] = Stream(name, said.get(f"topic/{name}", topic), kind)
+        return sides, streams
+
+    def _call(self, kind, name: str, request):
+        """Ask a service; None without an answer in time."""
+        client = self._ros.create_client(kind, name)
+        future = None
+        if self._wait(client.service_is_ready, _ANSWER_S):
+            future = client.call_async(request)
+            self._wait(future.done, _ANSWER_S)
+        result = future.result() if future is not None and future.done() else None
+        self._ros.destroy_client(client)
+        return result
+
+    # Listening
+
+    def _subscribe(self, stream: Stream) -> None:
+        """Note every message of a topic; keep the last images, and every camera_info that differs."""
+        if not stream.publishers or stream.name in self._raw:
+            return
+        kept = self._raw[stream.name] = deque(maxlen=_KEPT)
+        is_info = stream.kind == INFO_TYPE
+
+        def on_message(raw: bytes) -> None:
+            stamp_ns = cdr_stamp_ns(raw)
+            stream.arrivals_s.append(time.monotonic())
+            stream.stamps.append(stamp_ns)
+            stream.ages_s.append(((self._clock_ns or time.time_ns()) - stamp_ns) / 1e9)
+            if not (is_info and kept and kept[-1][12:] == raw[12:]):
+                kept.append(raw)
+
+        # Latched camera_infos are only heard by those who ask for them.
+        infos = self._ros.get_publishers_info_by_topic(stream.topic)
+        latched = is_info and all(i.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for i in infos)
+        durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+        reliability = ReliabilityPolicy.RELIABLE if latched else ReliabilityPolicy.BEST_EFFORT
+        qos = QoSProfile(depth=5, reliability=reliability, durability=durability)
+        self._ros.create_subscription(_KINDS[stream.kind], stream.topic, on_message, qos, raw=True)
+
+    def _listen_to_tf(self) -> None:
+        """Read /tf and /tf_static, where there is a message for them."""
+        kind = tf_message()
+        if kind is None:
+            return
+        self._parents = {}
+        latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._ros.create_subscription(kind, "/tf_static", self._on_tf, latched)
+        self._ros.create_subscription(kind, "/tf", self._on_tf, QoSProfile(depth=100))
+
+    def _on_tf(self, msg) -> None:
+        for item in msg.transforms:
+            parent, child = item.header.frame_id, item.child_frame_id
+            self._tree.add(parent, child, transform_to_matrix(item.transform))
+            self._parents.setdefault(child.lstrip("/"), set()).add(parent.lstrip("/"))
+
+    def _listen_to_clock(self) -> None:
+        """Follow simulated time."""
+        kind = import_module("rosgraph_msgs.msg").Clock
+
+        def on_clock(msg) -> None:
+            self._clock_ns = msg.clock.sec * 1_000_000_000 + msg.clock.nanosec
+
+        self._ros.create_subscription(kind, "/clock", on_clock, qos_profile_sensor_data)
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        """Keep what depth_nodes say, by their short names."""
+        for status in msg.status:
+            if status.name.endswith(": depth"):
+                level = status.level[0] if isinstance(status.level, bytes) else status.level
+                values = {item.key: item.value for item in status.values}
+                self._status[status.name.removesuffix(": depth")] = {**values, "": (level, status.message)}
+
+    # Making sense
+
+    def _finish(self, found: Look) -> None:
+        """Decode what was kept."""
+        for name, stream in found.streams.items():
+            for raw in self._raw.get(name, ()):
+                msg = deserialize_message(raw, _KINDS[stream.kind])
+                if stream.kind != INFO_TYPE:
+                    stream.facts.append(image_fact(msg))
+                    continue
+                try:
+                    stream.infos.append((str(msg.header.frame_id), info_to_calibration(msg)))
+                except DepthRosError as error:
+                    stream.errors.append(str(error))
+        if len(found.sides) == 2:
+            self._pairs(found)
+        if found.node is not None:
+            found.node.status = self._status.get(self._short(found.node), {}).get("")
+            self._look_for_extrinsics(found)
+
+    def _pairs(self, found: Look) -> None:
+        """Make rectified pairs of the images with equal stamps."""
+        images, infos = ([found.stream(side, what) for side in SIDES] for what in ("image", "camera_info"))
+        if not all(stream.infos for stream in infos):
+            return
+        calibrations = tuple(stream.infos[-1][1] for stream in infos)
+        raw = [{cdr_stamp_ns(m): m for m in self._raw.get(stream.name, ())} for stream in images]
+        parameters = found.node.parameters if found.node else {"rectify": "rect" not in images[0].topic}
+        for stamp_ns in sorted(raw[0].keys() & raw[1].keys())[-_PAIRS:]:
+            msgs = [deserialize_message(side[stamp_ns], _KINDS[s.kind]) for side, s in zip(raw, images, strict=True)]
+            try:
+                rig, pictures = StereoRig.from_calibrations(*calibrations), [image_to_rgb(msg) for msg in msgs]
+                bent = calibrations if parameters.get("rectify") else None
+                found.frames.append(rectified(Frame(stamp_ns, "", *pictures, rig, bent)))
+            except DepthRosError:
+                return  # the checks of each part say it better
+
+    def _look_for_extrinsics(self, found: Look) -> None:
+        """Ask TF whether the camera hangs on the robot, where the node needs to know."""
+        parameters, facts = found.node.parameters, found.stream(found.sides[0], "image").facts
+        found.parents = self._parents
+        if not facts or not parameters or parameters["base_T_camera"] or parameters["egomotion_method"] == "off":
+            return
+        base, camera = parameters["base_frame"], facts[-1].frame_id
+        if camera and self._tree.find(base, camera) is None:
+            found.tf_missing = (base, camera)
+
+    # Names
+
+    def _wait(self, condition, limit_s: float):
+        """Spin until the condition holds; gives its last value."""
+        start = time.monotonic()
+        while not (value := condition()) and time.monotonic() - start < limit_s:
+            before = time.monotonic()
+            self._executor.spin_once(timeout_sec=0.05)
+            self._tick(time.monotonic() - before)
+        return value
+
+    @staticmethod
+    def _short(node: Node) -> str:
+        return node.name.rsplit("/", 1)[1]
+
+    @staticmethod
+    def _space(node: Node) -> str:
+        return node.name.rsplit("/", 1)[0] or "/"
+
+
+def _resolved(topic: str, space: str) -> str:
+    """The full name of a topic that a node of a namespace gave."""
+    return topic if topic.startswith("/") else f"{space.rstrip('/')}/{topic}"
