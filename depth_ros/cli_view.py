@@ -17,7 +17,8 @@ def view(input: Path | None, topics: str | None, save: Path | None, port: int, h
     if (input is None) == (topics is None):
         raise InputError("expected a BAG, a saved .rrd file, or --topics, and one of them only")
     if input is not None and input.suffix == ".rrd":
-        click.echo(open_saved(input, port, port + 1, host, browser))
+        address, _held = open_saved(input, port, port + 1, host, browser)
+        click.echo(address)
         return _wait()
     name = str(topics) if input is None else input.resolve().name
     with Page(f"**depth_ros** {name}", save) as page:

@@ -104,15 +104,18 @@ class Page:
             self._recording.log("odom/way", rr.LineStrips3D([np.array(self._way)], colors=[[47, 111, 176]]))
 
 
-def open_saved(path: Path, port: int, data_port: int, host: str, open_browser: bool = False) -> str:
-    """Serve a file that a page has saved; gives the address. Raises InputError where there is no such file."""
+def open_saved(path: Path, port: int, data_port: int, host: str, open_browser: bool = False) -> tuple[str, object]:
+    """Serve a file that a page has saved; gives the address, and what serves it as long as it is held.
+
+    Raises InputError where there is no such file.
+    """
     rr = load_rerun()
     if not path.is_file():
         raise InputError(f"{path}: expected a file that `depth-ros view --save` has written, got nothing at this path")
     recording = rr.RecordingStream("depth_ros_file")
     recording.serve_grpc(grpc_port=data_port)
     recording.log_file_from_path(str(path))
-    return serve_viewer(rr, port, data_port, host, open_browser)
+    return serve_viewer(rr, port, data_port, host, open_browser), recording
 
 
 def serve_viewer(rr, port: int, data_port: int, host: str, open_browser: bool) -> str:
@@ -131,11 +134,12 @@ def blueprint(rr):
 
     titles = {"image": "Camera", "depth": "Inverse depth: red near, blue far", "sigma": "Uncertainty: dark is sure"}
     views = [rrb.Spatial2DView(origin=f"pictures/{key}", name=title) for key, title in titles.items()]
+    # seen from behind the camera, in its own axes (x right, y down, z ahead): the way moves, the cloud stays near
     eye = rrb.EyeControls3D(
-        kind=rrb.Eye3DKind.Orbital, spin_speed=_SPIN_RAD_S, position=(-5.0, 2.0, 3.0), look_target=(3.0, 0.0, 0.0),
-        eye_up=(0.0, 0.0, 1.0), tracking_entity="odom/camera",
+        kind=rrb.Eye3DKind.Orbital, spin_speed=_SPIN_RAD_S, position=(2.0, -3.0, -5.0), look_target=(0.0, 0.0, 5.0),
+        eye_up=(0.0, -1.0, 0.0),
     )  # fmt: skip
-    scene = rrb.Spatial3DView(origin="odom", name="Points and way", eye_controls=eye)
+    scene = rrb.Spatial3DView(origin="odom/camera", contents="odom/**", name="Points and way", eye_controls=eye)
     plots = [rrb.TimeSeriesView(origin=f"figures/{key}", name=key) for key in ("rates_hz", "times_ms", "drops")]
     return rrb.Blueprint(
         rrb.Vertical(
