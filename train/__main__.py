@@ -89,6 +89,19 @@ def export(run: Path, model: Path, network: str | None, scale_source: str | None
     click.echo(f"{model}: parity with PyTorch within {worst:.2g} {unit}")
 
 
+@main.command()
+@click.argument("model", type=_FOUND)
+@click.argument("out", type=_PATH)
+@click.option("--pool", type=_FOUND, default=Path(_POOLS["pairs"]), help="Of rendered pairs, for the ranges.")
+@click.option("--count", default=32, help="Pairs for the ranges.")
+def quantise(model: Path, out: Path, pool: Path, count: int):
+    """Write the stereo MODEL to OUT in int8, for ONNX Runtime on CPUs; refused where it differs too much."""
+    from train.quantised import quantise as run
+
+    whole, less = run(model, out, pool, count)
+    click.echo(f"{out}: {less:.2f} % off by over 2 px on held-out pairs, float32 {whole:.2f} %")
+
+
 def _judging(command):
     """The options of commands that judge models on a recording."""
     for option in (
