@@ -1,6 +1,7 @@
 """The whole step beside the estimator: the same answers, on the way that a GPU takes, with fakes of the GPU."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -113,6 +114,24 @@ def test_the_gate_sees_metres_rays_and_colours(change, words):
         return
     with pytest.raises(EngineError, match=words):
         check_parity(Changed(plain, change), plain, "fp16", frames)
+
+
+def test_the_node_takes_it_where_a_gpu_is(monkeypatch):
+    """Nothing is built here: the first frame's build fails with what this machine lacks, and the estimator goes on."""
+    from depth_ros.nodes.modes import make_estimator
+    from depth_ros.nodes.parameters import Parameters
+
+    _, frame = load("stereo")
+    assert type(make_estimator(Parameters())) is Estimator
+    monkeypatch.setattr("depth_ros.engine.load.tensorrt_lacks", lambda: "")
+    library = types.SimpleNamespace(__name__="tensorrt")
+    monkeypatch.setattr("depth_ros.engine.build.import_library", lambda name: library)
+    estimator = make_estimator(Parameters())
+    assert isinstance(estimator, StepEstimator)
+    first = estimator.estimate(frame)
+    estimator.engine.wait(60)
+    np.testing.assert_array_equal(estimator.estimate(frame).depth, first.depth)
+    assert "onnxruntime goes on" in estimator.engine.note and "NVIDIA" in estimator.engine.note
 
 
 def test_wrong_inputs_and_models_are_refused():

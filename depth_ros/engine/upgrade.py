@@ -24,7 +24,7 @@ class UpgradingEngine:
     """
 
     def __init__(self, first: Engine, prepare: Prepare, say: Callable[[str], None] = lambda words: None):
-        self._first, self._prepare, self.say = first, prepare, say
+        self.first, self._prepare, self.say = first, prepare, say
         self.spec, self.model_hash = first.spec, first.model_hash
         self.note = ""
         self._fast: tuple[tuple[Size, ...], Engine] | None = None
@@ -34,15 +34,15 @@ class UpgradingEngine:
     @property
     def name(self) -> str:
         """Of the engine that answers now."""
-        return self._fast[1].name if self._fast else self._first.name
+        return self._fast[1].name if self._fast else self.first.name
 
     def warmup(self) -> None:
         """Warm up the engine that answers first; the other is warmed up when it is opened."""
-        self._first.warmup()
+        self.first.warmup()
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the best engine for this size; raises EngineError where even the first one fails."""
-        if not hasattr(self._first, "check"):  # the plain step checks what it takes, which is no tensor of the spec
+        if not hasattr(self.first, "check"):  # the plain step checks what it takes, which is no tensor of the spec
             check_inputs(self.spec, inputs)
         sizes = tuple(inputs[name].shape for name in self.spec.inputs)
         self._take_up()
@@ -54,8 +54,8 @@ class UpgradingEngine:
                 self._drop_fast()
         elif self._build is None and sizes not in self._refused:
             self._build = _Build(sizes, {name: np.copy(value) for name, value in inputs.items()}, self._prepare)
-            self._tell(f"building for {_words(sizes)} in the background; {self._first.name} answers meanwhile")
-        return self._first.run(inputs)
+            self._tell(f"building for {_words(sizes)} in the background; {self.first.name} answers meanwhile")
+        return self.first.run(inputs)
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Wait until a build that is under way has ended; the next run takes it up."""
@@ -80,7 +80,7 @@ class UpgradingEngine:
     def _refuse(self, sizes: tuple[Size, ...], words: str) -> None:
         """Never try this size again, and say why."""
         self._refused.add(sizes)
-        self._tell(f"{self._first.name} goes on: {' '.join(words.split())}")
+        self._tell(f"{self.first.name} goes on: {' '.join(words.split())}")
 
     def _drop_fast(self) -> None:
         """Close the engine of another size, or one that failed."""

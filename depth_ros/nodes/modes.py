@@ -11,7 +11,9 @@ from ..egomotion import EgoMotion
 from ..engine.base import Engine
 from ..engine.load import default_model, load_engine
 from ..engine.spec import RELATIVE
+from ..engine.upgrade import UpgradingEngine
 from ..estimator import Estimator, MonoEstimator
+from ..whole_step import step_on_tensorrt
 from .parameters import Parameters
 
 NO_POSE_MODEL = "none"
@@ -21,6 +23,8 @@ def make_estimator(parameters: Parameters) -> Estimator | MonoEstimator:
     """Load the engines that the parameters ask for; raises EngineError or SpecError where they cannot be had."""
     engine = load_engine(parameters.model or None, parameters.backend, parameters.max_disparity_px, parameters.mode)
     engine.warmup()
+    if parameters.mode == "stereo" and isinstance(engine, UpgradingEngine) and len(engine.spec.outputs) == 2:
+        return step_on_tensorrt(engine.first, parameters.max_disparity_px)  # one replay of the GPU is one frame
     if parameters.mode == "stereo":
         return Estimator(engine, parameters.max_disparity_px)
     pose_engine = _pose_engine(parameters)
