@@ -19,6 +19,7 @@ from .monocular import Monocular
 from .tracking import fault, to_grey
 from .way import Way
 
+_LEAST_POINTS = 12  # below, a picture is no keyframe
 _PATIENCE_NS = 600_000_000  # for so long the last keyframe is waited for
 _BRIDGE_SIGMA = (0.1, 0.03)  # metres, radians: beyond, an IMU alone is no odometry
 _NETWORK_SHARE, _NETWORK_FLOOR = 0.3, 0.02  # of the way and the angle, where a network does not say how sure it is
@@ -107,8 +108,7 @@ class EgoMotion(Way):
             return bridged
         if self.method == "hybrid" and frame.network_motion is not None and self._last is not None:
             return self._fallback(frame, grey, reason)
-        late = frame.stamp_ns - keys.stamp_ns > _PATIENCE_NS
-        if not fault(grey) and (late or keys is self._keys and not frame.is_metric):
+        if not fault(grey) and self._is_late(frame):
             self._begin_again(frame, grey, lost=True)
         return self._without_step(frame, LOST, reason)
 
@@ -122,7 +122,7 @@ class EgoMotion(Way):
             return None
         motion = self._key_T_seen(frame) @ predicted[0], predicted[1]
         pose, covariance = self._chain.after(*motion)
-        metres_from, is_late = self._scale(frame), frame.stamp_ns - keys.stamp_ns > _PATIENCE_NS
+        metres_from, is_late = self._scale(frame), self._is_late(frame)
         if is_late and not fault(grey):  # something is seen again, but not what was seen before
             self._chain.advance(*motion)
             self._begin_keys(frame, grey)
@@ -202,8 +202,15 @@ class EgoMotion(Way):
         self._keys.clear()
         self._mono.clear()
         self._map_start = self._chain.odom_T_camera[:3, 3].copy()
-        (self._keys if frame.is_metric else self._mono).begin(frame, grey)
+        keys = self._keys if frame.is_metric else self._mono
+        keys.begin(frame, grey)
+        if keys.count < _LEAST_POINTS:
+            keys.clear()  # a hand, fog: the next picture may show more
         self._metres_from = self._scale(frame)
+
+    def _is_late(self, frame: EgoFrame) -> bool:
+        """True when the keyframe has been waited for in vain for long enough."""
+        return self._last is None or frame.stamp_ns - self._last[0] > _PATIENCE_NS
 
     def _first_state(self) -> str:
         """What a frame without a past is called."""

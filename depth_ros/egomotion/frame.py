@@ -84,8 +84,13 @@ class EgoFrame:
 
     @property
     def is_metric(self) -> bool:
-        """True where points have metres: a right image, or depth at 5 % of the pixels and more."""
-        return self.is_stereo or (self.depth is not None and np.isfinite(self.depth[::4, ::4]).mean() > _LEAST_KNOWN)
+        """True where points have metres: depth at 5 % of the pixels and more, or a right image and depth yet unknown.
+
+        A right image without any match has nothing to say: a covered eye.
+        """
+        if self.depth is None:
+            return self.is_stereo
+        return bool(np.isfinite(self.depth[::4, ::4]).mean() > _LEAST_KNOWN)
 
 
 @dataclass(frozen=True, eq=False)

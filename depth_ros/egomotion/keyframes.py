@@ -63,6 +63,11 @@ class Keyframes:
         """True where there is a keyframe."""
         return self._grey is not None
 
+    @property
+    def count(self) -> int:
+        """How many points are followed from the keyframe."""
+        return len(self._window.seen)
+
     def fits(self, frame: EgoFrame) -> bool:
         """Tell whether a frame can be compared with the last keyframe: the same camera and rig."""
         return self.exists and self._rig == _rig_of(frame)

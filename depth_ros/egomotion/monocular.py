@@ -63,6 +63,11 @@ class Monocular:
         """True where there is a keyframe."""
         return self._grey is not None
 
+    @property
+    def count(self) -> int:
+        """How many points are followed from the keyframe."""
+        return len(self._pixels)
+
     def fits(self, frame: EgoFrame) -> bool:
         """Tell whether a frame can be compared with the keyframe: the same camera."""
         return self.exists and self._camera == frame.camera

@@ -73,7 +73,7 @@ def _residuals(prev_T_curr, before, after, sigma_before, sigma_after, camera):
     A[:, :, :2] = by_point @ (curr_T_prev[:3, :2] / (camera.fx, camera.fy))
     A[:, :, 2] = (by_point @ curr_T_prev[:3, 3:])[..., 0] + by_inverse
     unknown = ~np.isfinite(sigma_before)
-    spread = np.where(unknown, 1.0, sigma_before)  # 1/m: anything between here and far
+    spread = np.where(unknown, max(1.0, 2 * inv.max(initial=0.0)), sigma_before)  # 1/m: anything from here to far
     covariance = (A * spread[:, None] ** 2) @ A.transpose(0, 2, 1)
     diagonal = np.where(np.isfinite(sigma_after), sigma_after, 1e3) ** 2
     covariance[:, range(3), range(3)] += diagonal
