@@ -28,7 +28,7 @@ def main():
 
 
 @main.command()
-@input_argument
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @mode_option
 @model_option
 @backend_option
@@ -40,12 +40,27 @@ def main():
 )  # fmt: skip
 @click.option("--replay", is_flag=True, help="Play the bag at recorded rate over ROS 2 into the real node.")
 @click.option("--against", multiple=True, help="Another ONNX model, or sgbm, to stand beside it; may be repeated.")
+@click.option("--jobs", type=click.IntRange(1), help="Bags at a time, each in a process of its own.")
+@click.option("--scheduler", default="", help="Address of a Dask scheduler (tcp://...): bags on many machines.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for report.json and report.html [evaluation/<input>]."
 )
 @refuses_plainly
-def evaluate(input, mode, model, backend, max_disparity_px, sync_tolerance_s, egomotion, replay, against, out):
-    """Judge depth and ego-motion on INPUT: accuracy where there is truth, time, drops by cause."""
+def evaluate(inputs, jobs, scheduler, out, **options):
+    """Judge depth and ego-motion on INPUT: accuracy where there is truth, time, drops by cause.
+
+    Of several bags, or a folder of bags, one merged report; a second run goes on where the first one ended.
+    """
+    from .cli_many import are_many, evaluate_many
+
+    if are_many(inputs, jobs, scheduler):
+        evaluate_many(inputs, jobs, scheduler, out, **options)
+    else:
+        evaluate_one(inputs[0], out=out, **options)
+
+
+def evaluate_one(input, mode, model, backend, max_disparity_px, sync_tolerance_s, egomotion, replay, against, out):
+    """Evaluate one input, write its report and say the verdict."""
     from .replay.doctor import findings_of
     from .replay.report import words_of, write_report
 
@@ -200,6 +215,7 @@ def build(model, **options):
 @click.option("--image-topic", default="", help="With --topics: the camera's images, where they are not found.")
 @click.option("--hz", type=click.FloatRange(0.1, 60), default=30.0, show_default=True, help="With --topics: at most.")
 @click.option("--seconds", type=click.FloatRange(0), default=0.0, help="With --topics: end after so long; 0: never.")
+@click.option("--way", is_flag=True, help="With --topics: ask for odometry even where nobody else does.")
 @click.option("--egomotion", type=click.Choice(["off", "network", "geometric", "hybrid"]), default="hybrid")
 @mode_option
 @model_option
@@ -215,7 +231,7 @@ def view(**options):
 
 
 @main.command()
-@click.option("--overhead", is_flag=True, help="What the node costs beside its engine, against a floor and plain rclpy.")
+@click.option("--overhead", is_flag=True, help="What the node costs beside its engine: x floor, x plain rclpy.")
 @click.option("--engines", is_flag=True, help="What the shipped models cost here, and how accurate they are.")
 @click.option("--soak", type=click.FloatRange(0.05), metavar="MINUTES", is_flag=False, flag_value=30.0,
               help="60 Hz stereo for this long [30]: memory, latency, drops accounted for. Exit code 1 if one fails.")

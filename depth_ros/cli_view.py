@@ -27,7 +27,9 @@ def view(input: Path | None, topics: str | None, save: Path | None, port: int, h
         if topics is not None:
             from .view.live import show_topics
 
-            return show_topics(topics, page, options["image_topic"], options["hz"], options["seconds"])
+            names = ("image_topic", "hz", "seconds", "way")
+            count = show_topics(topics, page, *(options[name] for name in names))
+            return click.echo(f"{count} moments shown")
         _recording(input, page, **options)
         if save is None:
             click.echo("the recording is over, the page stays; Ctrl-C ends it")

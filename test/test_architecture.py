@@ -24,8 +24,9 @@ ALLOWED = {
     "cli_build": {"core", "engine", "prepare", "whole_step", "replay", "bench"},
     "view": {"core", "engine", "estimator", "prepare", "replay", "nodes", "transport"},
     "cli_view": {"core", "replay", "view"},
+    "cli_many": {"core", "engine", "replay"},
     "cli_options": {"core"},
-    "cli": {"cli_options", "cli_view", "core", "engine", "estimator", "replay", "transport", "cli_bench", "cli_build"},
+    "cli": {"cli_options", "cli_many", "cli_view", "core", "engine", "estimator", "replay", "transport", "cli_bench", "cli_build"},
     "__main__": {"cli"},
     "__init__": set(),
 }

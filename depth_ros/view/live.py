@@ -25,7 +25,7 @@ _STATUS = "depth_node: depth"
 _WAIT_S = 0.02
 
 
-def show_topics(namespace: str, page, image_topic: str, hz: float, seconds: float) -> int:
+def show_topics(namespace: str, page, image_topic: str, hz: float, seconds: float, way: bool = False) -> int:
     """Show what a node publishes until Ctrl-C, or for so many seconds (0: no end); gives the number of moments shown.
 
     Raises InputError without ROS.
@@ -36,7 +36,7 @@ def show_topics(namespace: str, page, image_topic: str, hz: float, seconds: floa
         raise InputError(f"expected ROS 2 (rclpy) for --topics, got: {error}") from error
     rclpy.init(args=[])
     try:
-        return Live(rclpy, namespace, image_topic).run(page, hz, seconds)
+        return Live(rclpy, namespace, image_topic).run(page, hz, seconds, way)
     except KeyboardInterrupt:
         return 0
     finally:
@@ -67,18 +67,18 @@ class Live:
             self._listen(Image, topic, lambda raw, topic=topic: self._on_map(topic, raw), raw=True)
         for topic in ("depth/camera_info", "inv_depth/camera_info"):
             self._listen(CameraInfo, topic, self._on_info)
-        self._listen(Odometry, "odom", self._on_odometry)
+        self._odometry_kind, self._has_way = Odometry, False
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
-    def run(self, page, hz: float, seconds: float) -> int:
-        """Show moments as they come, at most hz of them a second."""
+    def run(self, page, hz: float, seconds: float, way: bool) -> int:
+        """Show moments as they come, at most hz of them a second. way: ask for odometry even if nobody else does."""
         started, count, due, looked = time.monotonic(), 0, 0.0, 0.0
         while not seconds or time.monotonic() - started < seconds:
             self._executor.spin_once(timeout_sec=_WAIT_S)
             now = time.monotonic()
-            if self._image_kind is None and now - looked > 0.5:
+            if now - looked > 0.5:
                 looked = now
-                self._find_image()
+                self._look_around(way)
             if now < due or (moment := self._moment()) is None:
                 continue
             due = max(due + 1 / hz, now - 1 / hz)
@@ -92,6 +92,14 @@ class Live:
 
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._node.create_subscription(kind, topic, callback, qos, raw=raw)
+
+    def _look_around(self, way: bool) -> None:
+        """Subscribe to what has appeared: the camera's images; odometry only where it is computed for others anyway."""
+        if not self._has_way and (way or self._node.count_subscribers("odom")):
+            self._has_way = True
+            self._listen(self._odometry_kind, "odom", self._on_odometry)
+        if self._image_kind is None:
+            self._find_image()
 
     def _find_image(self) -> None:
         """Subscribe to the camera's images as soon as somebody publishes them."""

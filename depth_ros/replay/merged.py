@@ -1,0 +1,92 @@
+"""One report of many bags: means over bags with intervals, a row a bag, what failed, links to the bags' own reports."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from .intervals import mean_interval
+from .many import Task
+from .output import write_bytes, write_json
+
+COLUMNS = (
+    ("stereo", "bad2_pct"), ("depth", "abs_rel"), ("depth", "rmse"), ("depth_median", "abs_rel"),
+    ("uncertainty", "within_1_sigma_pct"), ("proxies", "left_right_off_pct"), ("odometry", "ate_m"),
+    ("odometry", "t_err_pct"), ("odometry", "lost"), ("latency_ms", "p50"),
+)  # fmt: skip
+_TEMPLATE = Path(__file__).with_name("merged.html.j2")
+
+
+def merge(tasks: list[Task], errors: dict[str, str], out: Path) -> dict:
+    """Read every bag's report.json below out, write out/report.json and out/report.html; returns the report.
+
+    figures: {"section.key": {"mean", "ci", "bags"}}: each bag counts alike, whatever its length; ci (95 %) resamples
+    bags and stands only with three of them. Raises InputError where the folder cannot be written.
+    """
+    reports = {task.name: _read(out / task.name) for task in tasks if not errors.get(task.name)}
+    reports = {name: report for name, report in reports.items() if report}
+    figures = {}
+    for section, key in COLUMNS:
+        values = [report[section][key] for report in reports.values() if key in report.get(section, {})]
+        if values:
+            interval = mean_interval(values, in_order=False)
+            figures[f"{section}.{key}"] = {"mean": float(np.mean(values)), "ci": interval, "bags": len(values)}
+    report = {
+        "bags": {"in": len(tasks), "out": len(reports), "failed": {n: words for n, words in errors.items() if words}},
+        "frames": _frames(reports.values()),
+        "figures": figures,
+        "per_bag": {name: _row(one) for name, one in reports.items()},
+    }
+    write_bytes(out / "report.html", _html(report).encode())
+    write_json(out / "report.json", report)
+    return report
+
+
+def words_of(report: dict) -> list[str]:
+    """Say what a reader wants to know first."""
+    bags, frames, figures = report["bags"], report["frames"], report["figures"]
+    lines = [f"{bags['out']} of {bags['in']} bags evaluated, {frames['out']} of {frames['in']} frames answered."]
+    lines += [f"FAILED {name}: {words}" for name, words in bags["failed"].items()]
+    for key, words in (
+        ("stereo.bad2_pct", "{:.1f} % of the pixels are off by more than 2 px"),
+        ("depth.abs_rel", "Depth is off by {:.1%}"),
+        ("proxies.left_right_off_pct", "Proxy, not accuracy: left and right disagree on {:.1f} % of the pixels"),
+        ("odometry.ate_m", "ATE {:.3f} m"),
+    ):
+        if key in figures:
+            lines.append(f"{words.format(figures[key]['mean'])} (mean of {figures[key]['bags']} bags).")
+    return lines
+
+
+def _read(folder: Path) -> dict:
+    try:
+        return json.loads((folder / "report.json").read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _frames(reports) -> dict:
+    """Sums over the bags."""
+    total: dict = {"in": 0, "out": 0, "dropped": {}}
+    for report in reports:
+        frames = report["frames"]
+        total["in"], total["out"] = total["in"] + frames["in"], total["out"] + frames["out"]
+        for cause, count in frames["dropped"].items():
+            total["dropped"][cause] = total["dropped"].get(cause, 0) + count
+    return total
+
+
+def _row(report: dict) -> dict:
+    """The figures of one bag, by "section.key"."""
+    known = {f"{section}.{key}": report.get(section, {}).get(key) for section, key in COLUMNS}
+    row = {key: value for key, value in known.items() if value is not None}
+    return {"model": report["model"], "in": report["frames"]["in"], "out": report["frames"]["out"], **row}
+
+
+def _html(report: dict) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_TEMPLATE.read_text()).render(report=report, words=words_of(report))
