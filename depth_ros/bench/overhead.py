@@ -43,7 +43,7 @@ def run(progress=None, seconds: float = 2.0, rounds: int = 2, sizes=SIZES, rates
         plan = {"nodes": {}, "steps": steps}
         for number, node in enumerate(nodes):
             domain_id = 1 + (os.getpid() + 31 * number) % 100
-            process = stack.enter_context(_started(commands[node], node, domain_id))
+            process = stack.enter_context(started(commands[node], node, domain_id))
             plan["nodes"][node] = {"pid": process.pid, "domain_id": domain_id}
         measured = list(_measured(plan, progress))
     rows = _with_ratios([_row(case, node, measured) for case in cases for node in nodes])
@@ -89,9 +89,9 @@ def _commands(folder: Path) -> tuple[dict[str, list[str]], str]:
 
 
 @contextlib.contextmanager
-def _started(command: list[str], node: str, domain_id: int):
+def started(command: list[str], node: str, domain_id: int, more: dict[str, str] | None = None):
     """Run a node for the time of the block. The naive ones get no allocator settings: nobody gives them any."""
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id)}
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id), **(more or {})}
     tuned = transport_environment()
     environment.update({k: v for k, v in tuned.items() if not (k.startswith("MALLOC") and node.startswith("naive"))})
     if node == "naive_checked":
