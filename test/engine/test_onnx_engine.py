@@ -9,7 +9,7 @@ from depth_ros.engine.spec import ModelSpec
 
 def spec(**changes):
     values = {"inputs": ("left", "right"), "outputs": ("disparity", "log_sigma"), "height": 0, "width": 0, "divisor": 8}
-    return ModelSpec("tiny", "stereo", **{**values, **changes}).to_json()
+    return ModelSpec(**{"name": "tiny", "task": "stereo", **values, **changes}).to_json()
 
 
 def image(value, height=16, width=24):
@@ -98,6 +98,20 @@ def test_load(make_model, monkeypatch, tmp_path):
     monkeypatch.setattr("depth_ros.engine.load._TREE_MODELS", installed.parent)
     monkeypatch.setenv("AMENT_PREFIX_PATH", "/nowhere")
     assert default_model("stereo") == installed
+
+
+@pytest.mark.parametrize("fast, expected", [(True, "small"), (False, "whole")])
+def test_int8_where_the_cpu_is_fast_at_it(make_model, monkeypatch, fast, expected):
+    whole = make_model(spec=spec(name="whole"))
+    whole = whole.rename(whole.with_name("stereo.onnx"))
+    small = make_model(spec=spec(name="small"))
+    small = small.rename(small.with_name("stereo_int8.onnx"))
+    monkeypatch.setattr("depth_ros.engine.load._TREE_MODELS", whole.parent)
+    monkeypatch.setattr("depth_ros.engine.load._multiplies_bytes", lambda: fast)
+    assert load_engine(backend="onnxruntime").spec.name == expected
+    assert load_engine(whole, "onnxruntime").spec.name == "whole"  # what was named is what runs
+    small.unlink()
+    assert load_engine(backend="onnxruntime").spec.name == "whole"
 
 
 def test_without_any_model(monkeypatch):
