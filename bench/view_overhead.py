@@ -1,7 +1,7 @@
 """What the page costs the node: its rate and CPU time with and without `depth-ros view --topics`, in turns.
 
-A camera of 640x480 at 30 Hz, the node with a network of three operations (so that the node, not a network, is measured),
-a listener to depth all the time. Needs ROS 2, rerun-sdk and onnx.
+A camera of 640x480 at 30 Hz, the node with a network of three operations (so that the node, not a network, is
+measured), a listener to depth all the time. Needs ROS 2, rerun-sdk and onnx.
 
     python bench/view_overhead.py --rounds 3 --seconds 12
 """
@@ -118,7 +118,8 @@ def round_of(camera: Camera, pid: int, viewed: bool, seconds: float) -> str:
     node_0, view_0 = cpu_s(pid), cpu_s(viewer.pid) if viewer else 0.0
     sent, got = camera.play(seconds)
     node_ms = 1e3 * (cpu_s(pid) - node_0) / sent
-    words = f"{'with' if viewed else 'without':8}page: {got} of {sent} depths ({got / seconds:.1f} Hz), node {node_ms:.2f} ms CPU an image"
+    words = f"{'with' if viewed else 'without':8}page: {got} of {sent} depths ({got / seconds:.1f} Hz)"
+    words += f", node {node_ms:.2f} ms CPU an image"
     if viewer:
         view_ms = 1e3 * (cpu_s(viewer.pid) - view_0) / sent
         shown = viewer.communicate(timeout=60)[0].strip().splitlines()[-1]
