@@ -28,6 +28,7 @@ from depth_ros.core.trajectory import CHI2_95_OF_6, nees
 from depth_ros.egomotion import EgoMotion
 
 SEEDS = {"calibration": range(1000, 1012), "held-out": range(2000, 2024)}
+_UNKNOWN = 100.0  # m^2: a pose that is said to be unknown is not judged
 SOURCES = ("stereo", "depth")
 ROW = "{:12} {:7} {:7} {:5} {:>5} {:>7} {:>13} {:>15} {:>7} {:>7} {:>5}"
 
@@ -46,7 +47,7 @@ def nees_of(clip: dict, source: str) -> dict:
 
 def end_nees(poses: np.ndarray, last) -> float:
     """NEES of the last pose, axes of odom; NaN where it is not known."""
-    if last.has_gap or last.state == "lost":
+    if last.has_gap or last.state == "lost" or last.covariance.max() > _UNKNOWN:
         return float("nan")
     odom_T_first = np.eye(4)
     odom_T_first[:3, :3] = body_R_optical

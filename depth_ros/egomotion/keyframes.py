@@ -22,7 +22,10 @@ _FLOW_SHARE = 0.03  # of the width: beyond, a frame becomes a keyframe
 _KEPT_SHARE = 0.6  # of the points: below, too
 _MOST_AGE_NS = 2_000_000_000
 _GROUP_SHARE = 0.1  # of the width: points so near to each other are not independent
-_INFLATION = 1.4
+# What residuals cannot show, as standard deviation, set on the calibration seeds of bench/egomotion_nees.py: a share of
+# points that disagrees is never left out altogether, it pulls (Huber 1981); more of them, more pull.
+_INFLATION, _BY_OUTLIERS = 1.15, 3.5
+_PERSISTS = 1.5  # variance of a way over that of independent steps: what is measured wrongly in one pair is in the next
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,7 @@ class Motion:
     """key_T_curr (4, 4) since the last keyframe; scale_sigma, relative.
 
     independent (6, 6), influence: of its right perturbation, the part that is of no point and what each point did.
+    Steps add up with them; they are larger than that of one step alone, by what lasts from step to step.
     step_covariance (6, 6): of the motion since the last frame that was compared with this keyframe.
     """
 
@@ -137,7 +141,8 @@ class Keyframes:
         inv = self._window.seen[:, -1, 2][np.isfinite(self._window.sigma[:, -1, 2])]
         typical = 1 / max(float(np.median(inv)), 1e-3) if len(inv) else 1.0
         scale_sigma = float(np.hypot(self._rig[3], self._bias[1] * typical))
-        independent, influence = blended(influence.mapped(_INFLATION * np.eye(6)), _INFLATION**2 * model)
+        factor = _INFLATION * (1 + _BY_OUTLIERS * (1 - float(step.inlier.mean())))
+        independent, influence = blended(influence.mapped(factor * np.eye(6)), factor**2 * model)
         covariance = independent + influence.covariance
         moved = np.linalg.norm(step.prev_T_curr[:3, 3]) > 3 * np.sqrt(np.trace(covariance[:3, :3]))
         turned = np.linalg.norm(so3_log(step.prev_T_curr[:3, :3])) > 1e-3
@@ -146,7 +151,7 @@ class Keyframes:
             back = -adjoint(inverse(step.prev_T_curr) @ self._before.key_T_curr)
             between = influence.plus(self._before.influence.mapped(back))
             covariance = between.covariance + independent + back @ self._before.independent @ back.T
-        inliers = int(step.inlier.sum())
+        inliers, covariance = int(step.inlier.sum()), covariance / _PERSISTS
         return Motion(step.prev_T_curr, independent, influence, covariance, scale_sigma, inliers, is_key, model)
 
     def _fill(self, frame: EgoFrame, grey: np.ndarray, map_of=None) -> None:

@@ -10,7 +10,8 @@ from ..core.influence import Influence
 from ..core.lie import hat, inverse
 from .bundle import Adjusted
 
-_AS_MANY = 8  # the model counts as much as so many points
+_AS_MANY = 8  # the model counts as much as so many groups
+_LEAST_SIZE = 0.25  # of the noise, as variance: residuals that are smaller than any tracker's are luck
 _MOST_LEVERAGE = 0.98  # a source that decides alone has no residual at all
 
 
@@ -72,14 +73,19 @@ def last_step(adjusted: Adjusted, ids: np.ndarray) -> tuple[np.ndarray, Influenc
 def blended(influence: Influence, model: np.ndarray) -> tuple[np.ndarray, Influence]:
     """Share the belief between what the residuals say and the covariance (6, 6) that the sigmas say.
 
-    A covariance out of few points is itself uncertain: the fewer they are in effect, the more counts the model.
-    Returns the part (6, 6) that is of no source, and the influences, which together are the covariance.
+    A covariance out of few groups is itself uncertain, and its inverse more so (Hotelling 1931): the fewer they are in
+    effect, the more of its shape is the model's, while its size stays (the shrinkage of Ledoit and Wolf 2004, in the
+    metric of the model). Returns the part (6, 6) that is of no source, and the influences: together the covariance.
     """
-    values = influence.values
-    size = np.einsum("ni,ij,nj->n", values, np.linalg.pinv(influence.covariance, hermitian=True), values)
+    if not np.isfinite(model).all():
+        return model, influence
+    root = np.linalg.inv(np.linalg.cholesky(model))
+    values = influence.values @ root.T
+    size = (values**2).sum(1)
     count = size.sum() ** 2 / max((size**2).sum(), 1e-12)
     share = _AS_MANY / (_AS_MANY + count)
-    return share * model, Influence(influence.sources, np.sqrt(1 - share) * values)
+    larger = max(size.sum() / len(model), _LEAST_SIZE)
+    return share * larger * model, Influence(influence.sources, np.sqrt(1 - share) * influence.values)
 
 
 def learned_bias(adjusted: Adjusted, prior: tuple[float, float], least_sigma: float) -> tuple[float, float]:
