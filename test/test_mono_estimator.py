@@ -230,5 +230,6 @@ def test_refuses():
 
 def test_the_nearest_pixel_is_that_of_the_core():
     values = np.random.default_rng(4).uniform(0, 1, (13, 22)).astype(np.float32)
-    for size in ((13, 22), (26, 44), (40, 71), (9, 15)):
+    # No size with two equally near pixels: OpenCV 4 and 5 take another one of them (22 to 15 columns, for example).
+    for size in ((13, 22), (26, 44), (40, 71), (9, 16)):
         np.testing.assert_array_equal(_resize_nearest(values, *size), resize_nearest(values, *size))
