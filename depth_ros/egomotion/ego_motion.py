@@ -101,13 +101,14 @@ class EgoMotion(Way):
     def _failed(self, frame: EgoFrame, grey: np.ndarray, reason: str) -> EgoEstimate:
         """A frame that cannot be compared: the network's step, or none; after a while geometry begins again."""
         keys = self._mono if self._mono.exists else self._keys
-        if not keys.exists:
-            return self._without_step(frame, LOST if self._chain.has_gap else INITIALISING, reason)
-        bridged = self._bridged(frame, grey, keys)
+        bridged = self._bridged(frame, grey, keys) if keys.exists else None
         if bridged is not None:
             return bridged
         if self.method == "hybrid" and frame.network_motion is not None and self._last is not None:
             return self._fallback(frame, grey, reason)
+        if not keys.exists:  # no picture yet that could be one; or the network led here alone, and now says nothing
+            has_past = self._chain.has_gap or self._last is not None
+            return self._without_step(frame, LOST if has_past else INITIALISING, reason)
         if not fault(grey) and self._is_late(frame):
             self._begin_again(frame, grey, lost=True)
         return self._without_step(frame, LOST, reason)
