@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import struct
+import threading
 
 import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from ..core.errors import CalibrationError
+from ..core.errors import CalibrationError, ImageError
 from ..core.sync import StampMatcher
+from .cdr import image_from_cdr
 from .decode import stamp_to_ns
 from .infos import Gate, InfoReader, take_all
 from .pairing import Calibrator, Pair
 from .parameters import Parameters
+from .receiver import Receiver
 from .statistics import Statistics
 from .watchdog import Stream
 
@@ -24,7 +28,7 @@ SIDES = {"stereo": ("left", "right"), "mono": ("",)}  # as they stand before the
 
 
 class Inputs:
-    """Subscribes to an image and a camera_info topic for each camera; calls on_pair(Pair) in the executor's thread.
+    """Subscribes to an image and a camera_info topic for each camera; calls on_pair(Pair) in the receiver's thread.
 
     on_odometry: called with (stamp_ns, position (3,) m) for each message of parameters.odometry_topic; None: not heard.
     """
@@ -35,7 +39,8 @@ class Inputs:
         self.matcher = StampMatcher(self._sides, tolerance_ns=round(parameters.sync_tolerance_s * 1e9))
         self._calibrator = Calibrator(self._sides)
         self._readers = {side: InfoReader() for side in self._sides}
-        self._gate = Gate()
+        self._gate = Gate()  # for ever closed: images and camera_infos go past the executor
+        self._lock = threading.RLock()  # the receiver, and the timer that asks for streams()
         self._drops_at_pair = dict(self.matcher.drops)
         self._subscriptions = {}
         compressed = parameters.image_transport == "compressed"
@@ -49,11 +54,15 @@ class Inputs:
             # Both left/image_rect and left/image_rect/compressed can be remapped, as with image_transport.
             topic = node.resolve_topic_name(topic) + "/compressed" if compressed else topic
             kind = CompressedImage if compressed else Image
-            self._subscribe(_name(side, "image"), kind, topic, self._on_image, side)
+            self._subscribe(_name(side, "image"), kind, topic, self._on_image, side, self._gate)
+        self._sides_of = {_name(side, what): side for side in self._sides for what in ("image", "camera_info")}
+        ours = {name: self._subscriptions[name] for name in self._sides_of}
+        self._receiver = Receiver(node.context, ours, self._on_raw, self._awaited, self._on_error)
 
     def streams(self) -> tuple[Stream, ...]:
         """Describe every subscription for the watchdog; asks the graph, so call it seldom."""
-        self.poll_infos()  # without images nobody else does
+        with self._lock:
+            self.poll_infos()  # without images nobody else does
         return tuple(self._describe(name, subscription) for name, subscription in self._subscriptions.items())
 
     def topics(self) -> dict[str, str]:
@@ -66,17 +75,38 @@ class Inputs:
 
     def destroy(self) -> None:
         """Take the subscriptions down."""
+        self._receiver.stop()
         for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
     def poll_infos(self) -> None:
-        """Take the camera_infos that are there, and wait for those that a pair still needs."""
+        """Take the camera_infos that are there."""
         for side in self._sides:
             name = _name(side, "camera_info")
             for raw in take_all(self._subscriptions[name]):
                 self._on_info(side, name, raw)
-        self._gate.is_open = self._calibrator.is_waiting
+
+    def _awaited(self) -> list[str]:
+        """Name what to wait for: images, and camera_infos only while a pair lacks them, as they come with every one."""
+        infos = self._calibrator.is_waiting
+        return [name for name in self._sides_of if infos or name.endswith("image")]
+
+    def _on_raw(self, name: str, raw: bytes) -> None:
+        """Take what the receiver brings."""
+        side, subscription = self._sides_of[name], self._subscriptions[name]
+        with self._lock:
+            if subscription.msg_type is CameraInfo:
+                self._on_info(side, name, raw)
+            elif subscription.msg_type is Image:
+                self._on_image(side, name, image_from_cdr(raw))
+            else:
+                self._on_image(side, name, deserialize_message(raw, CompressedImage))
+
+    def _on_error(self, error: Exception) -> None:
+        """Count what cannot be read."""
+        cause = "bad_image" if isinstance(error, ImageError) else "internal_error"
+        self._statistics.drop(cause, f"{type(error).__name__}: {error}")
 
     def _subscribe(self, name, kind, topic, callback, side, group=None):
         """Subscribe with the sensor-data QoS, which also matches reliable publishers."""
@@ -87,7 +117,7 @@ class Inputs:
             topic,
             lambda msg: callback(side, name, msg),
             QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT),
-            raw=kind is CameraInfo,
+            raw=kind is not Odometry,
             callback_group=group,
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -102,7 +132,6 @@ class Inputs:
             self._statistics.drop("bad_calibration", f"{name}: {error}")
             return
         self._hand_over(self._calibrator.add_info(side, stamp_ns, calibration))
-        self._gate.is_open = self._calibrator.is_waiting
 
     def _on_odometry(self, on_odometry, name, msg):
         """Hand a measured position on."""
@@ -122,7 +151,6 @@ class Inputs:
             self._statistics.pair(stamps_ns[self._sides[0]])
             self.poll_infos()
             self._hand_over(self._calibrator.add_images(pair, stamps_ns))
-            self._gate.is_open = self._calibrator.is_waiting
 
     def _hand_over(self, complete):
         """Give complete pairs to the node; count those for which no camera_info ever came."""
