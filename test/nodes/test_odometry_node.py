@@ -53,11 +53,11 @@ def world(node):
     world.close()
 
 
-def send(world, wall, at_px):
+def send(world, wall, at_px, **info_changes):
     """Send what the cameras see with the left one at a column of the wall; gives the stamp."""
     stamp_ns = world.next_stamp()
     header = messages.make_header(stamp_ns, "left_optical")
-    world.send_infos(stamp_ns)
+    world.send_infos(stamp_ns, **info_changes)
     views = [wall[:, left : left + dds.WIDTH] for left in (at_px, at_px + dds.DISPARITY_PX)]
     world.send_images(*(messages.rgb_to_image(view, header) for view in views))
     return stamp_ns
@@ -132,6 +132,67 @@ def test_a_short_darkness_loses_it_and_it_comes_back(world, wall):
     again = slide(world, wall, 3)
     np.testing.assert_allclose(place(again[-1]) - place(before), [0, -3 * STEP_M, 0], atol=0.3 * STEP_M)
     assert variance(again[-1]) < 0.1
+
+
+def walked(msg, start):
+    return place(msg) - place(start)
+
+
+def test_three_in_ten_stamps_lost(world, wall):
+    start, start_px = slide(world, wall, 1)[0], world.at_px - STEP_PX
+    kept = np.random.default_rng(0).random(14) > 0.3
+    assert 4 <= (~kept).sum() <= 5
+    for is_kept in kept:
+        if is_kept:
+            msg = odometry(world, send(world, wall, world.at_px))
+            way_m = (world.at_px - start_px) * STEP_M / STEP_PX
+            np.testing.assert_allclose(walked(msg, start), [0, -way_m, 0], atol=0.3 * STEP_M)
+            assert variance(msg) < 0.1
+        else:
+            world.next_stamp()
+        world.at_px += STEP_PX
+
+
+def test_half_a_second_without_frames_is_bridged(world, wall):
+    start = slide(world, wall, 2)[-1]
+    world.next_stamp(500_000_000)
+    world.at_px += 4 * STEP_PX
+    after = slide(world, wall, 2)
+    np.testing.assert_allclose(walked(after[0], start), [0, -5 * STEP_M, 0], atol=0.3 * STEP_M)
+    # the twist is the mean over the gap
+    span_s = (stamp_to_ns(after[0].header.stamp) - stamp_to_ns(start.header.stamp)) / 1e9
+    assert after[0].twist.twist.linear.y == pytest.approx(-5 * STEP_M / span_s, rel=0.1)
+    assert all(variance(msg) < 0.1 for msg in after)
+
+
+def test_another_camera_in_mid_stream_is_a_gap_with_a_name(world, wall):
+    """Half as long a lens again: what was known of the scene no longer fits, but disparities mean the same steps."""
+    longer = 1.5 * dds.FX
+    p = [longer, 0.0, dds.CX, 0.0, 0.0, longer, dds.CY, 0.0, 0.0, 0.0, 1.0, 0.0]
+    k = [longer, 0.0, dds.CX, 0.0, longer, dds.CY, 0.0, 0.0, 1.0]
+
+    def step():
+        stamp_ns, world.at_px = world.next_stamp(), world.at_px + STEP_PX
+        for side, publisher in world.infos.items():
+            msg = dds.info(stamp_ns, 0.0)
+            msg.k, msg.p = k, [*p[:3], -longer * dds.BASELINE_M * (side == "right"), *p[4:]]
+            publisher.publish(msg)
+        header = messages.make_header(stamp_ns, "left_optical")
+        views = [wall[:, left : left + dds.WIDTH] for left in (world.at_px, world.at_px + dds.DISPARITY_PX)]
+        world.send_images(*(messages.rgb_to_image(view, header) for view in views))
+        return odometry(world, stamp_ns)
+
+    before = slide(world, wall, 1)[0]
+    first = step()
+    values = world.fresh_values()
+    assert (values["odom"], values["odom_reason"]) == ("lost", "the camera has changed")
+    assert variance(first) > 1e3
+    np.testing.assert_allclose(walked(first, before), 0, atol=1e-6)
+    others = [step() for _ in range(3)]
+    np.testing.assert_allclose(walked(others[-1], first), [0, -3 * STEP_M, 0], atol=0.3 * STEP_M)
+    assert all(variance(msg) > 1e3 for msg in others), "what lay between is not known"
+    assert world.fresh_values()["odom"] == "tracking" and "odometry has a gap" in world.status.message
+    slide(world, wall, 2)  # and back
 
 
 def test_a_long_darkness_is_a_gap_that_a_reset_heals(world, wall):
