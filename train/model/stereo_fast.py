@@ -112,10 +112,11 @@ def local_costs(here: Tensor, there: Tensor, shift: Tensor, offsets: tuple[int, 
     column = torch.arange(width, **steps).view(1, 1, width) - torch.round(shift[:, 0])
     row = torch.arange(batch * height, **steps).view(batch, height, 1) * width
     here, there = (x.permute(0, 2, 3, 1).reshape(-1, channels) for x in (here, there))
+    mean = torch.full((channels, 1), 1 / channels, **steps)  # a product: ONNX Runtime is slow at means of few channels
     costs = []
     for offset in offsets:
         index = (row + (column - offset).clamp(0, width - 1)).long().view(-1)
-        costs.append((there[index] - here).abs().mean(-1).view(batch, 1, height, width))
+        costs.append(((there[index] - here).abs() @ mean).view(batch, 1, height, width))
     return torch.cat(costs, 1)
 
 
