@@ -89,6 +89,8 @@ def test_blind_for_up_to_a_second_the_motion_goes_on_and_its_covariance_is_true(
         error = np.r_[off[:3, 3], so3_log(off[:3, :3])]
         errors.append(np.linalg.norm(error[:3]))
         values.append(error @ np.linalg.solve(covariance, error))
+    print(f"blind for {blind_s} s: {1e3 * np.mean(errors):.0f} mm, at most {1e3 * max(errors):.0f} mm; "
+          f"sigma {1e3 * np.sqrt(np.trace(covariance[:3, :3])):.0f} mm")  # fmt: skip
     assert max(errors) < 0.1 * blind_s  # metres, of 0.6 m/s
     assert np.mean(values) < 9.3  # 95 % of the mean of 6 chi-squares of 6 lie within 3.5 and 9.1
     assert np.sqrt(np.trace(covariance[:3, :3])) < 0.2
