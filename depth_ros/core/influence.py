@@ -24,7 +24,7 @@ class Influence:
     def covariance(self) -> np.ndarray:
         """The (6, 6) sum of squares.
 
-        >>> Influence(np.array([3]), np.eye(1, 6) * 2).covariance[0, 0]
+        >>> float(Influence(np.array([3]), np.eye(1, 6) * 2).covariance[0, 0])
         4.0
         """
         return self.values.T @ self.values
