@@ -235,8 +235,7 @@ def view(**options):
 @click.option("--engines", is_flag=True, help="What the shipped models cost here, and how accurate they are.")
 @click.option("--soak", type=click.FloatRange(0.05), metavar="MINUTES", is_flag=False, flag_value=30.0,
               help="60 Hz stereo for this long [30]: memory, latency, drops accounted for. Exit code 1 if one fails.")
-@click.option("--seconds", type=click.FloatRange(0.2), default=2.0, show_default=True,
-              help="How long --overhead measures a node at one size and rate; twice, interleaved.")
+@click.option("--seconds", type=click.FloatRange(0.2), default=2.0, help="Of --overhead, for each case, twice [2].")
 @click.option("--out", type=click.Path(path_type=Path), help="Write all figures to this JSON file.")
 @refuses_plainly
 def bench(**options):
