@@ -25,7 +25,11 @@ setup(
         "numpy>=1.26", "opencv-python-headless", "onnxruntime", "rosbags>=0.11",
         "click>=8", "tqdm", "jinja2", "matplotlib", "array-api-compat",
     ],
-    extras_require={"evaluation": ["evo"]},  # ATE and RPE of `depth-ros evaluate`
+    extras_require={
+        "evaluation": ["evo"],  # ATE and RPE of `depth-ros evaluate`
+        "view": ["rerun-sdk"],
+        "cluster": ["dask[distributed]"],  # `depth-ros evaluate --scheduler`
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),
