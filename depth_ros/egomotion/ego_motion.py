@@ -137,7 +137,7 @@ class EgoMotion(Way):
         """Where the camera may be relative to the keyframe."""
         predicted = self._inertial.predict(frame.stamp_ns, self._imu)
         inertial = None if predicted is None else self._key_T_seen(frame) @ predicted[0]
-        since = rotation_since(self._imu, keys.stamp_ns, frame.stamp_ns)
+        since = rotation_since(self._imu, keys.stamp_ns, frame.stamp_ns, self._inertial.gyro_bias)
         is_metric = keys is self._keys or keys.is_metric
         return guesses(self._prediction(frame), self._network_guess(frame) if is_metric else None, since, inertial)
 

@@ -64,15 +64,27 @@ def preintegrate(
     return Preintegrated(span_s, R, v, p, C)
 
 
-def rotation_since(samples: Sequence[ImuSample], start_ns: int | None, end_ns: int) -> np.ndarray | None:
+def rotation_since(
+    samples: Sequence[ImuSample], start_ns: int | None, end_ns: int, gyro_bias: np.ndarray | None = None
+) -> np.ndarray | None:
     """Integrate the gyroscope alone: start_R_end (3, 3), or None where the readings do not cover the time.
 
     >>> turning = [ImuSample(i * 10_000_000, (0.0, 1.0, 0.0), (0.0, -9.8, 0.0)) for i in range(12)]
     >>> so3_log(rotation_since(turning, 0, 100_000_000)).round(6).tolist()
     [0.0, 0.1, 0.0]
     """
-    found = preintegrate(samples, start_ns, end_ns)
-    return None if found is None else found.start_R_end
+    parts = _parts(samples, start_ns, end_ns)
+    if parts is None:
+        return None
+    bias, R = np.zeros(3) if gyro_bias is None else gyro_bias, np.eye(3)
+    for sample, dt in parts:
+        R = R @ so3_exp((np.asarray(sample.gyro) - bias) * dt)
+    return R
+
+
+def rotation_variance(start_R_end: np.ndarray, span_s: float) -> float:
+    """Give the variance, rad^2 about each axis, of what rotation_since integrated over so many seconds."""
+    return _GYRO**2 * span_s + (_GYRO_SHARE * float(np.linalg.norm(so3_log(start_R_end)))) ** 2
 
 
 def _parts(samples, start_ns, end_ns) -> list[tuple[ImuSample, float]] | None:
@@ -80,6 +92,10 @@ def _parts(samples, start_ns, end_ns) -> list[tuple[ImuSample, float]] | None:
     if start_ns is None or not samples or end_ns <= start_ns:
         return None
     ordered = sorted(samples, key=lambda sample: sample.stamp_ns)
+    before = sum(sample.stamp_ns <= start_ns for sample in ordered)
+    ordered = ordered[max(before - 1, 0) :]  # the one that holds at the start is the first that counts
+    if not ordered:
+        return None
     stamps = [sample.stamp_ns for sample in ordered]
     if stamps[0] > start_ns + _MOST_APART_NS or stamps[-1] < end_ns - _MOST_APART_NS:
         return None

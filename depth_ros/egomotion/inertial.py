@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.lie import so3_log
 from .frame import ImuSample
-from .imu import Preintegrated, preintegrate
+from .imu import Preintegrated, preintegrate, rotation_since, rotation_variance
 
 _G = 9.81
 _SPEED, _TILT = 10.0, 1.0  # m/s and m/s^2, standard deviations before anything was seen
@@ -35,13 +35,14 @@ class Inertial:
     def reset(self) -> None:
         """Forget velocity and gravity: a step is missing. The gyroscope's bias stays."""
         self.stamp_ns: int | None = None
+        self._cache: tuple | None = None
         self.velocity, self.gravity = np.zeros(3), None
         self.covariance = np.diag([_SPEED**2] * 3 + [_TILT**2] * 3)
         self.seen_T_last = np.eye(4)  # of what was given last by predict
 
     def see(self, stamp_ns: int, step: np.ndarray, covariance: np.ndarray, samples: Sequence[ImuSample]) -> None:
         """Learn from a step (4, 4) metres since the last time something was known, with its covariance (6, 6)."""
-        found = preintegrate(samples, self.stamp_ns, stamp_ns, self.gyro_bias)
+        found = self._since(stamp_ns, samples)
         if found is None or found.span_s > _MOST_SPAN_S:
             self.reset()
         else:
@@ -53,7 +54,7 @@ class Inertial:
     def coast(self, stamp_ns: int, samples: Sequence[ImuSample]) -> None:
         """Go on to stamp_ns without having seen anything: from now on steps begin there."""
         predicted = self.predict(stamp_ns, samples)
-        found = preintegrate(samples, self.stamp_ns, stamp_ns, self.gyro_bias)
+        found = self._since(stamp_ns, samples)
         if predicted is None:
             self.reset()
         else:
@@ -63,7 +64,7 @@ class Inertial:
     def predict(self, stamp_ns: int, samples: Sequence[ImuSample]) -> tuple[np.ndarray, np.ndarray] | None:
         """Give the motion since something was last seen: seen_T_now (4, 4) and the covariance (6, 6) of its right
         perturbation; None where the readings do not cover it, or for longer than a second."""
-        found = preintegrate(samples, self.stamp_ns, stamp_ns, self.gyro_bias)
+        found = self._since(stamp_ns, samples)
         if found is None or self.gravity is None or found.span_s > _MOST_SPAN_S:
             return None
         t, R = found.span_s, found.start_R_end
@@ -84,17 +85,25 @@ class Inertial:
         key_ns, key_T_seen: the keyframe, and where the camera was in it when something was last seen. Rotation is the
         gyroscope's since the keyframe; translation leans on steps that were seen, and therefore counts for little.
         """
-        predicted, found = self.predict(stamp_ns, samples), preintegrate(samples, key_ns, stamp_ns, self.gyro_bias)
-        if predicted is None or found is None:
+        predicted, R = self.predict(stamp_ns, samples), rotation_since(samples, key_ns, stamp_ns, self.gyro_bias)
+        if predicted is None or R is None:
             return None
+        span_s = (stamp_ns - key_ns) / 1e9
         T, covariance = key_T_seen @ predicted[0], predicted[1].copy()
-        T[:3, :3] = found.start_R_end
+        T[:3, :3] = R
         moved = _PRIOR_SHARE * np.linalg.norm(predicted[0][:3, 3])
         covariance[:3, :3] += (_PRIOR_M**2 + moved**2) * np.eye(3)
-        bias = self.bias_variance * found.span_s**2
-        covariance[3:, 3:] = found.covariance[:3, :3] + (_PRIOR_RAD**2 + bias) * np.eye(3)
+        variance = _PRIOR_RAD**2 + self.bias_variance * span_s**2 + rotation_variance(R, span_s)
+        covariance[3:, 3:] = variance * np.eye(3)
         covariance[:3, 3:] = covariance[3:, :3] = 0.0
         return T, np.linalg.inv(covariance)
+
+    def _since(self, stamp_ns: int, samples: Sequence[ImuSample]) -> Preintegrated | None:
+        """What was measured since something was last seen; asked several times a frame, integrated once."""
+        key = (self.stamp_ns, stamp_ns, len(samples))
+        if self._cache is None or self._cache[0] != key:
+            self._cache = key, preintegrate(samples, self.stamp_ns, stamp_ns, self.gyro_bias)
+        return self._cache[1]
 
     def _learn(self, step: np.ndarray, covariance: np.ndarray, found: Preintegrated) -> None:
         """Correct by a seen step, then go on to its end and turn into its axes."""
