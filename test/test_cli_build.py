@@ -105,7 +105,7 @@ def test_compares_on_frames_of_the_user(tmp_path, scenes):
     whole = run(*arguments, "--with-io")
     lines = whole.output.splitlines()
     assert lines[0] == "stereo: fp16, tensors of 96x128, the whole step" and lines[-1] != result.output.splitlines()[-1]
-    assert "metres: " in whole.output and "of the depth" in whole.output
+    assert "disparity: " in whole.output and "px from ONNX Runtime" in whole.output
     key = json.loads(Path(lines[-1]).with_suffix(".json").read_text())["key"]
     assert key["shapes"]["left"] == [96, 128, 3] and key["options"]["with_io"]
     refused = run(default_model("pose") or MODEL, "--with-io", "--compute-capability", "8.6", "--cache", tmp_path)

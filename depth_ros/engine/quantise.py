@@ -59,7 +59,8 @@ def to_int8(model, calibration: Iterable[dict], form: str = "tensorrt"):
 
 def _options(form: str) -> dict:
     """The quantiser's options."""
-    options = {"WeightSymmetric": True, "CalibPercentile": _PERCENTILE}
+    # One frame at a time: the histograms grow, where all frames' tensors at once would take gigabytes.
+    options = {"WeightSymmetric": True, "CalibPercentile": _PERCENTILE, "CalibStridedMinMax": 1}
     if form == "cpu":
         return options
     options |= {"ActivationSymmetric": True, "CalibTensorRangeSymmetric": True, "QuantizeBias": False}
@@ -75,6 +76,12 @@ def _reader(q, frames: list[dict]):
 
         def get_next(self):
             return next(self.rest, None)
+
+        def __len__(self):
+            return len(frames)
+
+        def set_range(self, start_index, end_index):
+            self.rest = iter(frames[start_index:end_index])
 
     return Reader()
 
