@@ -75,3 +75,23 @@ def test_refusals_say_why():
     sigma = np.array([0.3, 0.3, np.inf])
     assert isinstance(solve(before, after, sigma=sigma), (str, Step))
     assert solve(before, after, guess=STEP, sigma=sigma) == "no metric depth at the points followed"
+
+
+def test_a_prior_helps_where_points_are_few_and_bad_and_hardly_where_they_are_good():
+    turn = np.diag([1e2] * 3 + [1e7] * 3)  # 10 cm and 0.3 mrad, as a gyroscope has it
+    noise, few, sure = np.array([3.0, 3.0, 0.04]), [], []
+    for seed in range(8):
+        before, after = points(np.random.default_rng(seed), 20, STEP, noise)
+        sigma = np.broadcast_to(noise, before.shape)
+        data = before, after, sigma, sigma, CAMERA, [STEP]
+        found = [estimate_step(*data, prior).prev_T_curr for prior in (None, (STEP, turn))]
+        few.append([np.linalg.norm(se3_log(inverse(T) @ STEP)[3:]) for T in found])
+        before, after = points(np.random.default_rng(seed), 200, STEP)
+        sigma = np.broadcast_to(SIGMA, before.shape)
+        wrong = STEP @ se3_exp([0, 0, 0, 3e-4, 0, 0])
+        found = [estimate_step(before, after, sigma, sigma, CAMERA, [STEP], p) for p in (None, (wrong, turn))]
+        sure.append(np.abs(se3_log(inverse(found[0].prev_T_curr) @ found[1].prev_T_curr)[3:]).max())
+        assert np.trace(found[1].covariance) < np.trace(found[0].covariance)
+    without, with_prior = np.mean(few, axis=0)
+    assert with_prior < 0.3 * without
+    assert max(sure) < 3e-4
