@@ -125,3 +125,10 @@ try: main()
 finally: print([m for m in ({heavy}) if m in sys.modules], file=sys.stderr)"""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "Usage" in done.stdout and done.stderr.strip() == "[]"
+
+
+def test_a_live_look_without_ros_is_refused(monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert_plain_error(run("doctor"), "expected ROS for a live look")
