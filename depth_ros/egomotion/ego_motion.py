@@ -65,6 +65,7 @@ class EgoMotion(Way):
         self._mono.clear()
         self._inertial.reset()
         self._last, self._velocity, self._had_metres = None, None, False
+        self._held = self._chain.odom_T_camera[:3, 3].copy()
 
     def set_pose(self, odom_T_camera: np.ndarray, covariance: np.ndarray | None = None) -> None:
         """Say where the camera is now: (4, 4), with the covariance (6, 6), axes of odom, None = exactly.
@@ -77,6 +78,7 @@ class EgoMotion(Way):
         self._map_start = self._chain.odom_T_camera[:3, 3].copy()
         if self._last is not None:
             self._last = (self._last[0], np.array(odom_T_camera, np.float64))
+        self._held = np.array(odom_T_camera, np.float64)[:3, 3]
 
     def _geometric(self, frame: EgoFrame) -> EgoEstimate:
         """Compare with the last keyframe; where that fails, wait a while, then begin again from here."""

@@ -108,7 +108,8 @@ class EgoEstimate:
     has_gap: a step has been missing since the last reset: odom_T_camera leaves out what happened then.
     scale: where metres come from. "none" where nothing gives them: then translation and linear twist are in units of
     the local map (1 = the distance of its first two keyframes), their variances are LOST_VARIANCE, and only rotation
-    may be used; see without_metres. inliers: points that agree with the step.
+    may be used; see without_metres. held_position: (3,) the last position in odom that was metric, None = the origin.
+    inliers: points that agree with the step.
     timing_ms: by name, with "total". restarts: how often stamps went back (a bag that loops) and odom began anew.
     """
 
@@ -128,6 +129,7 @@ class EgoEstimate:
     restarts: int = 0
     model: str = ""
     timing_ms: dict[str, float] = field(default_factory=dict)
+    held_position: np.ndarray | None = None
 
     @property
     def is_metric(self) -> bool:
@@ -138,13 +140,14 @@ class EgoEstimate:
 def without_metres(estimate: EgoEstimate) -> EgoEstimate:
     """Give what may be published of an estimate whose scale is "none": turns only, no place, no speed.
 
-    Translation, position and linear twist become 0, their variances LOST_VARIANCE (no covariance with rotation); a
-    metric estimate comes back as it is.
+    Translation and linear twist become 0, the position the last metric one, their variances LOST_VARIANCE (no
+    covariance with rotation); a metric estimate comes back as it is.
     """
     if estimate.is_metric:
         return estimate
     step, pose, velocity = estimate.prev_T_curr, estimate.odom_T_camera.copy(), estimate.twist.copy()
-    pose[:3, 3] = velocity[:3] = 0
+    velocity[:3] = 0
+    pose[:3, 3] = 0 if estimate.held_position is None else estimate.held_position
     if step is not None:
         step = step.copy()
         step[:3, 3] = 0

@@ -23,6 +23,7 @@ class Way:
         self._last: tuple[int, np.ndarray] | None = None
         self._velocity: tuple[np.ndarray, float] | None = None
         self._map_start = np.zeros(3)
+        self._held: np.ndarray | None = None  # the last position that was metric
         self._inertial, self._imu = Inertial(), ()
 
     def _scale(self, frame: EgoFrame) -> str:
@@ -41,12 +42,14 @@ class Way:
             self._inertial.reset()
         elif model != "imu":
             self._inertial.see(frame.stamp_ns, step, step_covariance, self._imu)
-        if scale == "none":
+        if scale != "none":
+            self._held = pose[:3, 3].copy()
+        else:
             step_covariance, covariance = unscaled(step_covariance), unscaled(covariance)
         return EgoEstimate(
             frame.stamp_ns, prev_ns, step, step_covariance, pose, covariance, twist(step, span_s),
             _rates(step_covariance, span_s), TRACKING, "", scale, inliers, self._chain.has_gap,
-            self._chain.restarts, model,
+            self._chain.restarts, model, held_position=self._held,
         )  # fmt: skip
 
     def _without_step(self, frame: EgoFrame, state: str, reason: str) -> EgoEstimate:
@@ -56,7 +59,7 @@ class Way:
         covariance = unknown if state == LOST else self._chain.covariance
         return EgoEstimate(
             frame.stamp_ns, None, None, unknown, pose, covariance, np.zeros(6), unknown, state, reason,
-            self._scale(frame), 0, self._chain.has_gap, self._chain.restarts,
+            self._scale(frame), 0, self._chain.has_gap, self._chain.restarts, held_position=self._held,
         )  # fmt: skip
 
     def _prediction(self, frame: EgoFrame):

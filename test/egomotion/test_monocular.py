@@ -41,6 +41,7 @@ def test_what_may_be_published_without_a_scale_are_turns():
     last = run(alone(poses(6)))[-1]
     honest = without_metres(last)
     assert not honest.odom_T_camera[:3, 3].any() and not honest.twist[:3].any()
+    assert last.odom_T_camera[:3, 3].any()
     np.testing.assert_array_equal(honest.odom_T_camera[:3, :3], last.odom_T_camera[:3, :3])
     np.testing.assert_array_equal(honest.twist[3:], last.twist[3:])
     assert (np.diag(honest.covariance)[:3] == LOST_VARIANCE).all()
