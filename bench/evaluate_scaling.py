@@ -35,8 +35,8 @@ def main():
     for _ in range(options.rounds):
         for jobs in (1, 2):
             wall, spent = measure(options.folder.resolve(), jobs)
-            load = os.getloadavg()[0]
-            print(f"{jobs} jobs: {wall:6.1f} s wall, {spent:6.1f} s CPU, load {load:.1f} on {os.cpu_count()}", flush=True)
+            load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()}"
+            print(f"{jobs} jobs: {wall:6.1f} s wall, {spent:6.1f} s CPU, {load}", flush=True)
 
 
 if __name__ == "__main__":

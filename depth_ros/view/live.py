@@ -81,7 +81,7 @@ class Live:
                 self._look_around(way)
             if now < due or (moment := self._moment()) is None:
                 continue
-            due = max(due + 1 / hz, now - 1 / hz)
+            due = max(due + 1 / hz, now)
             page.show(moment)
             self._shown.append(now)
             count += 1
