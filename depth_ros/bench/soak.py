@@ -61,6 +61,7 @@ def judge(samples: list[dict], end: dict, seconds: float) -> dict:
         "rss_mb": [s["rss_mb"] for s in settled[:1] + settled[-1:]],
         "latency_ms": quantiles([s["latency_ms"] for s in timed]),
         "sent": len(end["sent"]), "answered": len(heard & set(end["sent"])), "dropped": dropped,
+        "rss_mb_series": [round(s["rss_mb"], 2) for s in samples[:: max(1, len(samples) // 60)]],
         "pairs_unbalanced": end["frames_in"] - counters.published - after_pairing,
     }  # fmt: skip
     result["failures"] = failures(result)

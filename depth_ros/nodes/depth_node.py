@@ -18,6 +18,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 from ..core.errors import CalibrationError, DepthRosError, EngineError, ImageError, SpecError
+from .behind import Behind
 from .diagnostics import RateMeter, diagnostics_message, health_values
 from .inputs import Inputs
 from .modes import make_egomotion, make_estimator, notes, rest_unless_wanted, speak
@@ -147,19 +148,25 @@ class DepthNode(LifecycleNode):
 
     def _work(self, mailbox: Mailbox):
         """Answer pairs until the mailbox closes; whatever one of them does, the next one is answered."""
+        publishing = Behind("publish")
         while (pair := mailbox.take()) is not None:
-            try:
-                self._answer(pair)
-            except DepthRosError as error:
-                cause = next((cause for kind, cause in _CAUSES if isinstance(error, kind)), "internal_error")
-                self.statistics.drop(cause, str(error))
-            except Exception as error:  # noqa: BLE001 - no message may end the thread
-                if self.context.ok():  # at shutdown publishers vanish under the worker: no fault
-                    self.statistics.drop("internal_error", f"{type(error).__name__}: {error}")
-                    self.get_logger().debug(traceback.format_exc())
+            self._guarded(self._answer, pair, publishing)
+        publishing.close()
 
-    def _answer(self, pair: Pair):
-        """One pair to its outputs."""
+    def _guarded(self, step, *arguments):
+        """Take a step; what it raises costs this pair and no other."""
+        try:
+            step(*arguments)
+        except DepthRosError as error:
+            cause = next((cause for kind, cause in _CAUSES if isinstance(error, kind)), "internal_error")
+            self.statistics.drop(cause, str(error))
+        except Exception as error:  # noqa: BLE001 - no message may end the thread
+            if self.context.ok():  # at shutdown publishers vanish under the worker: no fault
+                self.statistics.drop("internal_error", f"{type(error).__name__}: {error}")
+                self.get_logger().debug(traceback.format_exc())
+
+    def _answer(self, pair: Pair, publishing: Behind):
+        """One pair to its estimate, which is published while the next pair is being answered."""
         wanted, motion_wanted = self._outputs.wanted(), self._motion_wanted()
         if not wanted and not motion_wanted:
             self.statistics.drop("no_subscriber")
@@ -169,9 +176,13 @@ class DepthNode(LifecycleNode):
         if estimate.scale_reason:  # metres were asked for, so nothing else may go out
             self.statistics.drop("no_scale", estimate.scale_reason)
             return
-        self._outputs.publish(estimate, wanted, self.parameters)
         if motion_wanted:
             self._motion.put(estimate)
+        publishing.submit(lambda: self._guarded(self._publish, estimate, wanted))
+
+    def _publish(self, estimate, wanted: set[str]):
+        """One estimate to its topics."""
+        self._outputs.publish(estimate, wanted, self.parameters)
         age_ms = (self.get_clock().now().nanoseconds - estimate.stamp_ns) / 1e6
         self._last_output_s = time.monotonic()
         self.statistics.answer(age_ms, estimate.timing_ms.get("engine", float("nan")))
