@@ -10,7 +10,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_srvs.srv import Trigger
 
 from ..core.frame import Estimate
-from ..egomotion import EgoEstimate, EgoMotion
+from ..egomotion import EgoEstimate, EgoMotion, without_metres
 from .extrinsics import Extrinsics
 from .imu import ImuInput
 from .motion_worker import MotionWorker
@@ -115,7 +115,9 @@ class Motion:
         return values
 
     def _publish(self, estimate: EgoEstimate, camera_frame: str) -> None:
-        """Publish one estimate, in the worker's thread."""
+        """Publish one estimate, in the worker's thread; without a scale no place is claimed."""
+        unscaled = not estimate.is_metric and estimate.state == "tracking"
+        estimate = without_metres(estimate) if unscaled else estimate
         parameters = self._parameters
         base_T_camera = self._extrinsics.base_T_camera(camera_frame)
         if base_T_camera is None:
@@ -131,12 +133,13 @@ class Motion:
             self.publishers["odom"].publish(motion_to_odometry(motion))
         if self._tf is not None:
             lost = f"odometry is {estimate.state}: {estimate.reason}" if estimate.state != "tracking" else ""
+            lost = lost or ("nothing gives metres" if unscaled else "")
             self._tf.publish(motion, lost or self._extrinsics.why_not)
         self._publish_path(motion, estimate)
 
     def _publish_path(self, motion, estimate: EgoEstimate) -> None:
         """Lengthen the path, and publish it at most twice a second."""
-        if estimate.state != _LOST:
+        if estimate.state != _LOST and estimate.is_metric:
             self._path.add(motion)
         late = not 0 <= motion.stamp_ns - self._path_ns < _PATH_EVERY_NS
         if late and self.publishers["path"].get_subscription_count():
