@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 help:
 	@echo "make setup   create $(VENV) with the pinned runtime and ROS 2 from wheels"
 	@echo "make demo    play a rendered stereo clip through the node over DDS; results in demo/"
-	@echo "make test    lint and run every test (adds PyTorch for the CPU to $(VENV))"
+	@echo "make test    lint, types, documents and every test (adds PyTorch for the CPU to $(VENV))"
 	@echo "make docs    build the documents as a site in build/docs; a broken link is an error"
 	@echo "make types   check the types of core and engine"
 	@echo "make clean   remove $(VENV), demo/ and caches"
@@ -25,7 +25,7 @@ setup-dev: $(VENV)/.dev
 demo: $(VENV)/.runtime
 	@$(PY) -m depth_ros demo --out demo
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev types docs
 	@$(PY) -m ruff check .
 	@$(PY) -m pytest
 
