@@ -57,3 +57,13 @@ def test_the_error_of_a_slope_knows_that_neighbours_resemble_each_other():
         b, error = slope(t, 0.01 * t + noise)
         inside += abs(b - 0.01) < 2 * error
     assert inside >= 85  # of 95 expected; without the widening about 50
+
+
+def test_a_short_soak_accounts_for_every_frame():
+    pytest.importorskip("rclpy")
+    from depth_ros.bench import soak
+
+    result = soak.run(None, minutes=0.05)
+    assert result["sent"] == 180
+    assert result["answered"] + sum(result["dropped"].values()) == 180
+    assert result["failures"] == []  # slopes are not judged in three seconds; the account is
