@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from depth_ros.core.lie import inverse, quat_to_matrix, so3_log
+from depth_ros.core.trajectory import CHI2_95_OF_6, nees
 from depth_ros.egomotion import EgoFrame, EgoMotion
 from depth_ros.engine.sgbm_engine import SgbmEngine
 from depth_ros.estimator import Estimator
@@ -103,11 +104,12 @@ def figures(poses: np.ndarray, truth: np.ndarray) -> tuple[float, float, float, 
 
 def run(name: str, update, frames, truth) -> list[np.ndarray]:
     """Print the line of one method; gives its poses."""
-    poses, spent, lost = [], [], 0
+    poses, spent, lost, answers = [], [], 0, []
     for frame in frames:
         begin = time.process_time()
         answer = update(frame)
         spent.append(1e3 * (time.process_time() - begin))
+        answers.append(answer)
         lost += getattr(answer, "state", "") == "lost"
         poses.append(answer if isinstance(answer, np.ndarray) else answer.odom_T_camera)
     known = [i for i, frame in enumerate(frames) if frame.stamp_ns in truth]
@@ -116,7 +118,27 @@ def run(name: str, update, frames, truth) -> list[np.ndarray]:
     )
     numbers = f"{ate:.4f}", f"{drift:.2f}", f"{turned:.3f}", f"{way:.4f}", len(frames), lost, f"{np.median(spent):.1f}"
     print(ROW.format(*name, *numbers), flush=True)
+    if not isinstance(answer, np.ndarray):
+        print_nees(answers, [truth.get(frame.stamp_ns) for frame in frames])
     return poses
+
+
+def print_nees(answers, truth) -> None:
+    """Print how true the covariance is: of the steps, and of the last pose against the first."""
+    values = [
+        nees(b.prev_T_curr, inverse(p) @ q, b.step_covariance)
+        for b, p, q in zip(answers[1:], truth, truth[1:])
+        if b.prev_T_curr is not None and p is not None and q is not None
+    ]
+    covered = 100 * np.mean(np.array(values) < CHI2_95_OF_6)
+    line = f"{'':26} NEES of steps, mean {np.mean(values):.1f} (6 is true), {covered:.0f} % within the 95 % bound"
+    first, last = answers[0].odom_T_camera, answers[-1].odom_T_camera
+    if truth[0] is not None and truth[-1] is not None:
+        true = first @ inverse(truth[0]) @ truth[-1]
+        error = np.concatenate([true[:3, 3] - last[:3, 3], so3_log(true[:3, :3] @ last[:3, :3].T)])
+        line += f"; of the last pose {error @ np.linalg.solve(answers[-1].covariance, error):.1f}"
+    sigma = np.sqrt(np.diag(answers[-1].covariance))
+    print(f"{line}; sigma at the end {1e3 * sigma[:3].max():.2f} mm, {np.degrees(sigma[3:].max()):.3f} deg", flush=True)
 
 
 def main() -> None:

@@ -25,6 +25,9 @@ _GROUP_SHARE = 0.1  # of the width: points so near to each other are not indepen
 # What residuals cannot show, as standard deviation, set on the calibration seeds of bench/egomotion_nees.py: a share of
 # points that disagrees is never left out altogether, it pulls (Huber 1981); more of them, more pull.
 _INFLATION, _BY_OUTLIERS = 1.15, 3.5
+# Shifts of a fraction of a pixel are all measured wrongly in one way (peak locking; of the order that particle image
+# velocimetry knows, Westerweel 2000): as a turn, or as a step sideways. Not seen on the rendered clips.
+_STILL_PX, _LOCKING_PX = 1.0, 0.1
 _PERSISTS = 1.5  # variance of a way over that of independent steps: what is measured wrongly in one pair is in the next
 
 
@@ -60,7 +63,7 @@ class Keyframes:
         """Forget keyframes and points; what was learned about the rig stays."""
         self._window.clear()
         self.stamp_ns: int | None = None
-        self._grey = self._before = None
+        self._grey, self._before, self._still = None, None, False
 
     @property
     def exists(self) -> bool:
@@ -109,6 +112,7 @@ class Keyframes:
             or step.inlier.sum() < _KEPT_SHARE * max(len(key), 1)
             or frame.stamp_ns - self.stamp_ns > _MOST_AGE_NS
         )
+        self._still = flow < _STILL_PX
         moved = step.covariance, Influence(*step.pull.left_out(window.ids[arrived]))
         if not is_key:
             self._before = self._motion(step, *moved, False)
@@ -143,6 +147,9 @@ class Keyframes:
         scale_sigma = float(np.hypot(self._rig[3], self._bias[1] * typical))
         factor = _INFLATION * (1 + _BY_OUTLIERS * (1 - float(step.inlier.mean())))
         independent, influence = blended(influence.mapped(factor * np.eye(6)), factor**2 * model)
+        if self._still:
+            angle = _LOCKING_PX / self._rig[0].fx
+            independent = independent + np.diag(np.square([angle * typical] * 3 + [angle] * 3))
         covariance = independent + influence.covariance
         moved = np.linalg.norm(step.prev_T_curr[:3, 3]) > 3 * np.sqrt(np.trace(covariance[:3, :3]))
         turned = np.linalg.norm(so3_log(step.prev_T_curr[:3, :3])) > 1e-3

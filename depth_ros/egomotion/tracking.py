@@ -69,7 +69,7 @@ def follow(before: np.ndarray, after: np.ndarray, pixels: np.ndarray, guess: np.
     inside = ((found >= _BORDER_PX) & (found < (width - _BORDER_PX, height - _BORDER_PX))).all(1)
     good = good & returned & inside & (np.linalg.norm(back - pixels, axis=1) < _BACK_PX)
     ratio = unsharpness(before, pixels) * left_over[:, None]
-    return found, good, np.clip(_FLOW_SIGMA[0] + _FLOW_SIGMA[1] * np.minimum(ratio, 9.0) ** 3, None, _MOST_SIGMA_PX)
+    return found, good, np.clip(_FLOW_SIGMA[0] + _FLOW_SIGMA[1] * np.clip(ratio, 0.0, 9.0) ** 3, None, _MOST_SIGMA_PX)
 
 
 def match_right(left: np.ndarray, right: np.ndarray, pixels: np.ndarray, guess_px: np.ndarray):
@@ -93,7 +93,7 @@ def match_right(left: np.ndarray, right: np.ndarray, pixels: np.ndarray, guess_p
     disparity[known[good]] = measured[good]
     ratio = unsharpness(left, points)[:, 0] * left_over
     sigma[known[good]] = np.clip(
-        _DISPARITY_SIGMA[0] + _DISPARITY_SIGMA[1] * np.minimum(ratio, 9.0) ** 2, None, _MOST_SIGMA_PX
+        _DISPARITY_SIGMA[0] + _DISPARITY_SIGMA[1] * np.clip(ratio, 0.0, 9.0) ** 2, None, _MOST_SIGMA_PX
     )[good]
     return disparity, sigma
 
@@ -110,7 +110,8 @@ def unsharpness(grey: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     at = (np.clip(rows[:, None, None] + around[:, None], 0, height - 1),
           np.clip(columns[:, None, None] + around, 0, width - 1))  # fmt: skip
     du, dv = (cv2.Sobel(grey, cv2.CV_16S, *order)[at].astype(np.float32) / 8 for order in ((1, 0), (0, 1)))
-    uu, uv, vv = ((a * b).mean((1, 2)) + c for a, b, c in ((du, du, 0.5), (du, dv, 0.0), (dv, dv, 0.5)))
+    uu, uv, vv = (np.einsum("nij,nij->n", a, b) / around.size**2 for a, b in ((du, du), (du, dv), (dv, dv)))
+    uu, vv = uu + 0.5, vv + 0.5
     return np.sqrt(np.stack([vv, uu], -1) / (uu * vv - uv**2)[:, None])
 
 

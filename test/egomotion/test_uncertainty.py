@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from depth_ros.core.frames import body_R_optical
+from depth_ros.core.influence import Influence
+from depth_ros.core.lie import inverse, se3_exp, se3_log, so3_log
+from depth_ros.egomotion import EgoMotion
+from depth_ros.egomotion.measure import bearings, move, observe
+from depth_ros.egomotion.step import estimate_step
+from depth_ros.egomotion.tracking import follow, unsharpness
+from depth_ros.egomotion.uncertainty import adjoint, blended, last_step
+
+from . import test_bundle, test_step
+from .billboards import boards, frame
+
+
+def judged(xi, covariance):
+    return xi @ np.linalg.solve(covariance, xi)
+
+
+@pytest.mark.parametrize("noise", [1.0, 1.7, "heavy"])
+def test_influences_are_true_whatever_the_noise(noise):
+    """60 draws: the mean of a chi-square of 6 is within 0.9; the model's own is wrong for two of three."""
+    nees = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        exact = test_step.points(rng, 80, test_step.STEP, noise=0.0)
+        size = rng.standard_t(3, (2, 80, 3)) if noise == "heavy" else rng.normal(0, noise, (2, 80, 3))
+        before, after = (one + drawn * test_step.SIGMA for one, drawn in zip(exact, size, strict=True))
+        step = test_step.solve(before, after, guess=test_step.STEP)
+        _, moved = step.pull.left_out(np.arange(80))
+        nees.append(judged(se3_log(inverse(step.prev_T_curr) @ test_step.STEP), moved.T @ moved))
+    assert 4.5 < np.mean(nees) < 8.0
+
+
+def test_what_is_common_to_two_frames_is_not_in_the_motion_between():
+    """One noisy keyframe, two good frames: the sign of influences matters, else it is much wider."""
+    camera, sigma, way = test_step.CAMERA, np.full((100, 3), 0.3), [test_step.STEP, test_step.STEP @ test_step.STEP]
+    sigma[:, 2] = 0.004
+    nees, without = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        pixels = rng.uniform((20, 20), (620, 380), (100, 2))
+        true = np.concatenate([pixels, 1 / rng.uniform(3, 40, (100, 1))], 1)
+        before, found = true + rng.normal(0, 1, true.shape) * sigma, []
+        for pose in way:
+            after = observe(move(inverse(pose), bearings(pixels, camera), true[:, 2]), true[:, 2], camera)
+            after += rng.normal(0, 0.1, true.shape) * sigma
+            found.append(estimate_step(before, after, sigma, 0.1 * sigma, camera, [pose]))
+        one, two = (Influence(*step.pull.left_out(np.arange(100))) for step in found)
+        step = inverse(found[0].prev_T_curr) @ found[1].prev_T_curr
+        xi = se3_log(inverse(step) @ inverse(way[0]) @ way[1])
+        back = -adjoint(inverse(step))
+        nees.append(judged(xi, two.plus(one.mapped(back)).covariance))
+        without.append(judged(xi, two.covariance + one.mapped(back).covariance))
+    assert 4.0 < np.mean(nees) < 9.0 and np.mean(without) < 0.8 * np.mean(nees)
+
+
+@pytest.mark.parametrize("larger", [1, 1.5])
+def test_the_last_step_of_a_window(larger):
+    nees = []
+    for seed in range(15):
+        truth, seen, start = test_bundle.world(seed=seed)
+        seen = (
+            seen
+            + np.random.default_rng(seed + 99).normal(0, 1, seen.shape) * test_bundle.SIGMA * (larger**2 - 1) ** 0.5
+        )
+        adjusted = test_bundle.solve(seen, start)
+        _, influence = last_step(adjusted, np.arange(test_bundle.L))
+        step = inverse(adjusted.poses[-2]) @ adjusted.poses[-1]
+        nees.append(judged(se3_log(inverse(step) @ inverse(truth[-2]) @ truth[-1]), influence.covariance))
+    assert 3.5 < np.mean(nees) < 11.0  # 15 draws spread by 0.9; few landmarks decide: 7 to 9, not 6
+
+
+def test_a_point_that_lasts_adds_up_with_its_sign():
+    same, opposite = (Influence(np.array([4]), sign * np.eye(1, 6)) for sign in (1, -1))
+    assert same.plus(same).covariance[0, 0] == 4.0 and same.plus(opposite).covariance[0, 0] == 0.0
+
+
+def test_blending_keeps_the_size():
+    model = np.diag([1.0, 2, 3, 4, 5, 6])
+    values = np.random.default_rng(0).normal(0, 1, (30, 6)) * np.sqrt(np.diag(model) * 4 / 30)
+    independent, influence = blended(Influence(np.arange(30), values), model)
+    ratio = np.trace(np.linalg.solve(model, independent + influence.covariance)) / 6
+    assert ratio == pytest.approx(np.trace(np.linalg.solve(model, values.T @ values)) / 6)
+
+
+def test_a_horizontal_edge_is_unsure_along_itself():
+    grey = np.zeros((60, 60), np.uint8)
+    grey[30:] = 200
+    along, across = unsharpness(grey, np.array([[30.0, 30.0]]))[0]
+    assert along > 10 * across
+
+
+def test_a_point_whose_surroundings_change_is_less_sure():
+    grey = boards(1)[1][-1][:120, :160, 0].copy()
+    other = grey.copy()
+    other[40:, :] = np.clip(
+        other[40:, :].astype(int) + np.random.default_rng(0).integers(-40, 40, other[40:].shape), 0, 255
+    )
+    pixels = np.array([[80.0, 20.0], [80.0, 80.0]], np.float32)
+    _, _, sigma = follow(grey, other, pixels, pixels)
+    assert (sigma[1] > sigma[0] + 0.02).all()
+
+
+def test_a_short_way_through_flat_pictures():
+    """The covariance covers the error of an easy way, and is not absurdly large: sigma below a tenth of the way."""
+    step, ego, pose = se3_exp([0.02, 0.0, 0.06, 0.0, 0.01, 0.003]), EgoMotion("geometric"), np.eye(4)
+    for i in range(4):
+        estimate = ego.update(frame(boards(2), i, pose))
+        pose = pose @ step
+    true = np.eye(4)
+    true[:3, :3] = body_R_optical
+    true = true @ pose @ inverse(step)
+    found = estimate.odom_T_camera
+    error = np.concatenate([true[:3, 3] - found[:3, 3], so3_log(true[:3, :3] @ found[:3, :3].T)])
+    assert judged(error, estimate.covariance) < 22.5  # 99.9 % of a chi-square of 6
+    assert np.sqrt(np.diag(estimate.covariance)[:3].max()) < 0.1 * np.linalg.norm(true[:3, 3])
