@@ -21,7 +21,7 @@ from depth_ros.core.metrics import stereo_metrics
 from depth_ros.core.scenes import clip_pose, clip_rig, clip_scene
 from depth_ros.core.world import render_stereo
 from depth_ros.engine.load import default_model
-from depth_ros.engine.matching import match_sgbm
+from depth_ros.engine.matching import match_sgbm, matched_prior
 from depth_ros.engine.onnx_engine import OnnxEngine
 from depth_ros.engine.sgbm_engine import SgbmEngine
 from depth_ros.estimator import Estimator
@@ -64,6 +64,20 @@ def times(engines: dict) -> dict[str, float]:
     return {name: float(np.median(values)) for name, values in spent.items()}
 
 
+def match_alone(frame: Frame, scale: int) -> np.ndarray:
+    """The matched disparity at the size of the frame, each pixel repeated."""
+    height, width = frame.left.shape[:2]
+    borders = 0, -height % scale, 0, -width % scale
+    pair = (cv2.copyMakeBorder(image, *borders, cv2.BORDER_REPLICATE) for image in (frame.left, frame.right))
+    prior = matched_prior(*pair, frame.max_disparity_px or _NDISP, scale)[0]
+    return prior.repeat(scale, 0).repeat(scale, 1)[:height, :width]
+
+
+def _estimate(engine):
+    estimator = Estimator(engine)
+    return lambda frame: estimator.estimate(frame).disparity
+
+
 @click.command()
 @click.argument("models", type=click.Path(exists=True, path_type=Path), nargs=-1)
 @click.option("--pairs", type=click.Path(path_type=Path), default=_PAIRS, help="Scenes in the Middlebury layout.")
@@ -81,8 +95,12 @@ def main(models, pairs):
     if not samples:
         return print(f"\naccuracy: not measured, {pairs} has no scenes with truth")
     print(f"\n{len(samples)} scenes\n\n| | bad1 | bad2 | mean error |\n|---|---|---|---|")
-    for name, engine in {"SGBM-3WAY, padded and filled": SgbmEngine(_NDISP), **engines}.items():
-        rows = [stereo_metrics(Estimator(engine).estimate(s.frame).disparity, s.truth_disparity) for s in samples]
+    answers = {"SGBM-3WAY, padded and filled": _estimate(SgbmEngine(_NDISP))}
+    for scale in sorted({engine.spec.prior_scale for engine in engines.values()} - {1}):
+        answers[f"the match at 1/{scale} that a network starts from"] = lambda frame, s=scale: match_alone(frame, s)
+    answers |= {name: _estimate(engine) for name, engine in engines.items()}
+    for name, answer in answers.items():
+        rows = [stereo_metrics(answer(s.frame), s.truth_disparity) for s in samples]
         bad1, bad2, epe = (np.mean([row[key] for row in rows]) for key in ("bad1_pct", "bad2_pct", "epe_px"))
         print(f"| {name} | {bad1:.1f} % | {bad2:.1f} % | {epe:.2f} px |")
 
