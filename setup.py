@@ -16,7 +16,7 @@ def files(*patterns: str) -> list[str]:
 setup(
     name=NAME,
     version="0.1.0",
-    description="Metric depth from stereo cameras for ROS 2: cameras in, metres out",
+    description="Metric depth and motion from a robot's cameras, for ROS 2: cameras in, metres out",
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),

@@ -28,6 +28,8 @@ def refuses_plainly(command):
             raise
         except MemoryError:
             fail("out of memory", 2)
+        except ModuleNotFoundError as error:
+            fail(absent(error), 2)
         except Exception as error:  # a fault of ours: still one line, and how to see more
             import os
 
@@ -38,6 +40,14 @@ def refuses_plainly(command):
             )
 
     return wrapper
+
+
+def absent(error: ModuleNotFoundError) -> str:
+    """Say which package is missing, and where it comes from."""
+    name = (error.name or str(error)).split(".")[0]
+    ros = name == "rclpy" or name.endswith(("_msgs", "_srvs", "_interfaces"))
+    cure = "source /opt/ros/.../setup.bash" if ros else f"pip install {name.replace('_', '-')}"
+    return f"expected the Python package {name} ({cure}), got none"
 
 
 def fail(words: str, code: int) -> None:

@@ -12,8 +12,6 @@ from .core.cloud import depth_to_cloud
 from .core.depth import depth_sigma, depth_to_disparity, disparity_to_depth
 from .core.errors import EngineError
 from .core.frame import Estimate, Frame
-from .core.scenes import clip_pose, clip_rig, clip_scene
-from .core.world import render
 from .engine.base import Engine
 from .engine.io_graph import CAMERA_NUMBERS, Step, step_shapes
 from .engine.spec import ModelSpec
@@ -32,7 +30,6 @@ from .prepare import (
 )
 
 Say = Callable[[str], None]
-_RENDERED = (0, 9)  # frames of the procedural room
 
 
 def step_of(spec: ModelSpec, image_size: tuple[int, int]) -> Step:
@@ -168,13 +165,7 @@ def step_on_tensorrt(
 
 def rendered(spec: ModelSpec, image_size: tuple[int, int]) -> list[Frame]:
     """Frames of the procedural room in a (height, width), for a gate that has no others."""
-    rig = clip_rig(*image_size)
-    step = np.eye(4)
-    step[0, 3] = rig.baseline_m
-    frames = []
-    for number in _RENDERED:
-        poses = [clip_pose(number) @ side for side in (np.eye(4), step)]
-        left, right = (np.rint(255 * render(clip_scene(), rig.left, pose)["rgb"]).astype(np.uint8) for pose in poses)
-        frame = Frame(number, "left", left, right, rig)
-        frames.append(frame if spec.task == "stereo" else frame.left_only())
-    return frames
+    from .engine.parity import rendered_pairs
+
+    frames = [Frame(i, "left", left, right, rig) for i, (rig, left, right) in enumerate(rendered_pairs(image_size))]
+    return frames if spec.task == "stereo" else [frame.left_only() for frame in frames]

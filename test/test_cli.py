@@ -102,6 +102,15 @@ def test_a_fault_of_ours_is_one_line_too(scenes, monkeypatch):
     assert_plain_error(run("evaluate", scenes), "unexpected ZeroDivisionError")
 
 
+@pytest.mark.parametrize("module, cure", [("rosbags.highlevel", "pip install rosbags"), ("rclpy", "setup.bash")])
+def test_a_missing_package_is_named_with_its_cure(scenes, monkeypatch, module, cure):
+    def absent(*_):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(cli, "open_input", absent)
+    assert_plain_error(run("evaluate", scenes), cure)
+
+
 def test_doctor_exit_code(scenes):
     result = run("doctor", scenes)
     assert result.exit_code in (0, 1) and "problem(s)" in result.output

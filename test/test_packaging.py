@@ -90,6 +90,25 @@ def test_colcon_takes_it_for_an_ament_package():
     assert {"diagnostic_msgs", "tf2_msgs", "python3-numpy", "python3-opencv", "launch", "launch_ros"} <= depends
 
 
+def test_the_node_needs_only_what_the_manifest_names():
+    """On a robot, pip brings ONNX Runtime at most: what replays, reports and renders must not be loaded."""
+    pytest.importorskip("rclpy")
+    program = """
+import sys
+from importlib.abc import MetaPathFinder
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in "rosbags array_api_compat tqdm jinja2 matplotlib onnx evo torch".split():
+            raise ModuleNotFoundError(f"no {name}", name=name)
+sys.meta_path.insert(0, Absent())
+import depth_ros.nodes.depth_node, depth_ros.nodes.motion_worker, depth_ros.engine.onnx_engine
+import depth_ros.engine.sgbm_engine, depth_ros.engine.load
+print("loaded")
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "loaded", done.stderr[-800:]
+
+
 def test_versions_agree():
     import depth_ros
 

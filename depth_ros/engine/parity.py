@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..core.camera import StereoRig
 from ..core.errors import EngineError
-from ..core.scenes import clip_pose, clip_rig, clip_scene
-from ..core.world import render
 from .base import Engine
 from .matching import matched_prior
 from .spec import ModelSpec
@@ -89,15 +88,24 @@ class Answers:
 
 def rendered_frames(spec: ModelSpec, size: tuple[int, int]) -> list[dict[str, np.ndarray]]:
     """Two frames of the procedural room as input arrays of a model, (height, width) as asked."""
+    return [arrays_of(spec, *pair) for _, *pair in rendered_pairs(size)]
+
+
+def rendered_pairs(size: tuple[int, int]) -> list[tuple[StereoRig, np.ndarray, np.ndarray]]:
+    """Two pairs of the procedural room: the rig, left and right (H, W, 3) uint8 RGB, (height, width) as asked."""
+    # Here, because a robot that builds no engine need not have what renders (array-api-compat)
+    from ..core.scenes import clip_pose, clip_rig, clip_scene
+    from ..core.world import render
+
     rig = clip_rig(*size)
     step = np.eye(4)
     step[0, 3] = rig.baseline_m
-    frames = []
+    pairs = []
     for number in (0, 9):
         poses = [clip_pose(number) @ side for side in (np.eye(4), step)]
-        pair = [np.rint(255 * render(clip_scene(), rig.left, pose)["rgb"]).astype(np.uint8) for pose in poses]
-        frames.append(arrays_of(spec, *pair))
-    return frames
+        left, right = (np.rint(255 * render(clip_scene(), rig.left, pose)["rgb"]).astype(np.uint8) for pose in poses)
+        pairs.append((rig, left, right))
+    return pairs
 
 
 def arrays_of(spec: ModelSpec, first: np.ndarray, second: np.ndarray) -> dict[str, np.ndarray]:
