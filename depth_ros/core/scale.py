@@ -106,6 +106,12 @@ class OdometryScale:
                 self._steps.clear()
             self._positions.append((int(stamp_ns), np.asarray(position, np.float64)))
 
+    def travelled_m(self, start_ns: int, end_ns: int) -> float | None:
+        """Give the metres between the places at two stamps; None where the odometry does not reach them (yet)."""
+        with self._lock:
+            ends = places_at(list(self._positions), start_ns, end_ns)
+        return None if ends is None else float(np.linalg.norm(ends[1] - ends[0]))
+
     def update(self, stamp_ns, depth, camera, prev_stamp_ns, prev_T_curr) -> float | None:
         """Wait for the positions of a step, which may come after its images, for at most 20 steps."""
         if prev_T_curr is None:
@@ -165,14 +171,10 @@ def factor_of_step(prev_T_curr: np.ndarray, track: list, start_ns: int, end_ns: 
     prev_T_curr: (4, 4), translation in the network's unit. track: [(stamp_ns, position (3,) m)], stamps growing.
     Returns (factor, ""), or (None, why not).
     """
-    stamps = [stamp_ns for stamp_ns, _ in track]
-    if not stamps or not stamps[0] <= start_ns < end_ns <= stamps[-1]:
+    ends = places_at(track, start_ns, end_ns)
+    if ends is None:
         return None, "the odometry does not reach the images' stamps"
-    # Relative to the first stamp: nanoseconds since 1970 do not fit into a float64.
-    times = np.array([stamp_ns - stamps[0] for stamp_ns in stamps], np.float64)
-    positions = np.stack([position for _, position in track])
-    ends = [[np.interp(t - stamps[0], times, axis) for axis in positions.T] for t in (start_ns, end_ns)]
-    measured_m = float(np.linalg.norm(np.subtract(ends[1], ends[0])))
+    measured_m = float(np.linalg.norm(ends[1] - ends[0]))
     turn_rad = float(np.arccos(np.clip((np.trace(prev_T_curr[:3, :3]) - 1) / 2, -1, 1)))
     step = float(np.linalg.norm(prev_T_curr[:3, 3]))
     if measured_m < _LEAST_STEP_M or step == 0:
@@ -180,6 +182,23 @@ def factor_of_step(prev_T_curr: np.ndarray, track: list, start_ns: int, end_ns: 
     if turn_rad > _MAX_TURN_RAD:
         return None, f"the robot turns: {np.degrees(turn_rad):.1f} degrees between two images"
     return measured_m / step, ""
+
+
+def places_at(track: list, start_ns: int, end_ns: int) -> np.ndarray | None:
+    """Give the positions (2, 3) at two stamps, linear between those measured; None where the track does not reach them.
+
+    track: [(stamp_ns, position (3,) m)], stamps growing.
+
+    >>> places_at([(10, np.zeros(3)), (20, np.array([0.0, 4.0, 0.0]))], 10, 15).tolist()
+    [[0.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
+    """
+    stamps = [stamp_ns for stamp_ns, _ in track]
+    if not stamps or not stamps[0] <= start_ns < end_ns <= stamps[-1]:
+        return None
+    # Relative to the first stamp: nanoseconds since 1970 do not fit into a float64.
+    times = np.array([stamp_ns - stamps[0] for stamp_ns in stamps], np.float64)
+    positions = np.stack([position for _, position in track])
+    return np.array([[np.interp(t - stamps[0], times, axis) for axis in positions.T] for t in (start_ns, end_ns)])
 
 
 def _lower_points(depth: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:

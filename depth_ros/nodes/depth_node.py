@@ -80,7 +80,7 @@ class DepthNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self._failure = ""
         self._estimator, self._outputs = estimator, Outputs(self, estimator)
-        self._motion = Motion(self, self.parameters, ego) if ego else None
+        self._motion = Motion(self, self.parameters, ego, getattr(estimator, "scale", None)) if ego else None
         engine = self._estimator.engine
         self.get_logger().info(f"engine {engine.name}, model {engine.spec.name}, hash {engine.model_hash}")
         speak(self._estimator, self.get_logger().info)

@@ -43,15 +43,19 @@ def speak(estimator: Estimator | MonoEstimator, say: Callable[[str], None]) -> N
 
 
 def make_egomotion(parameters: Parameters, estimator: Estimator | MonoEstimator) -> EgoMotion | None:
-    """Make what follows the camera; None where nothing gives metres, or where it is off.
+    """Make what follows the camera; None where it is off, or would be a network's steps that are not metres.
+
+    Without metres geometry still knows turns, and finds metres by wheels or the camera's height where it can.
 
     Raises EngineError for the method network without a pose network.
     """
     method = parameters.egomotion_method
-    if method == "off" or (isinstance(estimator, MonoEstimator) and not estimator.is_metric):
+    if method == "off":
         return None
     if method == "network" and (isinstance(estimator, Estimator) or estimator.motion.engine is None):
         raise EngineError("egomotion_method network: expected mode mono with a pose model, got none; set hybrid or off")
+    if method == "network" and not estimator.is_metric:
+        return None
     return EgoMotion(method)
 
 

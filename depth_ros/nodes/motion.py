@@ -10,6 +10,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_srvs.srv import Trigger
 
 from ..core.frame import Estimate
+from ..core.scale import ScaleSource
 from ..egomotion import EgoEstimate, EgoMotion, without_metres
 from .extrinsics import Extrinsics
 from .imu import ImuInput
@@ -26,7 +27,7 @@ _PATH_EVERY_NS = 500_000_000
 class Motion:
     """Runs from the first subscriber on (with publish_tf at once): a pose has a past, which a pause would tear."""
 
-    def __init__(self, node, parameters: Parameters, ego: EgoMotion):
+    def __init__(self, node, parameters: Parameters, ego: EgoMotion, scale: ScaleSource | None = None):
         self._node, self._parameters = node, parameters
         self._extrinsics = Extrinsics(node, parameters)
         self._imu = ImuInput(node, parameters.imu_topic, self._extrinsics) if parameters.imu_topic else None
@@ -34,7 +35,10 @@ class Motion:
         self._path, self._path_ns, self._restarts = BoundedPath(), 0, 0
         self._child = ""
         self._started = False
-        self.worker = MotionWorker(ego, self._publish, self._imu.take if self._imu else lambda *_: ())
+        self.worker = MotionWorker(
+            ego, self._publish, self._imu.take if self._imu else lambda *_: (),
+            getattr(scale, "travelled_m", lambda *_: None), getattr(scale, "height_m", None),
+        )  # fmt: skip
         self.publishers = {"odom": self._advertise(Odometry, "odom"), "path": self._advertise(Path, "path")}
         self._service = node.create_service(Trigger, "~/reset_odometry", self._on_reset)
         self._set_pose = SetPose(node, parameters, self._extrinsics, self._on_set_pose)
@@ -69,8 +73,7 @@ class Motion:
 
     def put(self, estimate: Estimate) -> None:
         """Take the next frame; never waits."""
-        if estimate.depth is not None:
-            self.worker.put(estimate)
+        self.worker.put(estimate)
 
     def poll(self) -> None:
         """Look around; call it about once a second, in the executor's thread."""

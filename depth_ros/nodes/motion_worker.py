@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +21,8 @@ class MotionWorker:
     """Answers estimates of depth in order; of those that wait while it works the newest wins, the others are counted.
 
     publish: called with (EgoEstimate, frame_id) in the thread. take_imu: called with (stamp_ns, frame_id), gives the
-    IMU's samples of the second before this stamp.
+    IMU's samples of the second before this stamp. travelled_m: called with (start_ns, end_ns), gives the metres that
+    wheels measured in between, None unknown. camera_height_m: over the ground, None unknown; both for one camera.
     Counts: frames, dropped, faults (what should never happen, with its text), resets.
     """
 
@@ -29,8 +31,11 @@ class MotionWorker:
         ego: EgoMotion,
         publish: Callable[[EgoEstimate, str], None],
         take_imu: Callable[[int, str], Iterable[ImuSample]] = lambda stamp_ns, frame_id: (),
+        travelled_m: Callable[[int, int], float | None] = lambda start_ns, end_ns: None,
+        camera_height_m: float | None = None,
     ):
         self._ego, self._publish, self._take_imu = ego, publish, take_imu
+        self._travelled_m, self._camera_height_m = travelled_m, camera_height_m
         self._lock = threading.Lock()  # of ego, and of what was said about it
         self._steps: deque[tuple[int, int, np.ndarray]] = deque(maxlen=_STEPS)
         self._mailbox = self._thread = None
@@ -56,7 +61,7 @@ class MotionWorker:
 
     def put(self, estimate: Estimate) -> None:
         """Leave an estimate; called by one thread, never waits."""
-        if estimate.prev_T_curr is not None:
+        if estimate.prev_T_curr is not None and estimate.depth is not None:  # else it is not in metres
             self._steps.append((estimate.prev_stamp_ns, estimate.stamp_ns, estimate.prev_T_curr))
         if self._mailbox is not None:
             self.dropped += self._mailbox.put(estimate) is not None
@@ -84,8 +89,11 @@ class MotionWorker:
     def _answer(self, estimate: Estimate) -> None:
         """One frame to one estimate of motion."""
         with self._lock:
-            frame = ego_frame(estimate, chained(list(self._steps), self._last_ns, estimate.stamp_ns))
-            self._last_ns = estimate.stamp_ns
+            last_ns, self._last_ns = self._last_ns, estimate.stamp_ns
+            frame = ego_frame(estimate, chained(list(self._steps), last_ns, estimate.stamp_ns))
+            if not frame.is_stereo:
+                way_m = None if last_ns is None else self._travelled_m(last_ns, estimate.stamp_ns)
+                frame = replace(frame, travelled_m=way_m, camera_height_m=self._camera_height_m)
             motion = self._ego.update(frame, list(self._take_imu(estimate.stamp_ns, estimate.frame_id)))
             self.frames += 1
             self.latest = motion
@@ -99,7 +107,7 @@ def ego_frame(estimate: Estimate, network_motion: np.ndarray | None) -> EgoFrame
         stereo = {"right": estimate.right, "baseline_m": estimate.rig.baseline_m, "doffs_px": estimate.rig.doffs_px}
     return EgoFrame(
         estimate.stamp_ns, estimate.left, estimate.camera, depth=estimate.depth, sigma_m=estimate.sigma_m,
-        network_motion=network_motion, scale=estimate.scale, **stereo,
+        network_motion=network_motion, scale="" if estimate.depth is None else estimate.scale, **stereo,
     )  # fmt: skip
 
 

@@ -119,3 +119,13 @@ def test_without_motion_there_is_no_scale():
     scale = OdometryScale()
     assert scale.update(START_NS, None, None, None, None) is None
     assert "pose model" in scale.reason
+
+
+def test_how_far_wheels_came_between_two_stamps():
+    scale = OdometryScale()
+    assert scale.travelled_m(10, 20) is None
+    scale.add_position(1_800_000_000_000_000_000, np.array([1.0, 2.0, 2.0]))
+    scale.add_position(1_800_000_000_100_000_000, np.array([2.0, 4.0, 4.0]))
+    start_ns = 1_800_000_000_000_000_000
+    assert scale.travelled_m(start_ns + 20_000_000, start_ns + 60_000_000) == pytest.approx(0.4 * 3.0)
+    assert scale.travelled_m(start_ns, start_ns + 100_000_001) is None, "not measured yet"

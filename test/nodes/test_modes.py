@@ -85,13 +85,15 @@ def test_mono_needs_a_mono_model():
 
 
 def test_which_ego_motion(install):
-    install(mono=MONO, relative=RELATIVE, pose=pose())
+    install(mono=MONO, relative=RELATIVE, pose=pose(), loose=pose("none"))
     mono = Parameters(mode="mono")
     assert make_egomotion(mono, make_estimator(mono)).method == "hybrid"
     off = Parameters(mode="mono", egomotion_method="off")
     assert make_egomotion(off, make_estimator(off)) is None
     relative = Parameters(mode="mono", model="relative")
-    assert make_egomotion(relative, make_estimator(relative)) is None, "no metres, no odom"
+    assert make_egomotion(relative, make_estimator(relative)).method == "hybrid", "turns are known without metres"
+    loose = Parameters(mode="mono", model="relative", pose_model="loose", egomotion_method="network")
+    assert make_egomotion(loose, make_estimator(loose)) is None, "steps of a network that are not metres"
     alone = Parameters(mode="mono", pose_model="none")
     assert make_egomotion(alone, make_estimator(alone)).method == "hybrid"
 

@@ -33,10 +33,13 @@ def wall():
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
+    return make_models(tmp_path_factory.mktemp("models"), "procedural metric")
+
+
+def make_models(folder, scale_source):
     """A network that says WALL_M everywhere, and one that says NETWORK_STEP_M to the right."""
-    folder = tmp_path_factory.mktemp("models")
     same = {"height": 0, "width": 0, "divisor": 32, "working_pixels": dds.HEIGHT * dds.WIDTH // 4,
-            "focal_px": FOCAL_PX, "scale_source": "procedural metric"}  # fmt: skip
+            "focal_px": FOCAL_PX, "scale_source": scale_source}  # fmt: skip
     mono = ModelSpec("wall", "mono", ("image",), ("depth",), **same)
     pose = ModelSpec("slide", "pose", ("first", "second"), ("pose",), pose_direction="first_T_second", **same)
     depth = save(folder / "mono.onnx", mono, [
@@ -166,3 +169,21 @@ def test_a_bag_that_loops_begins_anew(world, wall):
     assert found[-1] is not None
     np.testing.assert_allclose(place(found[-1]), 0, atol=0.1 * STEP_M)
     assert int(world.fresh_values()["odom_time_jumps"]) == 1
+
+
+def test_without_a_scale_no_place_is_claimed(tmp_path, wall):
+    domain_id = DOMAIN + 40
+    world = dds.World(domain_id, sides=("",))
+    try:
+        with dds.Node(domain_id, mode="mono", backend="auto", watchdog_s=2.0, **make_models(tmp_path, "none")):
+            world.listen("odom", Odometry)
+            world.wait_for_node()
+            world.wait(lambda: False, 1.0)
+            world.at_px = START_PX
+            found = slide(world, wall, 6)
+            for msg in found[1:]:
+                np.testing.assert_array_equal(place(msg), 0)
+                assert variance(msg) == 1e6 and msg.twist.twist.linear.x == 0
+            assert world.fresh_values()["odom_scale_source"] == "none"
+    finally:
+        world.close()

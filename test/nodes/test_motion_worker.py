@@ -141,3 +141,24 @@ def test_stop_counts_what_it_leaves(worker, ego, block):
     assert worker.dropped == 1 and len(ego.frames) == 1
     worker.put(stereo_estimate(2 * STEP_NS))  # goes nowhere
     assert len(ego.frames) == 1
+
+
+def test_one_camera_without_metres_gets_wheels_and_height_but_no_relative_steps(ego, heard):
+    asked = []
+
+    def travelled_m(start_ns, end_ns):
+        asked.append((start_ns, end_ns))
+        return 0.25
+
+    worker = MotionWorker(ego, lambda *item: heard.append(item), travelled_m=travelled_m, camera_height_m=1.2)
+    worker.start()
+    pair = stereo_estimate(0)
+    for i in range(2):
+        relative = {"prev_T_curr": STEPS[0], "prev_stamp_ns": (i - 1) * STEP_NS, "scale": "none", "camera": pair.camera}
+        worker.put(Estimate(i * STEP_NS, "c", None, pair.left, None, None, **relative))
+        until(lambda: len(heard) == i + 1)  # noqa: B023 - called at once
+    worker.stop()
+    first, second = ego.frames
+    assert (first.travelled_m, second.travelled_m, second.camera_height_m) == (None, 0.25, 1.2)
+    assert asked == [(0, STEP_NS)]
+    assert second.scale == "" and second.network_motion is None, "relative steps are no metres"
