@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Browser:
-    """Chromium with a profile of its own; software rendering, so that it runs anywhere. with: it ends with the block."""
+    """Chromium with a profile of its own; software rendering, so that it runs anywhere. with ends it."""
 
     def __init__(self, program, profile):
         to_read, self._write = os.pipe()
