@@ -239,7 +239,7 @@ def view(**options):
 @click.option("--out", type=click.Path(path_type=Path), help="Write all figures to this JSON file.")
 @refuses_plainly
 def bench(**options):
-    """Measure this machine: without options --overhead and --engines."""
+    """Measure this machine; without options, --overhead and --engines."""
     from .cli_bench import bench as run_bench
 
     sys.exit(run_bench(**options))

@@ -38,9 +38,12 @@ def _parts(overhead: bool, engines: bool, soak: float | None, seconds: float) ->
 def _module(name: str):
     """Import one part; what it needs beyond the runtime it names itself."""
     from importlib import import_module
+    from importlib.util import find_spec
 
     from .core.errors import InputError
 
+    if name != "engines" and find_spec("rclpy") is None:
+        raise InputError(f"bench --{name}: expected ROS 2 (source /opt/ros/.../setup.bash), got no rclpy")
     try:
         return import_module(f"depth_ros.bench.{name}")
     except ImportError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import struct
 import time
@@ -29,6 +30,12 @@ _QUIET_S = 3  # without output for so long after the last pair, nothing comes an
 _PRELOAD_BYTES = 1 << 30
 
 
+def require_ros() -> None:
+    """Raise InputError where ROS 2 cannot be imported, and say where it comes from."""
+    if importlib.util.find_spec("rclpy") is None:
+        raise InputError("expected ROS 2 (source /opt/ros/.../setup.bash, or make setup), got no rclpy")
+
+
 def replay(source: Source, model, backend: str, max_disparity_px: int, sync_tolerance_s: float = 0.0) -> Evaluation:
     """Play a bag into a depth_node of its own, in a child process and a ROS domain of their own.
 
@@ -41,11 +48,10 @@ def replay(source: Source, model, backend: str, max_disparity_px: int, sync_tole
         got = "one of a single camera" if isinstance(source, MonoBag) else "a folder of scenes"
         raise InputError(f"{source.name}: expected a bag for --replay, got {got}")
     engine = load_engine(model, backend, max_disparity_px)  # refuses here what the node would refuse, and names it
+    require_ros()
     os.environ.update(transport_environment())  # before ROS is loaded: only the sender's segment counts
-    try:
-        from .ros import Listener, NodeProcess, Player
-    except ImportError as error:
-        raise InputError(f"expected ROS 2 (rclpy) for --replay, got: {error}") from error
+    from .ros import Listener, NodeProcess, Player
+
     domain_id = 1 + os.getpid() % 100
     parameters = node_parameters(source.topics, model, backend, max_disparity_px, sync_tolerance_s)
     with NodeProcess(parameters, domain_id) as node, Listener(domain_id) as listener:

@@ -11,7 +11,7 @@ from ..engine.load import BACKENDS, load_engine
 from ..estimator import Estimator
 from .bag import Bag
 from .clip import FRAMES, cached_clip
-from .dds import replay
+from .dds import replay, require_ros
 from .evaluate import Evaluation
 from .figures import percentile
 from .output import encode_image, encode_ply, write_bytes
@@ -33,6 +33,8 @@ _ACCURACY = (
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; returns the exit code: 1 where no pair was answered or one is not accounted for."""
     options = _options(arguments)
+    require_ros()  # both refuse before half a minute of rendering
+    load_engine(options.model, options.backend, _MAX_DISPARITY_PX)
     bag = Bag(_clip(options.out / "clip", options.frames))
     print(f"playing {len(bag)} pairs at 10 Hz over DDS into depth_node", flush=True)
     start = time.monotonic()
@@ -95,7 +97,7 @@ def _clip(folder: Path, frames: int) -> Path:
     """Find or render the clip, with a progress bar."""
     from tqdm import tqdm
 
-    with tqdm(total=frames, desc="rendering the clip (once)", unit="pair", delay=2, leave=False) as bar:
+    with tqdm(total=frames, desc="rendering the clip (once)", unit="pair", delay=2, leave=False, disable=None) as bar:
         return cached_clip(folder, frames, on_step=bar.update)
 
 
