@@ -12,7 +12,16 @@ from .spec import ModelSpec
 _WARMUP_PX = 128
 
 
-class Engine(Protocol):
+class Runnable(Protocol):
+    """What the parity gate compares with: a spec, and answers to frames."""
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]: ...
+
+
+class Engine(Runnable, Protocol):
     """Whatever turns tensors into tensors as its spec says.
 
     name: of the backend. model_hash: short digest that tells two models apart in diagnostics.
@@ -20,11 +29,11 @@ class Engine(Protocol):
     warmup pays the costs of the first run ahead of the first frame.
     """
 
-    name: str
-    spec: ModelSpec
-    model_hash: str
+    @property
+    def name(self) -> str: ...
 
-    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]: ...
+    @property
+    def model_hash(self) -> str: ...
 
     def warmup(self) -> None: ...
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import EngineError
+from .base import Runnable
 from .cache import ANY_GPU, CacheKey, EngineCache, StaleEngine
 from .convert import CONVERSION, convert, input_shapes
 from .io_graph import IO_GRAPH, Step, step_shapes, with_io
@@ -44,7 +45,7 @@ class Request:
     frames: list[dict] = field(default_factory=list)
     calibration: list[dict] = field(default_factory=list)
     step: Step | None = None
-    plain: object = None
+    plain: Runnable | None = None
     judge: Callable[[object], dict] | None = None
 
 
@@ -102,9 +103,9 @@ def _build(request: Request, network: OnnxEngine, trt, key: CacheKey, cache, rea
     tensors = Tensors.of(spec, key.shapes)
     converted = convert(request.model, spec, request.size, request.precision, request.calibration)
     accuracy = request.judge(_Graph(converted.SerializeToString(), spec.outputs)) if request.judge else {}
-    reference, frames = network, request.frames
+    reference: Runnable = request.plain or network
+    frames = request.frames
     if request.step is not None:
-        reference = request.plain
         converted = with_io(converted, spec, request.step.image_size, request.step.working)
     elif not frames:
         frames = rendered_frames(spec, request.size)

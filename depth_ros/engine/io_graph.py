@@ -106,7 +106,7 @@ class _Graph:
 
 
 def _f(*values) -> np.ndarray:
-    return np.array(values, np.float32) if len(values) > 1 else np.float32(values[0])
+    return np.array(values if len(values) > 1 else values[0], np.float32)
 
 
 def _prepared(graph: _Graph, image: str, spec: ModelSpec, image_size, working, size) -> str:
@@ -158,8 +158,8 @@ def _decode_mono(graph: _Graph, depth, log_sigma, numbers, spec, image_size, wor
         nearest = _nearest(graph, inverse, image_size, working)
         smooth = graph.add("Unsqueeze", [inverse, np.array([0, 1])])
         wanted = np.array([1, 1, *image_size])
-        modes = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-        smooth = graph.add("Resize", [smooth, "", "", wanted], **modes)
+        smooth = graph.add("Resize", [smooth, "", "", wanted], mode="linear",
+                           coordinate_transformation_mode="half_pixel")  # fmt: skip
         smooth = graph.add("Squeeze", [smooth, np.array([0, 1])])
         off = graph.add("Abs", [graph.add("Sub", [smooth, nearest])])
         close = graph.add("LessOrEqual", [off, graph.add("Mul", [nearest, _f(_SAME_SURFACE)])])

@@ -42,7 +42,7 @@ def _match(left: np.ndarray, right: np.ndarray, ndisp: int, scale: int) -> np.nd
     if ndisp <= 0:
         raise ImageError(f"expected a disparity range above 0 px, got {ndisp}")
     ndisp = -(-int(ndisp) // _STEP) * _STEP
-    matcher = cv2.StereoSGBM_create(
+    matcher = cv2.StereoSGBM_create(  # type: ignore[attr-defined]  # OpenCV 4.5 has no StereoSGBM.create
         minDisparity=0,
         numDisparities=ndisp,
         disp12MaxDiff=_LEFT_RIGHT_PX,
@@ -92,11 +92,12 @@ def matched_prior(left: np.ndarray, right: np.ndarray, ndisp: int, scale: int = 
     if scale not in _BY_SCALE or height % scale or width % scale:
         raise ImageError(f"expected a scale of 1 or 2 that divides the size, got {scale} for {width}x{height}")
     if scale == 1:
-        raw = match_sgbm(*(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (left, right)), ndisp)
+        left, right = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (left, right))
+        raw = match_sgbm(left, right, ndisp)
     else:
         size = width // scale, height // scale
-        pair = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (left, right))
-        raw = _match(*pair, -(-int(ndisp) // scale), scale)
+        left, right = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (left, right))
+        raw = _match(left, right, -(-int(ndisp) // scale), scale)
     return np.stack([np.nan_to_num(scale * fill_from_background(raw)), np.isfinite(raw)]).astype(np.float32)
 
 

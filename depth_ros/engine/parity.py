@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.camera import StereoRig
 from ..core.errors import EngineError
-from .base import Engine
+from .base import Engine, Runnable
 from .matching import matched_prior
 from .spec import ModelSpec
 
@@ -22,7 +22,7 @@ LIMITS = {
 _RANGE_PX = 64
 
 
-def check_parity(engine, reference: Engine, precision: str, frames: Iterable[dict]) -> dict:
+def check_parity(engine, reference: Runnable, precision: str, frames: Iterable[dict]) -> dict:
     """Compare an engine with a reference on frames; raises EngineError where it differs too much.
 
     engine: anything with run(inputs) -> outputs. frames: input arrays by name, at least one. A mean over 0 finite

@@ -93,7 +93,8 @@ def _chosen(model, form: str) -> list[str]:
     int8 saves the least, and those that make the answer.
     """
     shapes = {weight.name: weight.dims for weight in model.graph.initializer}
-    nodes, made = [], set()
+    nodes: list[str] = []
+    made: set[str] = set()
     for node in model.graph.node:
         if node.op_type == "Conv" and node.input[1] in shapes:
             weight = shapes[node.input[1]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from ..core.errors import SpecError
 
@@ -120,7 +121,7 @@ class ModelSpec:
         >>> ModelSpec("m", "stereo", ("left", "right"), ("disparity",), 0, 0, prior_scale=2).shape("prior", (64, 96))
         (1, 2, 32, 48)
         """
-        shape = INPUTS.get(name) or OUTPUTS[name]
+        shape: tuple[Any, ...] = INPUTS.get(name) or OUTPUTS[name]
         scale = self.prior_scale if name == "prior" else 1
         return shape if len(shape) != 4 else (*shape[:2], *(side // scale for side in size))
 
@@ -143,7 +144,8 @@ class ModelSpec:
             raise SpecError(f"spec: expected keys {sorted(known)}, got unknown {unknown}")
         if missing := sorted(known - set(values) - _ADDED):
             raise SpecError(f"spec: expected keys {sorted(known)}, missing {missing}")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        given: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}
+        return cls(**given)
 
     def _check_names(self, key: str, known: dict) -> None:
         """Refuse tensor names that this version does not define."""

@@ -7,7 +7,7 @@ import contextlib
 import numpy as np
 
 from ..core.errors import EngineError
-from .base import Engine
+from .base import Runnable
 from .cache import CachedEngine, EngineCache
 from .cuda_graph import CudaGraph
 from .parity import check_parity
@@ -124,7 +124,7 @@ class TensorrtEngine:
             self._cuda.memcpy_dtoh_async(self._host[name], self._device[name], self._stream)
 
 
-def open_checked(cache: EngineCache, key, reference: Engine, frames: list[dict]) -> TensorrtEngine:
+def open_checked(cache: EngineCache, key, reference: Runnable, frames: list[dict]) -> TensorrtEngine:
     """Open the engine of a key, and pass it through the parity gate the first time that it runs on this machine.
 
     Called in the thread that will run it. Raises StaleEngine, or EngineError where the engine answers otherwise than

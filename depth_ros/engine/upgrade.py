@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..core.errors import DepthRosError
+from ..core.errors import DepthRosError, EngineError
 from .base import Engine, check_inputs
 
 Size = tuple[int, ...]
@@ -69,8 +69,8 @@ class UpgradingEngine:
             return
         self._build = None
         try:
-            if build.error is not None:
-                raise build.error
+            if build.open is None:
+                raise build.error or EngineError("the build ended without an engine")
             self._drop_fast()
             self._fast = (build.sizes, build.open())
             self._tell(f"{self.name} answers from now on, for {_words(build.sizes)}")
@@ -97,7 +97,9 @@ class _Build:
     """One build in the background: .open once it has ended, or .error."""
 
     def __init__(self, sizes: tuple[Size, ...], inputs: dict, prepare: Prepare):
-        self.sizes, self.open, self.error = sizes, None, None
+        self.sizes = sizes
+        self.open: Callable[[], Engine] | None = None
+        self.error: Exception | None = None
         self.thread = threading.Thread(target=self._work, args=(inputs, prepare), name="engine build", daemon=True)
         self.thread.start()
 
