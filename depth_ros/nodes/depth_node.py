@@ -13,7 +13,6 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
@@ -27,6 +26,7 @@ from .outputs import Outputs, conflicts
 from .pairing import Mailbox, Pair, SizeError, pair_to_frame
 from .parameters import ParameterError, declare_parameters
 from .process import close, spin
+from .quiet import NO_PUBLISHER_EVENTS
 from .statistics import ROUTINE, Statistics
 from .watchdog import Snapshot, explain
 
@@ -42,7 +42,7 @@ _STOP_S = 10.0
 class DepthNode(LifecycleNode):
     """Depth of one or two cameras.
 
-    Pairs (in mono: images) are formed in the executor's thread and answered in one worker thread; the newest wins.
+    Pairs (in mono: images) are formed in the thread that takes them and answered in one worker thread; the newest wins.
     """
 
     def __init__(self, make_estimator=make_estimator, **options):
@@ -58,8 +58,9 @@ class DepthNode(LifecycleNode):
         self._last_output_s = 0.0
         self._failure = ""
         self.add_on_set_parameters_callback(self._on_parameters)
-        quiet = PublisherEventCallbacks(use_default_callbacks=False)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10, event_callbacks=quiet)
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, "/diagnostics", 10, event_callbacks=NO_PUBLISHER_EVENTS
+        )
         # A steady clock: with sim time the watchdog must bark most of all when time stands still.
         self.create_timer(1.0, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -98,6 +99,7 @@ class DepthNode(LifecycleNode):
         self._worker.start()
         on_odometry = getattr(getattr(self._estimator, "scale", None), "add_position", None)
         self._inputs = Inputs(self, self.parameters, self.statistics, self._on_pair, on_odometry)
+        self.get_logger().info(f"images are taken by: {self._inputs.path}")
         return result
 
     def on_deactivate(self, state):
@@ -142,7 +144,7 @@ class DepthNode(LifecycleNode):
     # Work
 
     def _on_pair(self, pair: Pair):
-        """Leave the pair for the worker; called in the executor's thread."""
+        """Leave the pair for the worker; called in the thread of Inputs."""
         if self._mailbox.put(pair) is not None:
             self.statistics.drop("busy")
 
@@ -244,7 +246,9 @@ class DepthNode(LifecycleNode):
         """Once a second: publish diagnostics; log, at most once in watchdog_s, silence and refused input."""
         reasons, drops = self.silence(), {**self.drops_of_matching(), **self.statistics.drops}
         values = health_values(self.statistics, drops, self._rates, self._estimator)
-        values |= {f"topic/{name}": topic for name, topic in (self._inputs.topics() if self._inputs else {}).items()}
+        if self._inputs:
+            values |= {f"topic/{name}": topic for name, topic in self._inputs.topics().items()}
+            values["message_path"] = self._inputs.path
         remarks = notes(self._estimator) if self._estimator else ()
         if self._motion:
             self._motion.poll()

@@ -6,13 +6,13 @@ import contextlib
 from importlib import import_module
 
 import numpy as np
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
 from ..core.lie import inverse
 from .frame_tree import FrameTree, pose_to_matrix
 from .parameters import Parameters
+from .quiet import NO_SUBSCRIPTION_EVENTS
 
 _TREE_DEPTH = 100  # transforms on /tf_static, as tf2_ros keeps them
 
@@ -78,9 +78,8 @@ class Extrinsics:
             kind = tf_message()
             if kind is not None:
                 qos = QoSProfile(depth=_TREE_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-                quiet = SubscriptionEventCallbacks(use_default_callbacks=False)  # see Inputs
                 self._subscription = self._node.create_subscription(
-                    kind, "/tf_static", self._on_static, qos, event_callbacks=quiet
+                    kind, "/tf_static", self._on_static, qos, event_callbacks=NO_SUBSCRIPTION_EVENTS
                 )
                 found = "tf_static"
         self.source = self.source or found

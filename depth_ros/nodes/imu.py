@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Imu
@@ -14,6 +13,7 @@ from ..egomotion import ImuSample
 from .decode import stamp_to_ns
 from .extrinsics import Extrinsics
 from .infos import Gate, take_all
+from .quiet import NO_SUBSCRIPTION_EVENTS
 
 _DEPTH = 1000  # samples that wait for the next frame
 _WINDOW_NS = 1_000_000_000  # ego-motion compares a frame with a keyframe, which may be some frames old
@@ -38,7 +38,7 @@ class ImuInput:
             QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT),
             raw=True,
             callback_group=Gate(),
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            event_callbacks=NO_SUBSCRIPTION_EVENTS,
         )
 
     def take(self, stamp_ns: int, camera_frame: str) -> list[ImuSample]:

@@ -7,7 +7,6 @@ import threading
 
 import numpy as np
 from nav_msgs.msg import Odometry
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
@@ -15,11 +14,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..core.errors import CalibrationError, ImageError
 from ..core.sync import StampMatcher
-from .cdr import image_from_cdr
+from .cdr import ImageReader
 from .decode import stamp_to_ns
 from .infos import Gate, InfoReader, take_all
 from .pairing import Calibrator, Pair
 from .parameters import Parameters
+from .quiet import NO_SUBSCRIPTION_EVENTS
 from .receiver import Receiver
 from .statistics import Statistics
 from .watchdog import Stream
@@ -28,8 +28,9 @@ SIDES = {"stereo": ("left", "right"), "mono": ("",)}  # as they stand before the
 
 
 class Inputs:
-    """Subscribes to an image and a camera_info topic for each camera; calls on_pair(Pair) in the receiver's thread.
+    """Subscribes to an image and a camera_info topic for each camera; calls on_pair(Pair), in one thread at a time.
 
+    That is the receiver's thread, or, where rclpy does not let us have one, the executor's. path: says which of them.
     on_odometry: called with (stamp_ns, position (3,) m) for each message of parameters.odometry_topic; None: not heard.
     """
 
@@ -39,25 +40,31 @@ class Inputs:
         self.matcher = StampMatcher(self._sides, tolerance_ns=round(parameters.sync_tolerance_s * 1e9))
         self._calibrator = Calibrator(self._sides)
         self._readers = {side: InfoReader() for side in self._sides}
-        self._gate = Gate()  # for ever closed: images and camera_infos go past the executor
+        self._image_gate, self._info_gate = Gate(), Gate()  # closed: they go past the executor
+        self._image_readers = {side: ImageReader() for side in self._sides}
         self._lock = threading.RLock()  # the receiver, and the timer that asks for streams()
         self._drops_at_pair = dict(self.matcher.drops)
         self._subscriptions = {}
         compressed = parameters.image_transport == "compressed"
         for side in self._sides:
             info_topic = getattr(parameters, f"{side}_info_topic".lstrip("_"))
-            self._subscribe(_name(side, "camera_info"), CameraInfo, info_topic, self._on_info, side, self._gate)
+            self._subscribe(_name(side, "camera_info"), CameraInfo, info_topic, self._info_gate)
         if on_odometry is not None:
-            self._subscribe("odometry", Odometry, parameters.odometry_topic, self._on_odometry, on_odometry)
+            self._on_position = on_odometry
+            self._subscribe("odometry", Odometry, parameters.odometry_topic, None)
         for side in self._sides:
             topic = getattr(parameters, f"{side}_image_topic".lstrip("_"))
             # Both left/image_rect and left/image_rect/compressed can be remapped, as with image_transport.
             topic = node.resolve_topic_name(topic) + "/compressed" if compressed else topic
             kind = CompressedImage if compressed else Image
-            self._subscribe(_name(side, "image"), kind, topic, self._on_image, side, self._gate)
+            self._subscribe(_name(side, "image"), kind, topic, self._image_gate)
         self._sides_of = {_name(side, what): side for side in self._sides for what in ("image", "camera_info")}
+        self._receiver, self.path = None, "own wait set"
         ours = {name: self._subscriptions[name] for name in self._sides_of}
-        self._receiver = Receiver(node.context, ours, self._on_raw, self._awaited, self._on_error)
+        try:
+            self._receiver = Receiver(node.context, ours, self._on_raw, self._awaited, self._use_executor)
+        except Exception as error:  # noqa: BLE001 - a private part of rclpy: it may be missing in any way
+            self._use_executor(error)
 
     def streams(self) -> tuple[Stream, ...]:
         """Describe every subscription for the watchdog; asks the graph, so call it seldom."""
@@ -75,51 +82,62 @@ class Inputs:
 
     def destroy(self) -> None:
         """Take the subscriptions down."""
-        self._receiver.stop()
+        if self._receiver is not None:
+            self._receiver.stop()
         for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
     def poll_infos(self) -> None:
-        """Take the camera_infos that are there."""
+        """Take the camera_infos that are there; the executor, if it takes them, is to wait while a pair lacks them."""
         for side in self._sides:
             name = _name(side, "camera_info")
             for raw in take_all(self._subscriptions[name]):
                 self._on_info(side, name, raw)
 
+    def _use_executor(self, why: Exception) -> None:
+        """Leave images to the executor, as any node does, for want of a receiver; dearer, else the same."""
+        self.path = f"executor ({type(why).__name__}: {why})"
+        self._node.get_logger().warning(f"images are taken by the executor, which costs more: {why}")
+        self._image_gate.is_open = True
+        self._watch_infos()
+
+    def _watch_infos(self) -> None:
+        """Let the executor wait for camera_infos only while a pair lacks them, as they come with every image."""
+        self._info_gate.is_open = self._image_gate.is_open and self._calibrator.is_waiting
+
     def _awaited(self) -> list[str]:
-        """Name what to wait for: images, and camera_infos only while a pair lacks them, as they come with every one."""
+        """Name what the receiver waits for, by the same rule."""
         infos = self._calibrator.is_waiting
         return [name for name in self._sides_of if infos or name.endswith("image")]
 
     def _on_raw(self, name: str, raw: bytes) -> None:
-        """Take what the receiver brings."""
-        side, subscription = self._sides_of[name], self._subscriptions[name]
-        with self._lock:
-            if subscription.msg_type is CameraInfo:
-                self._on_info(side, name, raw)
-            elif subscription.msg_type is Image:
-                self._on_image(side, name, image_from_cdr(raw))
-            else:
-                self._on_image(side, name, deserialize_message(raw, CompressedImage))
+        """Take one message from whoever brings it; what cannot be read is counted."""
+        side, kind = self._sides_of[name], self._subscriptions[name].msg_type
+        try:
+            with self._lock:
+                if kind is CameraInfo:
+                    self._on_info(side, name, raw)
+                elif kind is Image:
+                    self._on_image(side, name, self._image_readers[side].read(raw))
+                else:
+                    self._on_image(side, name, deserialize_message(raw, CompressedImage))
+                self._watch_infos()
+        except Exception as error:  # noqa: BLE001 - no message may end the thread
+            cause = "bad_image" if isinstance(error, ImageError) else "internal_error"
+            self._statistics.drop(cause, f"{type(error).__name__}: {error}")
 
-    def _on_error(self, error: Exception) -> None:
-        """Count what cannot be read."""
-        cause = "bad_image" if isinstance(error, ImageError) else "internal_error"
-        self._statistics.drop(cause, f"{type(error).__name__}: {error}")
-
-    def _subscribe(self, name, kind, topic, callback, side, group=None):
+    def _subscribe(self, name, kind, topic, gate):
         """Subscribe with the sensor-data QoS, which also matches reliable publishers."""
-        # No QoS events: rclpy waits on each one in every turn, 24 of them cost more CPU than the images do. The
-        # watchdog asks the graph instead.
+        is_raw = kind is not Odometry
         self._subscriptions[name] = self._node.create_subscription(
             kind,
             topic,
-            lambda msg: callback(side, name, msg),
+            (lambda raw: self._on_raw(name, raw)) if is_raw else self._on_odometry,
             QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT),
-            raw=kind is not Odometry,
-            callback_group=group,
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            raw=is_raw,
+            callback_group=gate,
+            event_callbacks=NO_SUBSCRIPTION_EVENTS,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
@@ -133,13 +151,13 @@ class Inputs:
             return
         self._hand_over(self._calibrator.add_info(side, stamp_ns, calibration))
 
-    def _on_odometry(self, on_odometry, name, msg):
+    def _on_odometry(self, msg):
         """Hand a measured position on."""
-        self._statistics.arrive(name)
+        self._statistics.arrive("odometry")
         place = msg.pose.pose.position
         position = np.array([place.x, place.y, place.z])
         if np.isfinite(position).all():
-            on_odometry(stamp_to_ns(msg.header.stamp), position)
+            self._on_position(stamp_to_ns(msg.header.stamp), position)
 
     def _on_image(self, side, name, msg):
         """Give the image to the matcher, and the pair that it may complete to the calibrator."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from nav_msgs.msg import Odometry, Path
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_srvs.srv import Trigger
@@ -17,6 +16,7 @@ from .imu import ImuInput
 from .motion_worker import MotionWorker
 from .odom import BoundedPath, base_motion, body_motion, motion_to_odometry
 from .parameters import Parameters
+from .quiet import NO_PUBLISHER_EVENTS
 from .set_pose import SetPose
 from .tf import TfOutput
 
@@ -165,6 +165,6 @@ class Motion:
         """A publisher as Outputs has them."""
         return self._node.create_lifecycle_publisher(
             kind, topic, QoSProfile(depth=5),
-            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+            event_callbacks=NO_PUBLISHER_EVENTS,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -12,6 +11,7 @@ from ..core.frame import Estimate
 from ..estimator import Estimator, MonoEstimator
 from . import messages
 from .parameters import Parameters
+from .quiet import NO_PUBLISHER_EVENTS
 
 TOPICS = {
     "depth": ("depth/image_rect", Image),
@@ -57,7 +57,7 @@ class Outputs:
                 kind,
                 topic,
                 QoSProfile(depth=5),
-                event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),  # see Inputs
+                event_callbacks=NO_PUBLISHER_EVENTS,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
             for name, (topic, kind) in TOPICS.items()

@@ -6,8 +6,6 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable
 
-from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
-
 from .infos import take_all
 
 _LOOK_UP_NS = 500_000_000  # how often a quiet receiver looks whether the context still lives
@@ -18,17 +16,22 @@ class Receiver:
 
     An executor of rclpy builds its wait set of everything in the node anew for every message, which costs as much as
     copying a 640x480 image. This one waits on images alone. subscriptions: {name: raw subscription}, of a callback
-    group that the executor does not serve; also: names which of them to wait for at present, asked in every turn.
-    on_error: called with what deliver raised; the thread goes on.
+    group that the executor does not serve; awaited: names which of them to wait for at present, asked in every turn.
+    on_end: called with the error that ended the thread, if one did.
+
+    The wait set is the one that rclpy's executors and rclpy.wait_for_message use in Humble to Lyrical, but rclpy calls
+    it private. So every call is tried once before the thread starts: what that raises means that there is no receiver.
     """
 
-    def __init__(self, context, subscriptions: dict, deliver: Callable, also: Callable[[], Iterable[str]], on_error):
+    def __init__(self, context, subscriptions: dict, deliver: Callable, awaited: Callable[[], Iterable[str]], on_end):
         self._context, self._subscriptions, self._deliver = context, subscriptions, deliver
-        self._wanted, self._on_error = also, on_error
+        self._awaited, self._on_end = awaited, on_end
+        self._names = {subscription.handle.pointer: name for name, subscription in subscriptions.items()}
         self._is_stopped = False
         with context.handle:
-            self._wake = _rclpy.GuardCondition(context.handle)
-            self._new_wait_set()  # here, so that an rclpy with another interface is noticed by who starts us
+            self._wake = _rclpy().GuardCondition(context.handle)
+        with self._entered() as wait_set:
+            self._ready(wait_set, 0)
         self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
         self._thread.start()
 
@@ -40,37 +43,43 @@ class Receiver:
         if threading.current_thread() is not self._thread:
             self._thread.join(5.0)
 
-    def _new_wait_set(self):
-        return _rclpy.WaitSet(len(self._subscriptions), 1, 0, 0, 0, 0, self._context.handle)
+    @contextlib.contextmanager
+    def _entered(self):
+        """Hold on to everything that a wait set points to, and make the wait set."""
+        with contextlib.ExitStack() as stack:
+            for handle in (self._context.handle, self._wake, *(s.handle for s in self._subscriptions.values())):
+                stack.enter_context(handle)
+            yield _rclpy().WaitSet(len(self._subscriptions), 1, 0, 0, 0, 0, self._context.handle)
 
     def _run(self) -> None:
         """Wait, take, deliver, until stopped or until the context ends."""
         try:
-            with contextlib.ExitStack() as stack:
-                stack.enter_context(self._context.handle)
-                stack.enter_context(self._wake)
-                for subscription in self._subscriptions.values():
-                    stack.enter_context(subscription.handle)
-                wait_set = self._new_wait_set()
+            with self._entered() as wait_set:
                 while not self._is_stopped and self._context.ok():
-                    self._turn(wait_set)
-        except Exception as error:  # noqa: BLE001 - a context that ends under the wait
-            if not self._is_stopped and self._context.ok():
-                self._on_error(error)
+                    for name in self._ready(wait_set, _LOOK_UP_NS):
+                        self._take(name)
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody else must take the images now
+            if not self._is_stopped and self._context.ok():  # a context may end under the wait
+                self._on_end(error)
 
-    def _turn(self, wait_set) -> None:
-        """One wait and what it brought."""
-        names = {self._subscriptions[name].handle.pointer: name for name in self._wanted()}
+    def _ready(self, wait_set, timeout_ns: int) -> list[str]:
+        """Wait once, and name the subscriptions that have something."""
         wait_set.clear_entities()
         wait_set.add_guard_condition(self._wake)
-        for name in names.values():
+        for name in self._awaited():
             wait_set.add_subscription(self._subscriptions[name].handle)
-        wait_set.wait(_LOOK_UP_NS)
-        for pointer in wait_set.get_ready_entities("subscription"):
-            for raw in take_all(self._subscriptions[names[pointer]]):
-                if self._is_stopped:
-                    return
-                try:
-                    self._deliver(names[pointer], raw)
-                except Exception as error:  # noqa: BLE001 - no message may end the thread
-                    self._on_error(error)
+        wait_set.wait(timeout_ns)
+        return [self._names[pointer] for pointer in wait_set.get_ready_entities("subscription")]
+
+    def _take(self, name: str) -> None:
+        """Take everything that waits in a subscription."""
+        for raw in take_all(self._subscriptions[name]):
+            if not self._is_stopped:
+                self._deliver(name, raw)
+
+
+def _rclpy():
+    """Give the part of rclpy that is written in C++."""
+    from rclpy.impl.implementation_singleton import rclpy_implementation
+
+    return rclpy_implementation

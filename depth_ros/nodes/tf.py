@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 
-from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 
@@ -12,6 +11,7 @@ from .decode import stamp_to_ns
 from .extrinsics import tf_message
 from .infos import Gate, take_all
 from .odom import BodyMotion, motion_to_transform
+from .quiet import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
 
 _DEPTH = 100
 _OURS = 400  # stamps that are remembered, some seconds
@@ -34,13 +34,12 @@ class TfOutput:
         if self._kind is None:
             self.state = "impossible: tf2_msgs is not installed"
             return
-        quiet = PublisherEventCallbacks(use_default_callbacks=False)  # see Inputs
         qos = QoSProfile(depth=_DEPTH)
-        self._publisher = node.create_lifecycle_publisher(self._kind, "/tf", qos, event_callbacks=quiet)
+        self._publisher = node.create_lifecycle_publisher(self._kind, "/tf", qos, event_callbacks=NO_PUBLISHER_EVENTS)
         # Polled, not waited for: a robot's joints say something a hundred times a second.
         self._subscription = node.create_subscription(
             self._kind, "/tf", lambda msg: None, qos, raw=True, callback_group=Gate(),
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            event_callbacks=NO_SUBSCRIPTION_EVENTS,
         )  # fmt: skip
 
     @property

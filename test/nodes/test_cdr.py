@@ -10,7 +10,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 
 from depth_ros.core.errors import ImageError
-from depth_ros.nodes.cdr import image_from_cdr
+from depth_ros.nodes.cdr import ImageReader, image_from_cdr
 from depth_ros.nodes.decode import image_to_rgb, stamp_to_ns
 
 
@@ -91,3 +91,36 @@ def test_random_bytes_end_in_an_error_or_an_image():
 def test_what_is_not_plain_cdr_is_refused(start):
     with pytest.raises(ImageError, match="plain CDR"):
         image_from_cdr(start + b"\0" * (40 if len(start) == 4 else 0))
+
+
+def test_a_reader_that_remembers_gives_what_rclpy_gives():
+    reader = ImageReader()
+    messages = [image(seed=1), image(seed=2), image("left", "bgr8"), image("other"), image(height=4), image(width=5),
+                image(seed=3), Image(), image(seed=4)]  # fmt: skip
+    for number, msg in enumerate(messages):
+        msg.header.stamp.sec = 100 + number
+        raw = serialize_message(msg)
+        for _ in range(2):  # parsed, then remembered
+            assert_same(reader.read(raw), deserialize_message(raw, Image))
+
+
+def test_a_reader_that_remembers_refuses_what_is_truncated():
+    reader, raw = ImageReader(), serialize_message(image())
+    reader.read(raw)
+    end = raw.rindex(bytes(image().data)) + 18
+    for length in range(end):
+        with pytest.raises(ImageError):
+            reader.read(raw[:length])
+    assert_same(reader.read(raw), image())
+
+
+def test_a_reader_that_remembers_parses_once(monkeypatch):
+    from depth_ros.nodes import cdr
+
+    reader, parsed = ImageReader(), []
+    monkeypatch.setattr(cdr, "image_from_cdr", lambda raw: parsed.append(1) or image_from_cdr(raw))
+    for seed in range(5):
+        assert bytes(reader.read(serialize_message(image(seed=seed))).data) == bytes(image(seed=seed).data)
+    assert len(parsed) == 1
+    reader.read(serialize_message(image(encoding="bgr8")))
+    assert len(parsed) == 2
