@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from ..core.errors import InputError
-from ..replay.account import UNEXPLAINED, NodeCounters, Sent, account
+from ..replay.account import UNEXPLAINED, NodeCounters, Sent, account, surplus
 from ..transport import transport_environment
 from .null_node import ENGINE_MS
 from .overhead import started
@@ -62,6 +62,7 @@ def judge(samples: list[dict], end: dict, seconds: float) -> dict:
         "latency_ms": quantiles([s["latency_ms"] for s in timed]),
         "sent": len(end["sent"]), "answered": len(heard & set(end["sent"])), "dropped": dropped,
         "rss_mb_series": [round(s["rss_mb"], 2) for s in samples[:: max(1, len(samples) // 60)]],
+        "surplus": surplus(sent, heard, counters),
         "pairs_unbalanced": end["frames_in"] - counters.published - after_pairing,
     }  # fmt: skip
     result["failures"] = failures(result)
@@ -78,6 +79,8 @@ def failures(result: dict) -> list[str]:
             found.append(f"{name} grows by {rate:.2f} +- {error:.2f} {unit} an hour")
     if n := result["dropped"].get(UNEXPLAINED):
         found.append(f"{n} of {result['sent']} frames are unaccounted for")
+    if result["surplus"]:
+        found.append(f"the node counts {result['surplus']} drops more than frames are missing")
     if result["pairs_unbalanced"]:
         found.append(f"the node took {result['pairs_unbalanced']} pairs more than it answered or dropped")
     if not result["answered"]:

@@ -40,7 +40,7 @@ def account(sent: Sent, answered: set[int], counters: NodeCounters) -> dict[str,
 
     A cause is taken only as often as there is evidence for it, whole pairs first: what the node dropped after pairing,
     what it published and did not arrive, what was sent and did not reach it, then its unmatched halves. The rest, if
-    any, is called unexplained.
+    any, is called unexplained; evidence for more pairs than are missing is surplus().
 
     >>> account(Sent({1: 0, 2: 0, 3: 0}), {1}, NodeCounters(drops={"superseded": 1}))
     {'superseded': 1, 'unexplained': 1}
@@ -65,3 +65,19 @@ def account(sent: Sent, answered: set[int], counters: NodeCounters) -> dict[str,
         take(cause, counters.drops.get(cause, 0))
     take(UNEXPLAINED, missing)
     return dropped
+
+
+def surplus(sent: Sent, answered: set[int], counters: NodeCounters) -> int:
+    """Give how many pairs the node says it dropped, or published in vain, beyond those that are missing.
+
+    Above zero, one pair was counted twice, or one that was answered as dropped. Half pairs and losses on the way are
+    left out: there two pieces of evidence for one pair are nothing unusual.
+
+    >>> surplus(Sent({1: 0, 2: 0, 3: 0}), {1, 2}, NodeCounters(published=2, drops={"busy": 2}))
+    1
+    """
+    arrived = len(answered & set(sent.pairs))
+    claimed = sum(n for cause, n in counters.drops.items() if cause not in _HALVES)
+    if counters.published is not None:
+        claimed += max(0, counters.published - arrived)
+    return max(0, claimed - (len(sent.pairs) - arrived))

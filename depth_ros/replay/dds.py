@@ -16,7 +16,7 @@ from ..engine.load import load_engine
 from ..nodes.decode import image_to_depth
 from ..prepare import rectified
 from ..transport import transport_environment
-from .account import NodeCounters, Sent, account
+from .account import NodeCounters, Sent, account, surplus
 from .bag import SIDES, Bag, Topics, cdr_stamp_ns, open_reader, raw_messages
 from .evaluate import Evaluation, FrameResult, judge
 from .mono_bag import MonoBag
@@ -175,6 +175,8 @@ def fill(run: Evaluation, sent: Sent, shift_ns: int, arrivals: dict[int, Arrival
     answered = {stamp - shift_ns: arrival for stamp, arrival in arrivals.items() if stamp - shift_ns in sent.pairs}
     run.frames_in = len(sent.pairs) + sent.singles
     run.dropped = account(sent, set(answered), counters)
+    if extra := surplus(sent, set(answered), counters):
+        run.notes.append(f"the node counts {extra} drops more than pairs are missing.")
     for stamp_ns, arrival in sorted(answered.items()):
         run.latency_ms.append((arrival.perf_ns - sent.pairs[stamp_ns]) / 1e6)
         run.age_ms.append((arrival.wall_ns - stamp_ns - shift_ns) / 1e6)

@@ -43,6 +43,12 @@ def test_a_frame_that_nobody_counted_fails():
     assert any("1 of 100 frames" in words for words in judge(samples(), end(heard=97, busy=2), 600)["failures"])
 
 
+def test_a_frame_that_is_counted_twice_fails():
+    result = judge(samples(), end(heard=97, busy=4, frames_in=101), 600)
+    assert result["dropped"] == {"busy": 3}
+    assert result["failures"] == ["the node counts 1 drops more than frames are missing"]
+
+
 def test_a_pair_that_the_node_did_not_count_fails():
     assert any("1 pairs" in words for words in judge(samples(), end(frames_in=101), 600)["failures"])
 
