@@ -42,11 +42,14 @@ def to_int8(model, calibration: Iterable[dict], form: str = "tensorrt"):
     with tempfile.TemporaryDirectory() as folder:
         folded, quantised = Path(folder) / "folded.onnx", Path(folder) / "int8.onnx"
         _fold(model, folded)
-        nodes = _chosen(onnx.load(str(folded)), form)
+        graph = onnx.load(str(folded)).graph
+        nodes = _chosen(graph, form)
+        # Of kinds that none was chosen of, nothing is measured: sums of exponentials need histograms of gigabytes.
+        kinds = sorted({node.op_type for node in graph.node if node.name in nodes})
         with quiet():
             q.quantize_static(
                 str(folded), str(quantised), _reader(q, frames), quant_format=q.QuantFormat.QDQ, per_channel=True,
-                op_types_to_quantize=["Conv"] if form == "tensorrt" else ["Conv", *_FOLLOWERS], nodes_to_quantize=nodes,
+                op_types_to_quantize=kinds, nodes_to_quantize=nodes,
                 activation_type=q.QuantType.QInt8 if form == "tensorrt" else q.QuantType.QUInt8,
                 weight_type=q.QuantType.QInt8, calibrate_method=q.CalibrationMethod.Percentile,
                 extra_options=_options(form),
@@ -86,16 +89,16 @@ def _reader(q, frames: list[dict]):
     return Reader()
 
 
-def _chosen(model, form: str) -> list[str]:
+def _chosen(graph, form: str) -> list[str]:
     """Name the nodes that become int8: convolutions but for the delicate ones; on a CPU also what follows them alone.
 
     Delicate are those of few channels a group, as the first and depthwise ones, in which rounding costs the most and
     int8 saves the least, and those that make the answer.
     """
-    shapes = {weight.name: weight.dims for weight in model.graph.initializer}
+    shapes = {weight.name: weight.dims for weight in graph.initializer}
     nodes: list[str] = []
     made: set[str] = set()
-    for node in model.graph.node:
+    for node in graph.node:
         if node.op_type == "Conv" and node.input[1] in shapes:
             weight = shapes[node.input[1]]
             fits = weight[1] >= _CHANNELS and weight[0] > _ANSWERS
