@@ -125,8 +125,8 @@ class DepthNode(LifecycleNode):
             self._inputs.destroy()
             self._inputs = None
         if self._mailbox is not None:
-            if self._mailbox.close() is not None:
-                self.statistics.drop("deactivated")
+            if (left_over := self._mailbox.close()) is not None:
+                self.statistics.drop("deactivated", stamp_ns=left_over.stamp_ns)
             self._worker.join(_STOP_S)
             self._mailbox = self._worker = None
         if self._motion:
@@ -145,8 +145,8 @@ class DepthNode(LifecycleNode):
 
     def _on_pair(self, pair: Pair):
         """Leave the pair for the worker; called in the thread of Inputs."""
-        if self._mailbox.put(pair) is not None:
-            self.statistics.drop("busy")
+        if (older := self._mailbox.put(pair)) is not None:
+            self.statistics.drop("busy", stamp_ns=older.stamp_ns)
 
     def _work(self, mailbox: Mailbox):
         """Answer pairs until the mailbox closes; whatever one of them does, the next one is answered."""
@@ -155,28 +155,28 @@ class DepthNode(LifecycleNode):
             self._guarded(self._answer, pair, publishing)
         publishing.close()
 
-    def _guarded(self, step, *arguments):
-        """Take a step; what it raises costs this pair and no other."""
+    def _guarded(self, step, item, *arguments):
+        """Take a step with a pair or its estimate; what it raises costs this one and no other."""
         try:
-            step(*arguments)
+            step(item, *arguments)
         except DepthRosError as error:
             cause = next((cause for kind, cause in _CAUSES if isinstance(error, kind)), "internal_error")
-            self.statistics.drop(cause, str(error))
+            self.statistics.drop(cause, str(error), item.stamp_ns)
         except Exception as error:  # noqa: BLE001 - no message may end the thread
             if self.context.ok():  # at shutdown publishers vanish under the worker: no fault
-                self.statistics.drop("internal_error", f"{type(error).__name__}: {error}")
+                self.statistics.drop("internal_error", f"{type(error).__name__}: {error}", item.stamp_ns)
                 self.get_logger().debug(traceback.format_exc())
 
     def _answer(self, pair: Pair, publishing: Behind):
         """One pair to its estimate, which is published while the next pair is being answered."""
         wanted, motion_wanted = self._outputs.wanted(), self._motion_wanted()
         if not wanted and not motion_wanted:
-            self.statistics.drop("no_subscriber")
+            self.statistics.drop("no_subscriber", stamp_ns=pair.stamp_ns)
             return
         rest_unless_wanted(self._estimator, bool(motion_wanted), self.parameters.egomotion_method)
         estimate = self._estimator.estimate(pair_to_frame(pair, self.parameters.rectify))
         if estimate.scale_reason:  # metres were asked for, so nothing else may go out
-            self.statistics.drop("no_scale", estimate.scale_reason)
+            self.statistics.drop("no_scale", estimate.scale_reason, pair.stamp_ns)
             return
         if motion_wanted:
             self._motion.put(estimate)

@@ -49,6 +49,7 @@ def health_values(statistics: Statistics, drops: dict[str, int], rates: RateMete
         **{f"{name}_hz": rate for name, rate in rates.rates_hz({**counts, **received}).items()},
         **received,
         **{f"dropped/{cause}": n for cause, n in sorted(drops.items())},
+        "dropped_frames": ", ".join(f"{stamp_ns} {cause}" for stamp_ns, cause in statistics.take_log()),
         **statistics.medians_ms(),
     }
     if estimator is None:

@@ -173,12 +173,13 @@ class Inputs:
     def _hand_over(self, complete):
         """Give complete pairs to the node; count those for which no camera_info ever came."""
         for images, calibrations in complete:
-            missing = [_name(side, "camera_info") for side in self._sides if calibrations[side] is None]
-            if missing:
-                self._statistics.drop("no_camera_info", f"nothing yet on {' and '.join(self._topics(missing))}")
-                continue
             left, right = (*(images[side] for side in self._sides), None)[:2]
             stamp_ns = stamp_to_ns(left.header.stamp)
+            missing = [_name(side, "camera_info") for side in self._sides if calibrations[side] is None]
+            if missing:
+                words = f"nothing yet on {' and '.join(self._topics(missing))}"
+                self._statistics.drop("no_camera_info", words, stamp_ns)
+                continue
             self._on_pair(Pair(stamp_ns, left, right, tuple(calibrations[side] for side in self._sides)))
 
     def _topics(self, names):

@@ -8,6 +8,7 @@ from collections import Counter, deque
 
 ROUTINE = ("busy", "no_subscriber", "deactivated")  # drops that are no fault of the input
 WINDOW = 100
+_LOG = 256  # drops that are remembered by stamp until somebody asks: four seconds of 60 Hz
 
 
 class Statistics:
@@ -19,6 +20,7 @@ class Statistics:
         self.frames_in = self.frames_out = 0
         self.since_output: Counter = Counter()
         self.last_stamp_ns: int | None = None
+        self._log: deque[tuple[int, str]] = deque(maxlen=_LOG)
         self._ages_ms: deque[float] = deque(maxlen=WINDOW)
         self._engine_ms: deque[float] = deque(maxlen=WINDOW)
 
@@ -35,12 +37,14 @@ class Statistics:
             self.since_output["pairs"] += 1
             self.last_stamp_ns = stamp_ns
 
-    def drop(self, cause: str, text: str = "") -> None:
-        """Count one drop; text: the last thing to say about this cause."""
+    def drop(self, cause: str, text: str = "", stamp_ns: int | None = None) -> None:
+        """Count one drop; text: the last thing to say about this cause. stamp_ns: of the frame, where it is known."""
         with self._lock:
             self.drops[cause] += 1
             self.since_output["drop:" + cause] += 1
             self.texts[cause] = text
+            if stamp_ns is not None:
+                self._log.append((stamp_ns, cause))
 
     def answer(self, age_ms: float, engine_ms: float) -> None:
         """Count one output; age_ms: from its stamp until it was published."""
@@ -49,6 +53,13 @@ class Statistics:
             self.since_output.clear()
             self._ages_ms.append(age_ms)
             self._engine_ms.append(engine_ms)
+
+    def take_log(self) -> list[tuple[int, str]]:
+        """Give (stamp_ns, cause) of the frames dropped since the last call, the newest 256 of them."""
+        with self._lock:
+            log = list(self._log)
+            self._log.clear()
+        return log
 
     def dropped_since_output(self) -> dict[str, int]:
         """Give the drops since the last output, by cause."""
