@@ -10,6 +10,7 @@ import click
 from .cli_options import (
     BACKENDS,
     backend_option,
+    expect_writable,
     input_argument,
     mode_option,
     model_option,
@@ -53,49 +54,13 @@ def evaluate(inputs, jobs, scheduler, out, **options):
     """
     from .cli_many import are_many, evaluate_many
 
+    expect_writable(out or Path("evaluation"))
     if are_many(inputs, jobs, scheduler):
         evaluate_many(inputs, jobs, scheduler, out, **options)
     else:
-        evaluate_one(inputs[0], out=out, **options)
+        from .cli_evaluate import evaluate_one
 
-
-def evaluate_one(input, mode, model, backend, max_disparity_px, sync_tolerance_s, egomotion, replay, against, out):
-    """Evaluate one input, write its report and say the verdict."""
-    from .replay.doctor import findings_of
-    from .replay.report import words_of, write_report
-
-    if replay:
-        from .replay.dds import replay as run_replay
-
-        source = open_input(input, sync_tolerance_s, mode)
-        run = run_replay(source, model, backend, max_disparity_px, sync_tolerance_s)
-    else:
-        source, estimator, label = open_both(input, sync_tolerance_s, mode, model, backend, max_disparity_px)
-        run = evaluate_offline(source, estimator, label, egomotion)
-    others = []
-    for name in against:
-        chosen = (None, "sgbm") if name == "sgbm" else (Path(name), backend if backend != "sgbm" else "auto")
-        other, estimator, label = open_both(input, sync_tolerance_s, source.mode, *chosen, max_disparity_px)
-        others.append(evaluate_offline(other, estimator, label, egomotion))
-    run.findings = findings_of(input, source.mode)
-    folder = out or Path("evaluation") / source.name
-    report = write_report(run, folder, others)
-    for scene, values in report.get("stereo", {}).get("per_scene", {}).items():
-        click.echo(f"{scene:24} bad2 {values['bad2_pct']:6.2f} %  coverage {values['coverage']:.3f}")
-    click.echo("\n".join(words_of(run, report, others)))
-    click.echo(f"{folder / 'report.html'}")
-
-
-def evaluate_offline(source, estimator, label, egomotion):
-    """Evaluate without ROS, with a progress bar."""
-    from .replay.evaluate import evaluate as run_evaluation
-    from .replay.follow import Follower
-
-    if egomotion == "auto":
-        egomotion = "hybrid" if getattr(source, "has_poses", False) else "off"
-    follower = None if egomotion == "off" else Follower(egomotion)
-    with progress(len(source)) as bar:
-        return run_evaluation(source, estimator, label, bar.update, follower)
+        evaluate_one(inputs[0], open_both, open_input, progress, out=out, **options)
 
 
 @main.command()
@@ -113,6 +78,7 @@ def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
     from .replay.evaluate import Evaluation, estimates, noun
     from .replay.output import write_estimate
 
+    expect_writable(out)
     source, estimator, label = open_both(input, sync_tolerance_s, mode, model, backend, max_disparity_px)
     done, scaleless = Evaluation(source.name, label, estimator.engine.name, source.mode), 0
     with progress(len(source)) as bar:
@@ -242,6 +208,8 @@ def bench(**options):
     """Measure this machine; without options, --overhead and --engines."""
     from .cli_bench import bench as run_bench
 
+    if options["out"]:
+        expect_writable(options["out"].parent)
     sys.exit(run_bench(**options))
 
 
@@ -255,15 +223,19 @@ def demo(**options):
     """Render a clip and play it through the real node; writes demo/."""
     from .replay.demo import main as run_demo
 
+    expect_writable(Path(options["out"]))
     given = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
     sys.exit(run_demo([word for pair in given for word in pair]) or 0)
 
 
 def open_both(path, sync_tolerance_s, mode, model, backend, max_disparity_px):
     """Open the input and load the engine that fits it; returns source, estimator and the words that name the model."""
+    from .core.errors import EngineError
     from .engine.load import load_engine
 
     engine = load_engine(model, backend, max_disparity_px) if model else None
+    if engine and engine.spec.task not in ("stereo", "mono"):
+        raise EngineError(f"{model}: expected a stereo or mono model, got one for {engine.spec.task!r}")
     source = open_input(path, sync_tolerance_s, engine.spec.task if engine and mode == "auto" else mode)
     return source, *make_estimator(engine, source.mode, backend, max_disparity_px)
 

@@ -24,9 +24,10 @@ ALLOWED = {
     "cli_build": {"core", "engine", "prepare", "whole_step", "replay", "bench"},
     "view": {"core", "engine", "estimator", "prepare", "replay", "nodes", "transport"},
     "cli_view": {"core", "replay", "view"},
+    "cli_evaluate": {"engine", "replay"},
     "cli_many": {"core", "engine", "replay"},
     "cli_options": {"core"},
-    "cli": {"cli_options", "cli_many", "cli_view", "cli_bench", "cli_build"}
+    "cli": {"cli_options", "cli_evaluate", "cli_many", "cli_view", "cli_bench", "cli_build"}
     | {"core", "engine", "estimator", "replay", "transport"},
     "__main__": {"cli"},
     "__init__": set(),

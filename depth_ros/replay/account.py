@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 LOST_IN = "lost_before_node"
@@ -14,12 +15,13 @@ UNEXPLAINED = "unexplained"
 class Sent:
     """What the player sent: pairs {stamp_ns of the left: perf_counter ns of its last message}, messages by stream.
 
-    singles: images that have no partner in the recording.
+    singles: images that have no partner in the recording; alone: their stamps.
     """
 
     pairs: dict[int, int] = field(default_factory=dict)
     messages: dict[str, int] = field(default_factory=dict)
     singles: int = 0
+    alone: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -81,3 +83,21 @@ def surplus(sent: Sent, answered: set[int], counters: NodeCounters) -> int:
     if counters.published is not None:
         claimed += max(0, counters.published - arrived)
     return max(0, claimed - (len(sent.pairs) - arrived))
+
+
+def causes_of(sent: Sent, answered: set[int], dropped: dict[str, int], known: dict[int, str]) -> dict[int, str]:
+    """Give the cause of every dropped pair, {stamp_ns: cause}, in order of stamps.
+
+    dropped: as account has it. known: what the node itself said of a stamp. Where the node said nothing of a pair, it
+    is one of the causes of which account has more than the node named; several are joined by " or ".
+
+    >>> causes_of(Sent({1: 0, 2: 0, 3: 0}), {1}, {"busy": 1, "lost_before_node": 1}, {3: "busy"})
+    {2: 'lost_before_node', 3: 'busy'}
+    """
+    missing = sorted(set(sent.pairs) - answered)
+    found = {stamp: known[stamp] for stamp in missing if stamp in known}
+    left = Counter(dropped) - Counter(found.values())
+    del left[NOT_IN_BAG]
+    rest = " or ".join(sorted(left)) or UNEXPLAINED
+    found |= {stamp: rest for stamp in missing if stamp not in found}
+    return dict(sorted({**found, **dict.fromkeys(sent.alone, NOT_IN_BAG)}.items()))

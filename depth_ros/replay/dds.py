@@ -1,4 +1,4 @@
-"""Play a bag over ROS 2 into the real node, at recorded rate, and account for every pair."""
+"""Play a bag over ROS 2 into the real node, at recorded rate, and account for every pair, or image of one camera."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ..core.depth import depth_to_disparity
-from ..core.errors import DepthRosError, InputError
-from ..core.frame import Estimate
+from ..core.errors import DepthRosError, ImageError, InputError
+from ..core.frame import Estimate, Frame
 from ..engine.load import load_engine
-from ..nodes.decode import image_to_depth
+from ..nodes.decode import image_to_array, image_to_depth
 from ..prepare import rectified
 from ..transport import transport_environment
-from .account import NodeCounters, Sent, account, surplus
+from .account import NodeCounters, Sent, account, causes_of, surplus
 from .bag import SIDES, Bag, Topics, cdr_stamp_ns, open_reader, raw_messages
 from .evaluate import Evaluation, FrameResult, judge
-from .mono_bag import MonoBag
+from .heard import odometry_to_track
+from .mono_bag import MonoBag, MonoTopics
 from .panel import Album
 from .proxies import Proxies
 from .sample import Source
@@ -28,6 +31,7 @@ _SETTLE_S = 1.0  # matched here is not yet matched at the node
 _READY_S = 60  # loading a network on a busy machine takes long
 _QUIET_S = 3  # without output for so long after the last pair, nothing comes any more
 _PRELOAD_BYTES = 1 << 30
+DEPTH, RELATIVE, DISPARITY, ODOMETRY = "depth/image_rect", "inv_depth/image_rect", "disparity", "odom"
 
 
 def require_ros() -> None:
@@ -36,41 +40,59 @@ def require_ros() -> None:
         raise InputError("expected ROS 2 (source /opt/ros/.../setup.bash, or make setup), got no rclpy")
 
 
-def replay(source: Source, model, backend: str, max_disparity_px: int, sync_tolerance_s: float = 0.0) -> Evaluation:
-    """Play a bag into a depth_node of its own, in a child process and a ROS domain of their own.
+def replay(
+    source: Source, model, backend: str, max_disparity_px: int, sync_tolerance_s: float = 0.0, egomotion: str = "off"
+) -> Evaluation:
+    """Play a bag of pairs, or of one camera, into a depth_node of its own, in a child process and a ROS domain.
 
     Messages are forwarded as the bytes that were recorded, with their stamps shifted to now. Latency runs from the
     publication of a pair's last image to the arrival of its depth; age from the (shifted) stamp to the arrival.
-    Raises InputError for anything but a bag of pairs, without ROS, or where the node does not come up (with its
-    last words).
+    The node works for what is judged only: disparity is heard where the bag has true depth, odom where egomotion, the
+    node's egomotion_method, is not "off".
+    Raises InputError for anything but a bag, without ROS, or where the node does not come up (with its last words).
     """
-    if not isinstance(source, Bag):
-        got = "one of a single camera" if isinstance(source, MonoBag) else "a folder of scenes"
-        raise InputError(f"{source.name}: expected a bag for --replay, got {got}")
-    engine = load_engine(model, backend, max_disparity_px)  # refuses here what the node would refuse, and names it
+    if not isinstance(source, (Bag, MonoBag)):
+        raise InputError(f"{source.name}: expected a bag for --replay, got a folder of scenes")
+    engine = load_engine(model, backend, max_disparity_px, source.mode)  # refuses what the node would, and names it
     require_ros()
     os.environ.update(transport_environment())  # before ROS is loaded: only the sender's segment counts
     from .ros import Listener, NodeProcess, Player
 
     domain_id = 1 + os.getpid() % 100
-    parameters = node_parameters(source.topics, model, backend, max_disparity_px, sync_tolerance_s)
-    with NodeProcess(parameters, domain_id) as node, Listener(domain_id) as listener:
+    parameters = node_parameters(source.topics, model, backend, max_disparity_px, sync_tolerance_s, egomotion)
+    heard = topics_heard(source, engine.spec.is_metric, egomotion)
+    with NodeProcess(parameters, domain_id) as node, Listener(domain_id, heard) as listener:
         player = Player(listener, _kinds(source))
         node.wait_until(lambda: player.is_matched() and listener.is_matched(), _READY_S, "to subscribe")
         time.sleep(_SETTLE_S)
         shift_ns, sent = play(source, player, node)
         _wait_for_the_last(listener, sent, shift_ns)
-        counters, engine_ms = listener.counters(node)
-        run = Evaluation(source.name, f"{engine.spec.name} ({engine.model_hash})", engine.name, replay=True)
-        fill(run, sent, shift_ns, listener.arrivals, counters)
-        run.engine_ms = engine_ms
-        run.results = _judge_all(source, sent, shift_ns, listener)
+        counters, engine_ms = listener.counters(node, tuple(source.topics.images))
+        label = f"{engine.spec.name} ({engine.model_hash})"
+        run = Evaluation(source.name, label, engine.name, source.mode, replay=True, engine_ms=engine_ms)
+        fill(run, sent, shift_ns, listener.arrivals, counters, listener.drop_log)
+        truth = {}
+        run.results = _judge_all(source, sent, shift_ns, listener, truth)
+        if ODOMETRY in heard:
+            _add_way(run, listener, shift_ns, truth, egomotion)
     return run
 
 
-def node_parameters(topics: Topics, model, backend: str, max_disparity_px: int, sync_tolerance_s: float) -> dict:
+def topics_heard(source: Bag | MonoBag, is_metric: bool, egomotion: str) -> list[str]:
+    """Name what is to be heard of the node, depth (of a model without metres: relative) first."""
+    heard = [DEPTH if source.mode == "stereo" or is_metric else RELATIVE]
+    if source.mode == "stereo" and source.topics.truth_depth is not None:
+        heard.append(DISPARITY)
+    return heard + ([ODOMETRY] if egomotion != "off" else [])
+
+
+def node_parameters(
+    topics: Topics | MonoTopics, model, backend: str, max_disparity_px: int, sync_tolerance_s: float, egomotion: str
+) -> dict:
     """The parameters with which the node subscribes to the topics of a bag, as they are."""
     parameters = {
+        "mode": "stereo" if len(topics.images) == 2 else "mono",
+        "egomotion_method": egomotion,
         "backend": backend,
         "max_disparity_px": max_disparity_px,
         "sync_tolerance_s": sync_tolerance_s,
@@ -79,9 +101,9 @@ def node_parameters(topics: Topics, model, backend: str, max_disparity_px: int, 
     }
     if model:
         parameters["model"] = str(Path(model).resolve())
-    for side in SIDES:
-        parameters[f"{side}_image_topic"] = topics.images[side].removesuffix("/compressed")
-        parameters[f"{side}_info_topic"] = topics.infos[side]
+    for side, image in topics.images.items():
+        parameters[f"{side}_image_topic".lstrip("_")] = image.removesuffix("/compressed")
+        parameters[f"{side}_info_topic".lstrip("_")] = topics.infos[side]
     return parameters
 
 
@@ -95,8 +117,8 @@ class Entry:
     raw: bytes
 
 
-def read_entries(bag: Bag):
-    """Yield the stereo messages of a bag as Entry, in recorded order."""
+def read_entries(bag: Bag | MonoBag):
+    """Yield the cameras' messages of a bag as Entry, in recorded order."""
     topics = (*bag.topics.infos.values(), *bag.topics.images.values())
     with open_reader(bag.path) as reader:
         for connection, log_ns, raw in raw_messages(reader, *topics):
@@ -114,7 +136,7 @@ def with_stamp(raw: bytes, stamp_ns: int) -> bytes:
     return raw[:4] + struct.pack(f"{order}iI", seconds, nanoseconds) + raw[12:]
 
 
-def play(bag: Bag, player, node) -> tuple[int, Sent]:
+def play(bag: Bag | MonoBag, player, node) -> tuple[int, Sent]:
     """Publish every message at its recorded time; returns the shift of the stamps (ns) and what was sent."""
     from tqdm import tqdm
 
@@ -122,7 +144,7 @@ def play(bag: Bag, player, node) -> tuple[int, Sent]:
     if sum(file.stat().st_size for file in bag.path.rglob("*") if file.is_file()) < _PRELOAD_BYTES:
         entries = list(entries)  # decompressing while playing would shake the rate
     sides = {topic: side for side, topic in bag.topics.images.items()}
-    ledger, shift_ns, start = _Ledger(bag.tolerance_ns), None, 0
+    ledger, shift_ns, start = _Ledger(getattr(bag, "tolerance_ns", 0), tuple(bag.topics.images)), None, 0
     for entry in tqdm(entries, unit="msg", disable=None, leave=False):
         if shift_ns is None:
             start, first_log_ns = time.perf_counter_ns() + 100_000_000, entry.log_ns
@@ -138,10 +160,10 @@ def play(bag: Bag, player, node) -> tuple[int, Sent]:
 class _Ledger:
     """Note what was sent: which images are pairs is decided here by the recording, not by the node."""
 
-    def __init__(self, tolerance_ns: int):
+    def __init__(self, tolerance_ns: int, sides: tuple[str, ...] = SIDES):
         self._tolerance_ns = tolerance_ns
-        self._times: dict[str, dict[int, int]] = {side: {} for side in SIDES}
-        self._messages = dict.fromkeys(SIDES, 0)
+        self._times: dict[str, dict[int, int]] = {side: {} for side in sides}
+        self._messages = dict.fromkeys(sides, 0)
 
     def add(self, side: str, stamp_ns: int, sent_ns: int) -> None:
         """Note one image; a doubled stamp is the same instant."""
@@ -149,16 +171,20 @@ class _Ledger:
         self._times[side].setdefault(stamp_ns, sent_ns)
 
     def close(self) -> Sent:
-        """Pair by nearest stamp within the tolerance, each image once."""
-        left, right = self._times["left"], dict(self._times["right"])
+        """Pair by nearest stamp within the tolerance, each image once; of one camera each image is one."""
         sent = Sent(messages=self._messages)
+        if len(self._times) == 1:
+            (sent.pairs,) = self._times.values()
+            return sent
+        left, right = self._times["left"], dict(self._times["right"])
         for stamp_ns, sent_ns in sorted(left.items()):
             partner = stamp_ns if stamp_ns in right else min(right, key=lambda t: abs(t - stamp_ns), default=None)
             if partner is None or abs(partner - stamp_ns) > self._tolerance_ns:
-                sent.singles += 1
+                sent.alone.append(stamp_ns)
                 continue
             sent.pairs[stamp_ns] = max(sent_ns, right.pop(partner))
-        sent.singles += len(right)
+        sent.alone += right
+        sent.singles = len(sent.alone)
         return sent
 
 
@@ -170,11 +196,16 @@ class Arrival:
     wall_ns: int
 
 
-def fill(run: Evaluation, sent: Sent, shift_ns: int, arrivals: dict[int, Arrival], counters: NodeCounters) -> None:
-    """Put times and the account of all pairs into the evaluation. arrivals: by shifted stamp."""
+def fill(
+    run: Evaluation, sent: Sent, shift_ns: int, arrivals: dict[int, Arrival], counters: NodeCounters,
+    drop_log: dict[int, str],
+) -> None:  # fmt: skip
+    """Put times and the account of all pairs into the evaluation. arrivals, drop_log (causes): by shifted stamp."""
     answered = {stamp - shift_ns: arrival for stamp, arrival in arrivals.items() if stamp - shift_ns in sent.pairs}
     run.frames_in = len(sent.pairs) + sent.singles
     run.dropped = account(sent, set(answered), counters)
+    known = {stamp - shift_ns: cause for stamp, cause in drop_log.items()}
+    run.causes = {str(stamp): cause for stamp, cause in causes_of(sent, set(answered), run.dropped, known).items()}
     if extra := surplus(sent, set(answered), counters):
         run.notes.append(f"the node counts {extra} drops more than pairs are missing.")
     for stamp_ns, arrival in sorted(answered.items()):
@@ -185,33 +216,32 @@ def fill(run: Evaluation, sent: Sent, shift_ns: int, arrivals: dict[int, Arrival
 
 
 def _wait_for_the_last(listener, sent: Sent, shift_ns: int) -> None:
-    """Wait until every pair is answered, or nothing has come for a while."""
+    """Wait until every pair is answered on every topic, or nothing has come for a while."""
     expected = {stamp + shift_ns for stamp in sent.pairs}
     quiet_since, seen = time.monotonic(), -1
-    while not expected <= set(listener.arrivals) and time.monotonic() - quiet_since < _QUIET_S:
-        if len(listener.arrivals) != seen:
-            quiet_since, seen = time.monotonic(), len(listener.arrivals)
+    while not listener.has_all(expected) and time.monotonic() - quiet_since < _QUIET_S:
+        if listener.count != seen:
+            quiet_since, seen = time.monotonic(), listener.count
         time.sleep(0.02)
 
 
-def _judge_all(bag: Bag, sent: Sent, shift_ns: int, listener) -> list[FrameResult]:
-    """Compare what the node published with the ground truth of the bag; runs after the replay, not beside it."""
+def _judge_all(bag: Bag | MonoBag, sent: Sent, shift_ns: int, listener, truth: dict) -> list[FrameResult]:
+    """Compare what the node published with the ground truth of the bag; runs after the replay, not beside it.
+
+    truth: filled with the true poses, by stamp.
+    """
     results, proxies, album = {}, Proxies(None, len(bag)), Album()
     for sample in bag:
         stamp_ns = sample.frame.stamp_ns
-        message = listener.depth_message(stamp_ns + shift_ns)
-        if message is None or stamp_ns not in sent.pairs:
+        truth[stamp_ns] = sample.world_T_camera
+        if stamp_ns not in sent.pairs or stamp_ns + shift_ns not in listener.arrivals:
             continue
         results[stamp_ns] = FrameResult(sample.name)
         try:
-            frame, depth = rectified(sample.frame), image_to_depth(message)
+            frame = rectified(sample.frame)
+            estimate = _estimate(frame, listener, stamp_ns + shift_ns)
         except DepthRosError:
             continue
-        if depth.shape != frame.left.shape[:2]:
-            continue
-        rig = frame.rig
-        disparity = depth_to_disparity(depth, rig.left.fx, rig.baseline_m, rig.doffs_px)
-        estimate = Estimate(stamp_ns, frame.frame_id, rig, frame.left, depth, disparity, right=frame.right)
         result = results[stamp_ns] = judge(replace(sample, frame=frame), estimate)
         if result.error is None:
             result.proxies = proxies.update(frame, estimate, None)
@@ -219,7 +249,37 @@ def _judge_all(bag: Bag, sent: Sent, shift_ns: int, listener) -> list[FrameResul
     return list(results.values())
 
 
-def _kinds(bag: Bag) -> dict[str, str]:
+def _estimate(frame: Frame, listener, stamp_ns: int) -> Estimate:
+    """What the node said of a frame, as an Estimate; raises ImageError where it cannot be read, or has another size."""
+    name, depth = next(
+        (topic, image_to_depth(message))
+        for topic in (DEPTH, RELATIVE)
+        if (message := listener.message(topic, stamp_ns)) is not None
+    )
+    rig, disparity = frame.rig, None
+    if rig is not None and (message := listener.message(DISPARITY, stamp_ns)) is not None:
+        disparity = image_to_array(message.image) - np.float32(rig.doffs_px)
+    elif rig is not None:
+        disparity = depth_to_disparity(depth, rig.left.fx, rig.baseline_m, rig.doffs_px)
+    for found in (depth, disparity):
+        if found is not None and found.shape != frame.left.shape[:2]:
+            raise ImageError(f"expected a map of {frame.left.shape[:2]}, got {found.shape}")
+    maps = {"depth": depth, "inv_depth": None} if name == DEPTH else {"depth": None, "inv_depth": depth}
+    return Estimate(
+        frame.stamp_ns, frame.frame_id, rig, frame.left, disparity=disparity, right=frame.right, camera=frame.camera,
+        **maps,
+    )  # fmt: skip
+
+
+def _add_way(run: Evaluation, listener, shift_ns: int, truth: dict, method: str) -> None:
+    """Put the way that the node published beside the true one."""
+    heard = ((stamp - shift_ns, listener.message(ODOMETRY, stamp)) for stamp in listener.stamps(ODOMETRY))
+    run.track = odometry_to_track(heard, truth, {**listener.values, "egomotion_method": method})
+    if missing := len(run.results) - len(run.track):
+        run.notes.append(f"odom skipped {missing} of the {len(run.results)} answered frames: ego-motion was busy.")
+
+
+def _kinds(bag: Bag | MonoBag) -> dict[str, str]:
     """The message type of each topic that is played: "Image", "CompressedImage" or "CameraInfo"."""
     image = "CompressedImage" if bag.topics.compressed else "Image"
     return {

@@ -53,6 +53,7 @@ class Evaluation:
 
     age_ms: of the published depth, per answered pair (replay). track: the way that ego-motion found, or None.
     in_order: frames follow each other. findings: replay.doctor's, or None where it did not look.
+    causes: why each dropped frame was dropped, by name (replay).
     """
 
     input: str
@@ -71,6 +72,7 @@ class Evaluation:
     track: Track | None = None
     in_order: bool = True
     findings: list | None = None
+    causes: dict[str, str] = field(default_factory=dict)
 
 
 def evaluate(
@@ -140,7 +142,7 @@ def judge(sample: Sample, estimate: Estimate) -> FrameResult:
     if estimate.disparity is None:
         return _judge_mono(sample, estimate)
     result = FrameResult(sample.name, timing_ms=estimate.timing_ms)
-    result.coverage = float(np.isfinite(estimate.disparity).mean())
+    result.coverage = float(np.isfinite(estimate.depth).mean())  # a disparity of 0 is an answer, but no depth
     rig = estimate.rig
     truth_disparity = sample.truth_disparity
     if truth_disparity is None and sample.truth_depth is not None:

@@ -21,13 +21,27 @@ _NOT_A_CAMERA = ("right", "depth", "ground_truth", "disparity")  # parts of name
 
 @dataclass(frozen=True)
 class MonoTopics:
-    """The topics of one camera: image, info, truths or None; rectified: what the image topic's name says."""
+    """The topics of one camera: image, info, truths or None; rectified: what the image topic's name says.
+
+    compressed: CompressedImage. images, infos: as in bag.Topics, of the one side "".
+    """
 
     image: str
     info: str
     truth_depth: str | None
     rectified: bool
     truth_odometry: str | None = None
+    compressed: bool = False
+
+    @property
+    def images(self) -> dict[str, str]:
+        """The image topic, by side."""
+        return {"": self.image}
+
+    @property
+    def infos(self) -> dict[str, str]:
+        """The camera_info topic, by side."""
+        return {"": self.info}
 
 
 def find_mono_topics(reader: AnyReader, path: str | Path) -> MonoTopics:
@@ -47,7 +61,8 @@ def find_mono_topics(reader: AnyReader, path: str | Path) -> MonoTopics:
         raise InputError(f"{path}: expected CameraInfo on {info}, got topics {sorted(kinds)}")
     truths = (topic for topic in sorted(kinds) if topic.endswith(f"/{TRUTH_DEPTH}") and kinds[topic] in IMAGE_TYPES)
     rectified = "rect" in name and "rect_raw" not in name
-    return MonoTopics(image, info, next(truths, None), rectified, truth_topic(kinds))
+    compressed = kinds[image] == IMAGE_TYPES[1]
+    return MonoTopics(image, info, next(truths, None), rectified, truth_topic(kinds), compressed)
 
 
 def _place(topic: str, kind: str) -> tuple | None:

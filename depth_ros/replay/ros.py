@@ -15,21 +15,23 @@ import time
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs import msg as sensor_msgs
+from stereo_msgs.msg import DisparityImage
 
 from ..core.errors import InputError
 from ..transport import transport_environment
 from .account import NodeCounters
 from .bag import SIDES, cdr_stamp_ns
-from .dds import Arrival
+from .dds import DEPTH, DISPARITY, ODOMETRY, RELATIVE, Arrival
 
-_DEPTH_TOPIC = "depth/image_rect"
 _STATUS = "depth_node: depth"
 _RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 _STOP_S = 10
+_KINDS = {DEPTH: sensor_msgs.Image, RELATIVE: sensor_msgs.Image, DISPARITY: DisparityImage, ODOMETRY: Odometry}
 
 
 class NodeProcess:
@@ -79,20 +81,25 @@ class NodeProcess:
 
 
 class Listener:
-    """Listen to depth and diagnostics, in a thread; depth stays serialised, on disk, until somebody asks for it."""
+    """Listen to topics and diagnostics, in a thread; messages stay serialised, on disk, until somebody asks for them.
 
-    def __init__(self, domain_id: int):
+    topics: of dds.topics_heard; the first is depth, of which the arrivals are noted. values: the newest diagnostics.
+    drop_log: {stamp_ns: cause} of every frame that the node said it has dropped.
+    """
+
+    def __init__(self, domain_id: int, topics: list[str]):
         self._context = rclpy.Context()
         rclpy.init(args=[], context=self._context, domain_id=domain_id, signal_handler_options=None)
         self.node = rclpy.create_node("depth_ros_replay", context=self._context, enable_rosout=False)
-        self._depth = self.node.create_subscription(
-            sensor_msgs.Image, _DEPTH_TOPIC, self._on_depth, QoSProfile(depth=50), raw=True
-        )
         self._diagnostics = self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
         self.arrivals: dict[int, Arrival] = {}
-        self._places: dict[int, tuple[int, int]] = {}
+        self.drop_log: dict[int, str] = {}
+        self.values: dict[str, str] = {}
+        self._places: dict[str, dict[int, tuple[int, int]]] = {topic: {} for topic in topics}
         self._spool = tempfile.TemporaryFile()
-        self._values: dict[str, str] = {}
+        self._topics = topics
+        for topic in topics:
+            self.node.create_subscription(_KINDS[topic], topic, self._keeper(topic), QoSProfile(depth=50), raw=True)
         self._values_at = 0.0
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
@@ -112,36 +119,58 @@ class Listener:
         self._spool.close()
 
     def is_matched(self) -> bool:
-        """True when the node publishes depth to us."""
-        return self.node.count_publishers(_DEPTH_TOPIC) > 0
+        """True when the node publishes all topics to us."""
+        return all(self.node.count_publishers(topic) for topic in self._topics)
 
-    def depth_message(self, stamp_ns: int):
-        """Give the depth Image with this stamp, or None."""
-        if stamp_ns not in self._places:
+    def has_all(self, stamps_ns: set[int]) -> bool:
+        """True when each topic has brought a message of each stamp."""
+        return all(stamps_ns <= places.keys() for places in self._places.values())
+
+    @property
+    def count(self) -> int:
+        """How many messages have come."""
+        return sum(map(len, self._places.values()))
+
+    def stamps(self, topic: str) -> list[int]:
+        """Give the stamps that came on a topic, in order."""
+        return sorted(self._places[topic])
+
+    def message(self, topic: str, stamp_ns: int):
+        """Give the message of a topic with this stamp, or None."""
+        place = self._places.get(topic, {}).get(stamp_ns)
+        if place is None:
             return None
-        start, length = self._places[stamp_ns]
-        return deserialize_message(os.pread(self._spool.fileno(), length, start), sensor_msgs.Image)
+        start, length = place
+        return deserialize_message(os.pread(self._spool.fileno(), length, start), _KINDS[topic])
 
-    def counters(self, node: NodeProcess) -> tuple[NodeCounters, float | None]:
+    def counters(self, node: NodeProcess, sides: tuple[str, ...]) -> tuple[NodeCounters, float | None]:
         """Give what the node counted, from diagnostics newer than this call, and the median engine time in ms."""
         asked = time.monotonic()
         node.wait_until(lambda: self._values_at > asked + 0.2, 10, "to send diagnostics")
-        return read_counters(self._values)
+        return read_counters(self.values, sides)
 
-    def _on_depth(self, raw: bytes) -> None:
-        """Note the time first, then keep the bytes."""
-        arrival = Arrival(time.perf_counter_ns(), time.time_ns())
-        stamp_ns = cdr_stamp_ns(raw)
-        self._places[stamp_ns] = (self._spool.seek(0, os.SEEK_END), len(raw))
-        self._spool.write(raw)
-        self._spool.flush()
-        self.arrivals[stamp_ns] = arrival
+    def _keeper(self, topic: str):
+        """A callback: notes the time first, then keeps the bytes."""
+        places = self._places[topic]
+
+        def keep(raw: bytes) -> None:
+            arrival = Arrival(time.perf_counter_ns(), time.time_ns())
+            stamp_ns = cdr_stamp_ns(raw)
+            start = self._spool.seek(0, os.SEEK_END)
+            self._spool.write(raw)
+            self._spool.flush()
+            places[stamp_ns] = (start, len(raw))
+            if topic == self._topics[0]:
+                self.arrivals[stamp_ns] = arrival
+
+        return keep
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         """Keep the newest figures of the node."""
         for status in message.status:
             if status.name == _STATUS:
-                self._values = {item.key: item.value for item in status.values}
+                self.values = {item.key: item.value for item in status.values}
+                self.drop_log |= read_drop_log(self.values)
                 self._values_at = time.monotonic()
 
     def _spin(self) -> None:
@@ -167,9 +196,20 @@ class Player:
         self._publishers[topic].publish(raw)
 
 
-def read_counters(values: dict[str, str]) -> tuple[NodeCounters, float | None]:
+def read_drop_log(values: dict[str, str]) -> dict[int, str]:
+    """Read the causes that the node's diagnostics name frame by frame.
+
+    >>> read_drop_log({"dropped_frames": "1700000000000000000 busy, 1700000000100000000 bad_image"})
+    {1700000000000000000: 'busy', 1700000000100000000: 'bad_image'}
+    """
+    entries = (entry.split(" ", 1) for entry in values.get("dropped_frames", "").split(", ") if entry)
+    return {int(stamp): cause for stamp, cause in entries}
+
+
+def read_counters(values: dict[str, str], sides: tuple[str, ...] = SIDES) -> tuple[NodeCounters, float | None]:
     """Read the key-value pairs of the node's diagnostics: its counters, and its median engine time in milliseconds."""
-    received = {side: int(values[key]) if (key := f"received/{side} image") in values else 0 for side in SIDES}
+    names = {side: f"received/{side} image".replace("/ ", "/") for side in sides}
+    received = {side: int(values.get(name, 0)) for side, name in names.items()}
     drops = {key.removeprefix("dropped/"): int(value) for key, value in values.items() if key.startswith("dropped/")}
     published = int(values["frames_out"]) if "frames_out" in values else None
     engine_ms = float(values.get("engine_ms", "nan"))

@@ -3,17 +3,21 @@
 import json
 import struct
 
+import numpy as np
 import pytest
 
 from depth_ros.core.errors import InputError
-from depth_ros.replay.account import NodeCounters, Sent, account
+from depth_ros.engine.spec import ModelSpec
+from depth_ros.replay.account import NodeCounters, Sent, account, causes_of
 from depth_ros.replay.bag import Bag, cdr_stamp_ns
 from depth_ros.replay.dds import Arrival, _Ledger, fill, node_parameters, read_entries, replay, with_stamp
 from depth_ros.replay.evaluate import Evaluation
 from depth_ros.replay.figures import to_report
+from depth_ros.replay.mono_bag import MonoBag
 from depth_ros.replay.sample import open_source
 
-from .conftest import START_NS, STEP_NS, STORE
+from .conftest import DISPARITY_PX, START_NS, STEP_NS, STORE
+from .test_mono import flat_model
 
 TEN = {stamp: 0 for stamp in range(10)}
 
@@ -36,7 +40,7 @@ def test_parameters_follow_the_bag(bag_builder, pair):
     for side, image in zip(("left", "right"), pair, strict=True):
         bag.info(side, START_NS)
         bag.compressed(side, START_NS, image)
-    parameters = node_parameters(Bag(bag.close()).topics, None, "sgbm", 64, 0.01)
+    parameters = node_parameters(Bag(bag.close()).topics, None, "sgbm", 64, 0.01, "off")
     assert parameters["left_image_topic"] == "/left/image_rect" and parameters["image_transport"] == "compressed"
     assert parameters["rectify"] is False and parameters["right_info_topic"] == "/right/camera_info"
 
@@ -72,9 +76,9 @@ def test_ledger_pairs_by_the_recording():
 def test_latency_and_age():
     run = Evaluation("b", "m", "sgbm")
     sent = Sent({100: 5_000_000, 200: 6_000_000}, {"left": 2, "right": 2})
-    fill(run, sent, 1000, {1100: Arrival(9_000_000, 2_001_100)}, NodeCounters(drops={"busy": 1}))
+    fill(run, sent, 1000, {1100: Arrival(9_000_000, 2_001_100)}, NodeCounters(drops={"busy": 1}), {1200: "busy"})
     assert run.latency_ms == [4.0] and run.age_ms == [2.0]
-    assert run.frames_in == 2 and run.dropped == {"busy": 1}
+    assert run.frames_in == 2 and run.dropped == {"busy": 1} and run.causes == {"200": "busy"}
 
 
 def test_scenes_cannot_be_replayed(make_scene):
@@ -98,4 +102,64 @@ def test_real_node_answers_or_counts_every_pair(bag_builder, pair, tmp_path):
     assert set(report["latency_ms"]) == {"p50", "p95", "p99", "engine_p50"}
     assert 0 < report["latency_ms"]["engine_p50"] < report["latency_ms"]["p50"] < 2000
     assert len(run.age_ms) == 4 and run.results[0].coverage == 1.0
+    assert run.causes == {str(START_NS + 2 * STEP_NS): "unmatched_in_bag", str(START_NS + 4 * STEP_NS): "bad_image"}
     json.dumps(report, allow_nan=False)
+
+
+def test_a_cause_that_the_node_did_not_name_is_what_is_left():
+    sent = Sent({stamp: 0 for stamp in range(6)}, singles=1, alone=[9])
+    dropped = {"busy": 2, "lost_before_node": 1, "lost_after_node": 1, "unmatched_in_bag": 1}
+    causes = causes_of(sent, {0, 1}, dropped, {2: "busy", 3: "busy"})
+    either = "lost_after_node or lost_before_node"
+    assert causes == {2: "busy", 3: "busy", 4: either, 5: either, 9: "unmatched_in_bag"}
+    assert causes_of(Sent({1: 0}), set(), {"unexplained": 1}, {}) == {1: "unexplained"}
+
+
+def mono_parameters(bag_builder, image, compressed):
+    bag = bag_builder("compressed" if compressed else "raw")
+    bag.info("eye", START_NS)
+    (bag.compressed if compressed else bag.image)("eye", START_NS, image)
+    return node_parameters(MonoBag(bag.close()).topics, None, "auto", 64, 0.0, "hybrid")
+
+
+def test_parameters_of_one_camera(bag_builder, pair):
+    plain, packed = (mono_parameters(bag_builder, pair[0], compressed) for compressed in (False, True))
+    assert plain["mode"] == "mono" and plain["egomotion_method"] == "hybrid" and plain["rectify"] is False
+    assert plain["image_topic"] == packed["image_topic"] == "/eye/image_rect" and "left_image_topic" not in plain
+    assert (plain["image_transport"], packed["image_transport"]) == ("raw", "compressed")
+    assert plain["info_topic"] == "/eye/camera_info"
+
+
+@pytest.mark.parametrize("scale_source, section", [("procedural metric", "depth"), ("none", "depth_median")])
+def test_one_camera_in_the_real_node(bag_builder, pair, tmp_path, scale_source, section):
+    """The model says 4 m of a wall at 5 m; one image cannot be decoded. Odometry is heard of every answered image."""
+    pytest.importorskip("rclpy")
+    spec = ModelSpec("tiny", "mono", ("image",), ("depth",), 0, 0, scale_source=scale_source)
+    model, bag = flat_model(tmp_path / "flat.onnx", spec, depth=4.0), bag_builder()
+    for i in range(5):
+        stamp_ns = START_NS + i * STEP_NS
+        bag.info("eye", stamp_ns)
+        bag.image("eye", stamp_ns, pair[0], **({"encoding": "yuv9"} if i == 3 else {}))
+        bag.depth(stamp_ns, np.full(pair[0].shape[:2], 5.0, np.float32))
+        bag.odometry(stamp_ns, np.eye(4))
+    run = replay(MonoBag(bag.close()), model, "onnxruntime", 32, egomotion="hybrid")
+    report = to_report(run)
+    assert (report["mode"], report["frames"]) == ("mono", {"in": 5, "out": 4, "dropped": {"bad_image": 1}})
+    assert run.causes == {str(START_NS + 3 * STEP_NS): "bad_image"}
+    assert report[section]["abs_rel"] == pytest.approx(0.2 if section == "depth" else 0.0, abs=1e-6)
+    assert len(run.latency_ms) == len(run.age_ms) == 4 and 0 < report["latency_ms"]["p50"] < 2000
+    assert 2 <= len(run.track) <= 4 and len(run.track.judged) == len(run.track)
+    assert run.track.method == "hybrid" and report["odometry"]["truth_path_m"] == 0.0
+
+
+def test_a_disparity_of_zero_is_an_answer(bag_builder, pair, rig):
+    """Both images are the same: what is far away has a disparity of 0, and no depth that could be published."""
+    pytest.importorskip("rclpy")
+    bag = bag_builder()
+    for side in ("left", "right"):
+        bag.info(side, START_NS)
+        bag.image(side, START_NS, pair[0])
+    near = rig.left.fx * rig.baseline_m / DISPARITY_PX
+    bag.depth(START_NS, np.full(pair[0].shape[:2], near, np.float32))
+    run = replay(Bag(bag.close()), None, "sgbm", 32)
+    assert run.results[0].stereo["coverage"] == 1.0 and run.results[0].coverage < 0.5

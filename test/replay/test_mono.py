@@ -143,7 +143,7 @@ def test_command_refuses_what_does_not_fit(mono_bag, make_bag, monkeypatch):
         (["evaluate", mono, "--mode", "stereo"], "expected left images"),
         (
             ["evaluate", mono, "--replay", "--backend", "sgbm"],
-            "expected a bag for --replay, got one of a single camera",
+            "expected a network's for mono, got 'sgbm', which needs two cameras",
         ),
         (["evaluate", str(make_bag()), "--mode", "mono", "--backend", "sgbm"], "expected --model"),
     ):

@@ -1,0 +1,71 @@
+"""depth-ros evaluate of one input: what stands behind the command. Imported when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def evaluate_one(
+    input, open_both, open_input, progress, mode, model, backend, max_disparity_px, sync_tolerance_s, egomotion, replay,
+    against, out,
+):  # fmt: skip
+    """Evaluate one input, write its report and say the verdict. open_both, open_input, progress: of the command."""
+    from .replay.doctor import findings_of
+    from .replay.report import words_of, write_report
+
+    others, asked = [], (model, backend, max_disparity_px)
+    if replay:
+        source = open_input(input, sync_tolerance_s, _mode_of(mode, *asked))
+        run, others = replayed(source, asked, sync_tolerance_s, egomotion, progress)
+    else:
+        source, estimator, label = open_both(input, sync_tolerance_s, mode, *asked)
+        run = evaluate_offline(source, estimator, label, egomotion, progress)
+    for name in against:
+        chosen = (None, "sgbm") if name == "sgbm" else (Path(name), backend if backend != "sgbm" else "auto")
+        other, estimator, label = open_both(input, sync_tolerance_s, source.mode, *chosen, max_disparity_px)
+        others.append(evaluate_offline(other, estimator, label, egomotion, progress))
+    run.findings = findings_of(input, source.mode)
+    folder = out or Path("evaluation") / source.name
+    report = write_report(run, folder, others)
+    for scene, values in report.get("stereo", {}).get("per_scene", {}).items():
+        click.echo(f"{scene:24} bad2 {values['bad2_pct']:6.2f} %  coverage {values['coverage']:.3f}")
+    click.echo("\n".join(words_of(run, report, others)))
+    click.echo(f"{folder / 'report.html'}")
+
+
+def replayed(source, asked, sync_tolerance_s: float, egomotion: str, progress):
+    """Play a bag into the real node; where odom was heard, the same estimator offline stands beside it."""
+    from .replay.dds import replay
+    from .replay.twin import twin_estimator
+
+    egomotion = _method(source, egomotion)
+    run = replay(source, *asked, sync_tolerance_s, egomotion)
+    if run.track is None:
+        return run, []
+    estimator = twin_estimator(source.mode, *asked)
+    return run, [evaluate_offline(source, estimator, f"{run.model}, offline", egomotion, progress)]
+
+
+def evaluate_offline(source, estimator, label, egomotion, progress):
+    """Evaluate without ROS, with a progress bar."""
+    from .replay.evaluate import evaluate as run_evaluation
+    from .replay.follow import Follower
+
+    method = _method(source, egomotion)
+    follower = None if method == "off" else Follower(method)
+    with progress(len(source)) as bar:
+        return run_evaluation(source, estimator, label, bar.update, follower)
+
+
+def _method(source, egomotion: str) -> str:
+    """Resolve auto: hybrid where the input has true poses, else off."""
+    return ("hybrid" if getattr(source, "has_poses", False) else "off") if egomotion == "auto" else egomotion
+
+
+def _mode_of(mode: str, model, backend: str, max_disparity_px: int) -> str:
+    """What auto means for a model that was named: what the model is for."""
+    from .engine.load import load_engine
+
+    return load_engine(model, backend, max_disparity_px).spec.task if model and mode == "auto" else mode
