@@ -8,6 +8,7 @@ from pathlib import Path
 from . import plots
 from .evaluate import Evaluation, FrameResult
 from .figures import compare, error_key, percentile, to_report
+from .heard import off_between
 from .output import write_bytes, write_json
 from .path_plot import plot_drift, plot_path
 from .proxies import PROXY_WORDS
@@ -34,6 +35,8 @@ def write_report(run: Evaluation, folder: str | Path, against: list[Evaluation] 
     report = to_report(run)
     if run.findings is not None:
         report["findings"] = [vars(finding) for finding in run.findings]
+    if run.causes:
+        report["dropped_frames"] = run.causes
     if against:
         report["against"] = [{**to_report(other), "compared": compare(run, other)} for other in against]
     write_bytes(Path(folder) / "report.html", to_html(run, report, against).encode())
@@ -46,7 +49,16 @@ def write_report(run: Evaluation, folder: str | Path, against: list[Evaluation] 
 def words_of(run: Evaluation, report: dict, against: list[Evaluation] = ()) -> list[str]:
     """Give the verdict, the comparison with other models included."""
     pairs = zip(against, report.get("against", []))
-    return verdict(run, report) + against_words(run, [(other, part["compared"]) for other, part in pairs])
+    lines = verdict(run, report) + against_words(run, [(other, part["compared"]) for other, part in pairs])
+    return lines + [words for other in against if (words := _way_beside(run, other))]
+
+
+def _way_beside(run: Evaluation, other: Evaluation) -> str:
+    """Say how far the way that the node published is from the one of another run; "" where either is not known."""
+    gap = off_between(run.track, other.track) if run.replay and run.track and other.track else None
+    return "" if gap is None else (
+        f"The way that the node published is {gap[0]:.3f} m (rmse of {gap[1]} poses) from that of {other.model}."
+    )
 
 
 def to_html(run: Evaluation, report: dict, against: list[Evaluation] = ()) -> str:

@@ -35,7 +35,7 @@ def verdict(run: Evaluation, report: dict) -> list[str]:
         )
     if not {"stereo", "depth", "depth_median"} & set(report):
         covered = 100 * float(np.mean([result.coverage for result in run.results])) if run.results else 0.0
-        lines.append(f"No ground truth, so accuracy was not judged; {covered:.1f} % of the pixels were answered.")
+        lines.append(f"No ground truth, so accuracy was not judged; {covered:.1f} % of the pixels have a depth.")
     lines += _proxy(report) + _sigma(report) + _way(report.get("odometry", {})) + _speed(run, report)
     return lines + findings_words(run)
 
@@ -67,7 +67,7 @@ def _speed(run: Evaluation, report: dict) -> list[str]:
         return [f"{'An image' if run.mode == 'mono' else 'A pair'} takes {latency['p50']:.0f} ms (median){engine}."]
     age = percentile(run.age_ms, 50)
     aged = f"Published depth is {age:.0f} ms old on arrival (median)" if age is not None else "No age was measured"
-    return [f"{aged}; from pair to depth {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms{engine}."]
+    return [f"{aged}; from {noun(run)} to depth {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms{engine}."]
 
 
 def _sigma(report: dict) -> list[str]:
