@@ -42,6 +42,19 @@ def refuses_plainly(command):
     return wrapper
 
 
+def expect_writable(folder: Path) -> None:
+    """Raise InputError where a folder cannot be made or written: ahead of minutes of work, and without making it."""
+    import os
+
+    from .core.errors import InputError
+
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"{folder}: expected a folder to write to, got the file {there}")
+    if not os.access(there, os.W_OK | os.X_OK) or there.is_relative_to("/proc"):
+        raise InputError(f"{folder}: expected a folder that can be written, got no permission in {there}")
+
+
 def absent(error: ModuleNotFoundError) -> str:
     """Say which package is missing, and where it comes from."""
     name = (error.name or str(error)).split(".")[0]

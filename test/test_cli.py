@@ -111,6 +111,19 @@ def test_a_missing_package_is_named_with_its_cure(scenes, monkeypatch, module, c
     assert_plain_error(run("evaluate", scenes), cure)
 
 
+@pytest.mark.parametrize("words", [["evaluate", "{}"], ["run", "{}"], ["demo"], ["bench", "--overhead"]])
+def test_a_place_that_cannot_be_written_is_refused_first(scenes, tmp_path, monkeypatch, words):
+    monkeypatch.setattr(cli, "open_both", lambda *_: 1 / 0)
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "out.json"
+    assert_plain_error(run(*(word.format(scenes) for word in words), "--out", out), "got the file")
+
+
+def test_a_pose_model_gives_no_depth(scenes):
+    model = Path(__file__).resolve().parents[1] / "models/pose.onnx"
+    assert_plain_error(run("evaluate", scenes, "--model", model), "expected a stereo or mono model, got one for 'pose'")
+
+
 def test_doctor_exit_code(scenes):
     result = run("doctor", scenes)
     assert result.exit_code in (0, 1) and "problem(s)" in result.output

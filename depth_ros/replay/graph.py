@@ -106,6 +106,8 @@ class Look:
 def examine_graph(look: Look) -> list[Finding]:
     """Name every cause of silence or wrong depth with its cure, the deepest first."""
     findings = _of_node(look) + _of_clock(look)
+    if look.node is None and not any(s.publishers or s.similar or s.other_types for s in look.streams.values()):
+        return [*findings, Finding(PROBLEM, look.where, "and nobody publishes images: start the camera")]
     for side in look.sides:
         image, info = look.stream(side, "image"), look.stream(side, "camera_info")
         findings += _of_stream(image, look, partner=info) + _of_stream(info, look)
