@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..prepare import tensor_size
 from ..replay.sample import LeftOnly
 from .accuracy import truth_errors
 from .runners import CALIBRATION, engines_of
+from .samples import machine
 
 PAIRS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "pairs"
 _IMAGE, _NDISP = (480, 640), 128
@@ -72,18 +72,6 @@ def table(result: dict) -> str:
         lines.append(f"{name:46}" + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
     lines += [f"not measured: {name}: {why}" for name, why in result["absent"].items()]
     return "\n".join(lines)
-
-
-def machine() -> dict:
-    """The CPU, and whether it multiplies bytes in one instruction."""
-    try:
-        words = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        words = ""
-    fields = dict(line.split(":", 1) for line in words.splitlines() if ":" in line)
-    fields = {key.strip(): value.strip() for key, value in fields.items()}
-    return {"cpu": fields.get("model name") or platform.processor() or platform.machine(),
-            "vnni": "vnni" in fields.get("flags", ""), "system": platform.platform(terse=True)}  # fmt: skip
 
 
 def _timed(found: dict) -> dict[str, Callable[[], object]]:

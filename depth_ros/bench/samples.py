@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import platform
+from pathlib import Path
+
 import numpy as np
+
+
+def machine() -> dict:
+    """Name the processor, its cores, and whether it multiplies bytes in one instruction."""
+    try:
+        words = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        words = ""
+    fields = dict(line.split(":", 1) for line in words.splitlines() if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in fields.items()}
+    return {"cpu": fields.get("model name") or platform.processor() or platform.machine(),
+            "cores": os.cpu_count(), "vnni": "vnni" in fields.get("flags", ""),
+            "system": platform.platform(terse=True)}  # fmt: skip
 
 
 def quantiles(values: list[float]) -> dict[str, float]:

@@ -15,7 +15,7 @@ def spin(node) -> None:
     executor.add_node(node)
     while node.context.ok():
         try:
-            executor.spin_once(timeout_sec=0.5)
+            executor.spin_once()  # without a limit, as rclpy.spin: a limit is a timer more in every turn
         except (KeyboardInterrupt, ExternalShutdownException):
             return
         except Exception as error:  # noqa: BLE001 - nor the process

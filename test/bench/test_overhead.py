@@ -27,10 +27,11 @@ def test_the_naive_synchroniser_pairs_the_nearest():
 
 def test_ratios_are_within_one_size_and_rate():
     rows = [{"node": n, "width": w, "height": 4, "rate_hz": 30, "cpu_ms": ms}
-            for w, costs in ((8, (1.0, 1.5, 6.0)), (16, (2.0, 2.5, 5.0)))
-            for n, ms in zip(("floor", "depth_node", "naive"), costs)]  # fmt: skip
+            for w, costs in ((8, (1.0, 1.5, 6.0, 150.0)), (16, (2.0, 2.5, 5.0, 50.0)))
+            for n, ms in zip(("floor", "depth_node", "naive", "naive_checked"), costs)]  # fmt: skip
     ours = [row for row in overhead._with_ratios(rows) if row["node"] == "depth_node"]
-    assert [(row["x_floor"], row["x_under_naive"]) for row in ours] == [(1.5, 4.0), (1.25, 2.0)]
+    ratios = [(row["x_floor"], row["x_under_naive"], row["x_under_checked"]) for row in ours]
+    assert ratios == [(1.5, 4.0, 100.0), (1.25, 2.0, 20.0)]
 
 
 def test_dropping_does_not_look_cheap():
