@@ -102,8 +102,9 @@ def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
 @click.argument("bag", type=click.Path(path_type=Path), required=False)
 @click.option("--namespace", default="", help="Live: of the depth_node and its cameras; default: any.")
 @click.option("--seconds", type=click.FloatRange(0.5), default=10.0, show_default=True, help="Live: how long to look.")
+@mode_option
 @refuses_plainly
-def doctor(bag, namespace, seconds):
+def doctor(bag, namespace, seconds, mode):
     """Name every calibration, stamp and encoding problem in BAG, or a folder of scenes; without BAG, live, in the
     running ROS graph: also topics, QoS, TF, lifecycle. Exit code 1 if there is a problem."""
     if bag is None:
@@ -111,7 +112,7 @@ def doctor(bag, namespace, seconds):
     else:
         from .replay.doctor import examine
 
-        findings = examine(bag)
+        findings = examine(bag, mode)
     for finding in findings:
         click.echo(f"{finding.level:8}{finding.where}: {finding.words}")
     bad = sum(finding.level == "PROBLEM" for finding in findings)

@@ -19,6 +19,7 @@ SIDES = ("left", "right")
 PROBLEM, WARNING, OK = "PROBLEM", "WARNING", "ok"
 _BAD_EPIPOLAR_PX, _POOR_EPIPOLAR_PX = 1.5, 0.75  # bench/robustness.py: 2 px ruin SGBM, 0.5 px hardly show
 _DARK = 8
+_FOCAL_RATIO, _OFF_CENTRE, _VIEW_DEG = 1.25, 0.25, (10.0, 140.0)  # beyond these a pinhole's numbers are a slip
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,30 @@ def examine_calibrations(topic: str, found: list[tuple[str, Calibration]], image
     if len(different) > 1:
         findings.append(Finding(WARNING, topic, f"the calibration changes: {len(different)} different ones"))
     return list(dict.fromkeys(findings))
+
+
+def examine_camera(topic: str, calibration: Calibration, rectified: bool) -> list[Finding]:
+    """Find numbers that no camera has, where there is no second one to hold them against; nothing of unusable ones."""
+    try:
+        camera = Camera.from_calibration(calibration)
+    except DepthRosError:
+        return []  # examine_calibrations says it
+    words = []
+    if not 1 / _FOCAL_RATIO < camera.fx / camera.fy < _FOCAL_RATIO:
+        words.append(f"fx {camera.fx:.4g} and fy {camera.fy:.4g} px: expected nearly square pixels; one side scaled?")
+    off = [abs((c + 0.5) / size - 0.5) for c, size in ((camera.cx, camera.width), (camera.cy, camera.height))]
+    if max(off) > _OFF_CENTRE:
+        place = f"({camera.cx:.4g}, {camera.cy:.4g})"
+        words.append(
+            f"the principal point {place} is far from the middle of {camera.width}x{camera.height}: "
+            "calibrated at another size?"
+        )
+    view_deg = 2 * math.degrees(math.atan2(camera.width / 2, camera.fx))
+    if not _VIEW_DEG[0] < view_deg < _VIEW_DEG[1]:
+        words.append(f"a field of view of {view_deg:.0f} degrees: is fx {camera.fx:.4g} in pixels of this size?")
+    if not rectified and not any(calibration.D):
+        words.append("raw images without D: calibrated?")
+    return [Finding(WARNING, topic, one) for one in words]
 
 
 def examine_pair(infos: dict, images: dict, rectified: bool) -> list[Finding]:

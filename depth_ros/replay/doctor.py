@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ..core.camera import Calibration
 from ..core.errors import DepthRosError, InputError
-from ..nodes.decode import image_to_depth, info_to_calibration
+from ..nodes.decode import image_to_depth, info_to_calibration, stamp_to_ns
 from ..prepare import rectified
-from .bag import SIDES, Bag, Topics, find_topics, messages, open_reader
+from .bag import SIDES, Bag, Topics, find_topics, is_stereo, messages, open_reader
 from .checks import (
     OK,
     PROBLEM,
@@ -17,6 +17,7 @@ from .checks import (
     Finding,
     ImageFact,
     examine_calibrations,
+    examine_camera,
     examine_frames,
     examine_images,
     examine_pair,
@@ -24,29 +25,29 @@ from .checks import (
     examine_stamps,
     image_fact,
 )  # fmt: skip
+from .mono_bag import MonoTopics, find_mono_topics
 from .sample import Source, is_bag, open_source
 
 __all__ = ["OK", "PROBLEM", "WARNING", "Finding", "examine", "examine_pairing", "examine_stamps", "findings_of"]
 _PAIRS = 5  # looked at for epipolar error
 
 
-def examine(path: str | Path) -> list[Finding]:
-    """Examine a bag or a folder of scenes; raises InputError only where it cannot be opened at all."""
+def examine(path: str | Path, mode: str = "stereo") -> list[Finding]:
+    """Examine a bag or a folder of scenes; raises InputError only where it cannot be opened at all.
+
+    mode: "stereo", "mono" (one camera, the left of a pair) or "auto": mono for a bag without a right camera.
+    """
     if not is_bag(path):
         return _examine_pairs(open_source(path))
+    if mode == "mono" or (mode == "auto" and not is_stereo(path)):
+        return _examine_mono(path)
     findings: list[Finding] = []
     with open_reader(path) as reader:
         try:
             topics = find_topics(reader, path)
         except InputError as error:
             return [Finding(PROBLEM, str(path), str(error))]
-        images = {side: _image_facts(reader, topics.images[side]) for side in SIDES}
-        infos = {side: _infos(reader, topics.infos[side], findings) for side in SIDES}
-        findings += _examine_truth(reader, topics)
-    for side in SIDES:
-        findings += examine_stamps(topics.images[side], [fact.stamp_ns for fact in images[side]])
-        findings += examine_images(topics.images[side], images[side])
-        findings += examine_calibrations(topics.infos[side], infos[side], images[side])
+        images, infos = _examine_sides(reader, topics, findings)
     findings += examine_pair(infos, images, topics.rectified)
     findings += examine_pairing({side: [fact.stamp_ns for fact in images[side]] for side in SIDES})
     if not any(finding.level == PROBLEM for finding in findings):
@@ -55,20 +56,55 @@ def examine(path: str | Path) -> list[Finding]:
 
 
 def findings_of(path: str | Path, mode: str) -> list[Finding] | None:
-    """Examine an input for a report; None for the images of one camera, of which most rules do not speak."""
-    return None if mode == "mono" else examine(path)
+    """Examine an input for a report; None for single images of scenes, which have no stamps and one calibration."""
+    return None if mode == "mono" and not is_bag(path) else examine(path, mode)
 
 
-def _examine_truth(reader, topics: Topics) -> list[Finding]:
-    """Find ground truth that cannot be read."""
+def _examine_mono(path: str | Path) -> list[Finding]:
+    """Examine what can be said of one camera."""
+    findings: list[Finding] = []
+    with open_reader(path) as reader:
+        try:
+            topics = find_mono_topics(reader, path)
+        except InputError as error:
+            return [Finding(PROBLEM, str(path), str(error))]
+        _, infos = _examine_sides(reader, topics, findings)
+    if infos[""]:
+        findings += examine_camera(topics.info, infos[""][0][1], topics.rectified)
+    return findings or [Finding(OK, topics.image, "one camera: stamps, images and calibration have no fault")]
+
+
+def _examine_sides(reader, topics: Topics | MonoTopics, findings: list[Finding]) -> tuple[dict, dict]:
+    """Examine each camera by itself, and the truth; gives facts of images and calibrations, by side."""
+    images = {side: _image_facts(reader, topic) for side, topic in topics.images.items()}
+    infos = {side: _infos(reader, topic, findings) for side, topic in topics.infos.items()}
+    sizes = {fact.stamp_ns: fact.size for fact in next(iter(images.values()))}
+    findings += _examine_truth(reader, topics, sizes)
+    for side, topic in topics.images.items():
+        findings += examine_stamps(topic, [fact.stamp_ns for fact in images[side]])
+        findings += examine_images(topic, images[side])
+        findings += examine_calibrations(topics.infos[side], infos[side], images[side])
+    return images, infos
+
+
+def _examine_truth(reader, topics: Topics | MonoTopics, sizes: dict) -> list[Finding]:
+    """Find ground truth that cannot be read, or that no image can be compared with. sizes: of images, by stamp."""
     errors: Counter = Counter()
     for _, message in messages(reader, topics.truth_depth):
         try:
-            image_to_depth(message)
+            depth = image_to_depth(message)
         except DepthRosError as error:
-            errors[str(error)] += 1
+            errors[(PROBLEM, str(error))] += 1
+            continue
+        size = sizes.get(stamp_to_ns(message.header.stamp))
+        got = (depth.shape[1], depth.shape[0])
+        if size is None:
+            errors[(WARNING, "no image has their stamp")] += 1
+        elif size != got and size[0]:
+            errors[(WARNING, f"they are {got[0]}x{got[1]}, the images {size[0]}x{size[1]}")] += 1
     return [
-        Finding(PROBLEM, topics.truth_depth, f"{count} maps cannot be used: {words}") for words, count in errors.items()
+        Finding(level, topics.truth_depth, f"{count} maps cannot be used: {words}")
+        for (level, words), count in errors.items()
     ]
 
 

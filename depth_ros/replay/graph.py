@@ -15,6 +15,7 @@ from .checks import (
     Finding,
     ImageFact,
     examine_calibrations,
+    examine_camera,
     examine_frames,
     examine_images,
     examine_pair,
@@ -117,6 +118,9 @@ def examine_graph(look: Look) -> list[Finding]:
         findings += [Finding(PROBLEM, info.topic, words) for words in dict.fromkeys(info.errors)]
         if info.infos:
             findings += examine_calibrations(info.topic, info.infos, image.facts)
+        if info.infos and len(look.sides) == 1:
+            rectified = not (look.node.parameters.get("rectify") if look.node else "raw" in image.topic)
+            findings += examine_camera(info.topic, info.infos[-1][1], rectified)
     if len(look.sides) == 2:
         findings += _of_pair(look)
     findings += _of_tf(look)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from depth_ros.replay.doctor import OK, PROBLEM, WARNING, examine, examine_pairing, examine_stamps
+from depth_ros.replay.doctor import OK, PROBLEM, WARNING, examine, examine_pairing, examine_stamps, findings_of
 from depth_ros.replay.epipolar import epipolar_error
 
 from .conftest import START_NS, STEP_NS
@@ -101,6 +101,62 @@ def test_epipolar_error_of_a_known_shift(big_pair):
     offset, disparity, matches = epipolar_error(left[2:], right[:-2])
     assert offset == pytest.approx(2, abs=0.1) and disparity == pytest.approx(9, abs=0.1) and matches > 20
     assert epipolar_error(np.zeros_like(left), np.zeros_like(right)) is None
+
+
+def make_mono(bag_builder, image, name="image_rect", **info):
+    bag = bag_builder()
+    for stamp_ns in range(START_NS, START_NS + 3 * STEP_NS, STEP_NS):
+        bag.info("eye", stamp_ns, **{"width": 240, "height": 160, "P": pinhole(), **info})
+        bag.image("eye", stamp_ns, image, name=name)
+    return bag
+
+
+def pinhole(fx=200.0, fy=200.0, cx=119.5, cy=79.5):
+    return (fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def test_one_camera(bag_builder, big_pair):
+    path = make_mono(bag_builder, big_pair[0]).close()
+    for mode in ("auto", "mono"):
+        assert [finding.level for finding in examine(path, mode)] == [OK]
+    assert "expected left images" in told(examine(path), PROBLEM)
+    assert [finding.level for finding in findings_of(path, "mono")] == [OK]
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"P": pinhole(fx=400.0)}, "fx 400 and fy 200 px: expected nearly square"),
+        ({"P": pinhole(cx=20.0)}, "principal point (20, 79.5) is far from the middle of 240x160"),
+        ({"P": pinhole(fx=20.0, fy=20.0)}, "a field of view of 161 degrees"),
+        ({"name": "image_raw"}, "raw images without D"),
+    ],
+)
+def test_numbers_that_no_camera_has(bag_builder, big_pair, change, words):
+    (finding,) = examine(make_mono(bag_builder, big_pair[0], **change).close(), "auto")
+    assert finding.level == WARNING and words in finding.words and finding.where == "/eye/camera_info"
+
+
+def test_problems_of_one_camera(bag_builder, big_pair):
+    bag = make_mono(bag_builder, big_pair[0], width=120)
+    bag.image("eye", START_NS + 2 * STEP_NS, big_pair[0], encoding="yuv9")
+    text = told(examine(bag.close(), "auto"), PROBLEM)
+    assert "camera_info is for 120x160, the images are 240x160" in text and "yuv9" in text
+    assert "1 stamps are the same as the one before" in text
+
+
+def test_truth_that_fits_no_image(bag_builder, big_pair):
+    bag = make_mono(bag_builder, big_pair[0])
+    bag.depth(START_NS, np.ones((80, 120), np.float32))
+    bag.depth(START_NS + 7, np.ones((160, 240), np.float32))
+    bag.depth(START_NS + STEP_NS, np.ones((160, 240), np.float32))
+    text = told(examine(bag.close(), "auto"), WARNING)
+    assert "1 maps cannot be used: they are 120x80, the images 240x160" in text and "no image has their stamp" in text
+
+
+@pytest.mark.parametrize("name", ["kitti_lidar_frames", "tartanair_hospital", "tum_fr1_piece"])
+def test_recordings_of_one_camera_are_sound(shared_data, name):
+    assert told(examine(shared_data / "bags" / name, "auto"), PROBLEM) == ""
 
 
 def test_recordings_are_sound(shared_data):
