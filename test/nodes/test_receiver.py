@@ -167,3 +167,8 @@ def test_quiet_has_the_names_of_humble(monkeypatch):
     finally:
         monkeypatch.undo()
         importlib.reload(quiet)
+
+
+def test_only_quiet_knows_where_events_live():
+    sources = (dds.ROOT / "depth_ros").rglob("*.py")
+    assert [p.name for p in sources if "event_handler" in p.read_text() or "qos_event" in p.read_text()] == ["quiet.py"]
