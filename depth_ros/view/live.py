@@ -13,11 +13,10 @@ import numpy as np
 
 from ..core.camera import Camera
 from ..core.errors import DepthRosError, InputError
-from ..core.frames import body_R_optical
-from ..core.lie import quat_to_matrix
 from ..nodes.decode import image_to_depth, image_to_rgb, info_to_calibration
 from ..replay.bag import cdr_stamp_ns
 from .moment import Moment
+from .place import Place
 
 _KEEP = 16  # images that wait for their depth
 _IMAGES = ("left/image_rect", "image_rect", "left/image_raw", "image_raw")
@@ -58,7 +57,8 @@ class Live:
         self._executor.add_node(self._node)
         self._raw: dict[str, bytes] = {}
         self._images: OrderedDict[int, bytes] = OrderedDict()
-        self._camera = self._pose = None
+        self._camera = self._odometry = None
+        self._place = Place(self._node)
         self._image_kind, self._wanted = None, image_topic
         self._arrivals, self._shown = deque(maxlen=60), deque(maxlen=60)
         self._figures: dict[str, float] = {}
@@ -83,6 +83,7 @@ class Live:
                 continue
             due = max(due + 1 / hz, now)
             page.show(moment)
+            page.note(self._place.words)
             self._shown.append(now)
             count += 1
         return count
@@ -126,7 +127,7 @@ class Live:
             self._camera = None
 
     def _on_odometry(self, message) -> None:
-        self._pose = odometry_to_pose(message, self._frame_id)
+        self._odometry = message
 
     def _on_diagnostics(self, message) -> None:
         for status in message.status:
@@ -152,7 +153,8 @@ class Live:
         image = self._image(stamp_ns)
         if image is not None and image.shape[:2] != depth.shape:
             image = None  # raw images of another view
-        return Moment(stamp_ns, image, depth, sigma, self._camera, self._pose, relative, figures)
+        pose = self._place.odom_T_camera(self._odometry, self._frame_id)
+        return Moment(stamp_ns, image, depth, sigma, self._camera, pose, relative, figures)
 
     def _map(self, raw: bytes) -> np.ndarray | None:
         from rclpy.serialization import deserialize_message
@@ -172,20 +174,6 @@ class Live:
             return None if raw is None else image_to_rgb(deserialize_message(raw, self._image_kind))
         except DepthRosError:
             return None
-
-
-def odometry_to_pose(message, camera_frame: str) -> np.ndarray:
-    """Give odom_T_camera (4, 4), optical axes, of a nav_msgs/Odometry.
-
-    Where its child frame is not the camera's, the camera is drawn in that frame's origin, looking ahead: near enough
-    for a picture, and no transform must be looked up.
-    """
-    p, q = message.pose.pose.position, message.pose.pose.orientation
-    pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = quat_to_matrix(np.array([q.x, q.y, q.z, q.w])), (p.x, p.y, p.z)
-    if message.child_frame_id != camera_frame:
-        pose[:3, :3] = pose[:3, :3] @ body_R_optical
-    return pose
 
 
 def diagnostics_figures(values: dict[str, str]) -> dict[str, float]:

@@ -44,6 +44,7 @@ class Page:
             except (OSError, RuntimeError) as error:
                 raise InputError(f"{save}: expected to write a file here, got: {error}") from error
         self._recording.log("odom", self._rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
+        self._name, self._note = name, ""
         self.say("name", name)
 
     def __enter__(self) -> Page:
@@ -87,6 +88,12 @@ class Page:
     def say(self, name: str, words: str) -> None:
         """Show a text (Markdown) on the page."""
         self._recording.log(f"text/{name}", self._rr.TextDocument(words, media_type="text/markdown"), static=True)
+
+    def note(self, words: str) -> None:
+        """Say something below the name, where it is new."""
+        if words != self._note:
+            self._note = words
+            self.say("name", f"{self._name}\n\n{words}")
 
     def _move(self, odom_T_camera: np.ndarray | None) -> None:
         """Place the camera, and lengthen its way."""

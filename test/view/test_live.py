@@ -10,11 +10,14 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="topics need ROS 2")
 from nav_msgs.msg import Odometry  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
 from depth_ros.core.camera import Camera  # noqa: E402
 from depth_ros.nodes import messages  # noqa: E402
-from depth_ros.view.live import Live, odometry_to_pose  # noqa: E402
+from depth_ros.nodes.frame_tree import pose_to_matrix  # noqa: E402
+from depth_ros.view.live import Live  # noqa: E402
+from depth_ros.view.place import Place  # noqa: E402
 
 CAMERA = Camera(64, 48, 50.0, 52.0, 30.0, 25.0)
 
@@ -60,7 +63,8 @@ def ros():
 def test_a_moment_has_one_stamp(ros):
     shown = []
     with Talker():
-        count = Live(ros, "/front", "").run(SimpleNamespace(show=shown.append), hz=8, seconds=4, way=False)
+        page = SimpleNamespace(show=shown.append, note=lambda words: None)
+        count = Live(ros, "/front", "").run(page, hz=8, seconds=4, way=False)
     assert count == len(shown) and 8 < count <= 33  # eight a second of twenty
     whole = [moment for moment in shown if moment.image is not None and moment.sigma is not None]
     assert len(whole) > 5
@@ -74,11 +78,65 @@ def test_a_moment_has_one_stamp(ros):
     assert stamps == sorted(set(stamps))
 
 
-def test_camera_looks_ahead_in_the_base():
-    message = Odometry(child_frame_id="base_link")
-    message.pose.pose.position.x, message.pose.pose.orientation.w = 2.0, 1.0
-    pose = odometry_to_pose(message, "eye")
-    # what lies 3 m ahead of the camera (optical z) lies 3 m ahead of the base (x)
-    np.testing.assert_allclose(pose @ [0, 0, 3, 1], [5, 0, 0, 1], atol=1e-12)
-    message.child_frame_id = "eye"
-    np.testing.assert_allclose(odometry_to_pose(message, "eye") @ [0, 0, 3, 1], [2, 0, 3, 1])
+class Robot:
+    """Publishes odometry of base_link, 2 m ahead, and has a depth_node's parameter base_T_camera, if it is given."""
+
+    def __init__(self, base_T_camera=None):
+        self.node = rclpy.create_node("depth_node", namespace="front", enable_rosout=False)
+        if base_T_camera is not None:
+            self.node.declare_parameter("base_T_camera", base_T_camera)
+        self._odom = self.node.create_publisher(Odometry, "odom", 5)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self.node.create_timer(0.1, self._say)
+        threading.Thread(target=self._executor.spin, daemon=True).start()
+
+    def _say(self):
+        self._odom.publish(odometry("base_link"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._executor.shutdown(2)
+
+
+def odometry(child):
+    """A robot 2 m ahead that has turned left by 90 degrees."""
+    message = Odometry(child_frame_id=child)
+    message.pose.pose.position.x, message.pose.pose.orientation.z = 2.0, 0.5**0.5
+    message.pose.pose.orientation.w = 0.5**0.5
+    return message
+
+
+MOUNT = [0.4, 0.1, 1.5, -0.5, 0.5, -0.5, 0.5]  # looks ahead
+AHEAD_IN_ODOM = [2.0 - 0.1, 0.4 + 3.0, 1.5, 1.0]  # 3 m ahead of the camera
+
+
+@pytest.mark.parametrize("mount", [MOUNT, None])
+def test_the_camera_stands_where_the_node_says(ros, mount):
+    shown, notes = [], []
+    page = SimpleNamespace(show=shown.append, note=notes.append)
+    with Robot(mount), Talker():
+        Live(ros, "/front", "").run(page, hz=8, seconds=4, way=True)
+    pose = shown[-1].odom_T_camera
+    if mount is None:
+        assert pose is None and "no transform to eye is known" in notes[-1]
+        assert "points in the camera's frame" in notes[-1]
+    else:
+        np.testing.assert_allclose(pose @ [0, 0, 3, 1], AHEAD_IN_ODOM, atol=1e-9)
+        assert "base_link" in notes[-1] and "base_T_camera" in notes[-1]
+
+
+def test_the_camera_stands_where_tf_says(ros):
+    place = Place(ros.create_node("page", enable_rosout=False))
+    assert place.odom_T_camera(None, "eye") is None and "no odometry" in place.words
+    assert place.odom_T_camera(odometry("base_link"), "eye") is None
+    place._extrinsics._buffer = None  # of tf2_ros, where there is one: here its own tree is asked
+    place._extrinsics._tree.add("base_link", "mast", pose_to_matrix([0.4, 0.1, 0.5, 0, 0, 0, 1]))
+    place._extrinsics._tree.add("mast", "eye", pose_to_matrix([0, 0, 1, *MOUNT[3:]]))
+    pose = place.odom_T_camera(odometry("base_link"), "eye")
+    np.testing.assert_allclose(pose @ [0, 0, 3, 1], AHEAD_IN_ODOM, atol=1e-9)
+    assert "TF" in place.words
+    # odometry of the camera itself needs no extrinsics; optical z is up where nothing else is said
+    np.testing.assert_allclose(place.odom_T_camera(odometry("eye"), "eye") @ [0, 0, 3, 1], [2, 0, 3, 1], atol=1e-9)
