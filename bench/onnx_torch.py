@@ -102,6 +102,7 @@ def _call(node, attributes: dict, constants: dict, tensor):
         "Softmax": lambda: (torch.softmax, (first, attributes.get("axis", -1))),
         "Split": lambda: (_split, (first, constant(1, "split"), attributes.get("axis", 0), len(node.output))),
         "Squeeze": lambda: (_squeezed, (first, constant(1, "axes"))),
+        "Tile": lambda: (torch.tile, (first, [int(n) for n in constant(1)])),
         "Transpose": lambda: (torch.permute, (first, attributes["perm"])),
         "Unsqueeze": lambda: (_unsqueezed, (first, constant(1, "axes"))),
     }
