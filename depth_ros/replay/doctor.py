@@ -71,7 +71,8 @@ def _examine_mono(path: str | Path) -> list[Finding]:
         _, infos = _examine_sides(reader, topics, findings)
     if infos[""]:
         findings += examine_camera(topics.info, infos[""][0][1], topics.rectified)
-    return findings or [Finding(OK, topics.image, "one camera: stamps, images and calibration have no fault")]
+    fault = "see above" if findings else "stamps, images and calibration have no fault"
+    return [*findings, Finding(OK, topics.image, f"looked at as one camera, without a right one: {fault}")]
 
 
 def _examine_sides(reader, topics: Topics | MonoTopics, findings: list[Finding]) -> tuple[dict, dict]:

@@ -133,8 +133,9 @@ def test_one_camera(bag_builder, big_pair):
     ],
 )
 def test_numbers_that_no_camera_has(bag_builder, big_pair, change, words):
-    (finding,) = examine(make_mono(bag_builder, big_pair[0], **change).close(), "auto")
+    finding, last = examine(make_mono(bag_builder, big_pair[0], **change).close(), "auto")
     assert finding.level == WARNING and words in finding.words and finding.where == "/eye/camera_info"
+    assert last.level == OK and last.where.startswith("/eye/image_") and "without a right one: see above" in last.words
 
 
 def test_problems_of_one_camera(bag_builder, big_pair):
