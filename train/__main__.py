@@ -20,6 +20,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except DepthRosError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:  # a full disk, a folder that cannot be written
+            place = error.filename or "a file"
+            raise click.ClickException(f"{place}: expected to read or write it, got: {error.strerror}") from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -92,7 +95,7 @@ def export(run: Path, model: Path, network: str | None, scale_source: str | None
 @main.command()
 @click.argument("model", type=_FOUND)
 @click.argument("out", type=_PATH)
-@click.option("--pool", type=_FOUND, default=Path(_POOLS["pairs"]), help="Of rendered pairs, for the ranges.")
+@click.option("--pool", type=_PATH, default=Path(_POOLS["pairs"]), help="Of rendered pairs, for the ranges.")
 @click.option("--count", default=32, help="Pairs for the ranges.")
 def quantise(model: Path, out: Path, pool: Path, count: int):
     """Write the stereo MODEL to OUT in int8, for ONNX Runtime on CPUs; refused where it differs too much."""

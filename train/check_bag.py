@@ -73,7 +73,7 @@ def check_bag(path: str | Path, frames: BagFrames | None = None) -> BagReport:
     try:
         frames = frames or BagFrames(path)
     except (DepthRosError, ValueError) as error:
-        if not (path / "metadata.yaml").is_file():
+        if not (path / "metadata.yaml").is_file() or "readable rosbag2" in str(error):
             raise
         return _unusable(path, InputError(f"{error}. Record camera_info of a calibrated camera beside its images"))
     try:

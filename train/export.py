@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,12 +141,14 @@ def export(net: nn.Module, spec: ModelSpec, path: Path, images: list[np.ndarray]
     if "prior" in axes:
         axes["prior"] = {2: "prior_height", 3: "prior_width"}
     try:
-        torch.onnx.export(
-            net, _example(spec, 2 * spec.divisor, 3 * spec.divisor), str(part), opset_version=OPSET, dynamo=False,
-            input_names=list(spec.inputs), output_names=list(spec.outputs), dynamic_axes=axes,
-            # Batch norms stay what they are, so that a training can start from the model; engines fold them at load.
-            training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,
-        )  # fmt: skip
+        with warnings.catch_warnings():  # of PyTorch about its own exporter; parity is checked below
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                net, _example(spec, 2 * spec.divisor, 3 * spec.divisor), str(part), opset_version=OPSET, dynamo=False,
+                input_names=list(spec.inputs), output_names=list(spec.outputs), dynamic_axes=axes,
+                # Batch norms stay what they are, so that a training can start from the model; engines fold them.
+                training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,
+            )  # fmt: skip
         model = onnx.load(part)
         twins = json.dumps(_twins(net, model.graph))
         onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), _TWINS_KEY: twins})

@@ -31,7 +31,10 @@ def quantise(model: Path, out: Path, pool: Path, count: int = 32) -> tuple[float
     reference = OnnxEngine(model, threads=1)
     files = sorted(pool.glob("*.npz"))
     if reference.spec.task != "stereo" or len(files) <= _HELD_OUT:
-        raise InputError(f"expected a stereo model and more than {_HELD_OUT} pairs, got {model}, {len(files)} pairs")
+        raise InputError(
+            f"{model}, {pool}: expected a stereo model and more than {_HELD_OUT} pairs, "
+            f"got one for {reference.spec.task!r} and {len(files)} pairs"
+        )
     graph = onnx.load(str(model))
     del graph.graph.value_info[:]
     made = to_int8(graph, [arrays(f, reference.spec) for f in files[_HELD_OUT : _HELD_OUT + count]], "cpu")
