@@ -100,6 +100,11 @@ class PoseChain:
         """The (6, 6) covariance of odom_T_camera: m^2, rad^2, axes of odom; LOST_VARIANCE after a gap."""
         return self._with_scale(self._covariance + self._open.covariance, self.odom_T_camera)
 
+    @property
+    def scale_sigma(self) -> float:
+        """The relative error of the scale of all steps."""
+        return self._scale_sigma
+
     def _grown(self, prev_T_curr, step_covariance, influence) -> tuple[np.ndarray, Influence]:
         """The errors after a step: the old rotation's error swings the step, the step's own is turned into odom."""
         old_R, new_R = self.odom_T_camera[:3, :3], self.odom_T_camera[:3, :3] @ prev_T_curr[:3, :3]

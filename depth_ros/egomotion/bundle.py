@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.camera import Camera
-from ..core.lie import inverse, se3_exp
-from .measure import bearings, hats, move, observe, observe_jacobian
+from ..core.lie import inverse
+from .measure import adjoints, bearings, exps, motion_jacobian, move, observe, source_jacobian
 
 _CAUCHY = 2.0  # standard deviations at which a measurement's weight has halved
 _DAMPING = 1e-6
@@ -62,7 +62,7 @@ def adjust(bundle: Bundle, poses, landmarks, camera: Camera, bias=(0.0, 0.0), ro
     damping, state = _DAMPING, _linearise(bundle, poses, landmarks, camera, value, prior)
     for _ in range(rounds):
         step, points, shift = _solve(state, damping)
-        new_poses = np.stack([pose @ se3_exp(xi) for pose, xi in zip(poses, step, strict=True)])
+        new_poses = poses @ exps(step)
         new_landmarks = landmarks + points
         new_state = _linearise(bundle, new_poses, new_landmarks, camera, value + shift, prior)
         if new_state["cost"] > state["cost"]:
@@ -75,8 +75,11 @@ def adjust(bundle: Bundle, poses, landmarks, camera: Camera, bias=(0.0, 0.0), ro
         if done:
             break
     S, _, W, (Vi, gl) = _reduced(state, 0.0)
-    scores = np.einsum("lij,li->lj", state["J"], state["r"]) - (W @ (Vi @ gl[..., None]))[..., 0]
-    own = state["J"].transpose(0, 2, 1) @ state["J"] - W @ Vi @ W.transpose(0, 2, 1)
+    J, WV = state["J"], W @ Vi
+    scores = (state["r"][:, None] @ J)[:, 0] - (WV @ gl[..., None])[..., 0]
+    scores[:, -1] += state["bias_of_anchor"] * state["r_anchor"][:, 2]
+    own = J.transpose(0, 2, 1) @ J - WV @ W.transpose(0, 2, 1)
+    own[:, -1, -1] += state["bias_of_anchor"] ** 2
     weight, chi2 = state["weight"], np.nan_to_num(state["chi2"])
     kept = curvature(weight, chi2, np.isfinite(bundle.sigma).sum(-1), _CAUCHY)
     return Adjusted(poses, landmarks, S, weight, state["chi2"], state["cost"], value, scores, own, kept)
@@ -92,63 +95,76 @@ def curvature(weight: np.ndarray, chi2: np.ndarray, parts: np.ndarray, scale: fl
 
 
 def _linearise(bundle: Bundle, poses, landmarks, camera: Camera, bias, prior) -> dict:
-    """Whitened residuals (L, 3K), Jacobians by poses (L, 3K, 6K) and landmarks (L, 3K, 3), weights and the cost."""
+    """Whitened residuals (L, 3P) of what was seen up to P times outside of its anchor, Jacobians by poses and bias
+    (L, 3P, 6K + 1) and by landmarks (L, 3P, 3); the same in the anchors, which know no pose; weights and the cost."""
     L, K, _ = bundle.seen.shape
-    back = np.stack([inverse(pose) for pose in poses])
-    between = (back[None] @ poses[bundle.anchor][:, None]) if K else None  # (L, K, 4, 4) camera_T_anchor
-    rays = np.broadcast_to(bearings(landmarks[:, :2], camera)[:, None], (L, K, 3))
-    inv = np.broadcast_to(landmarks[:, 2:], (L, K))
-    moved = move(between, rays, inv)
-    by_point, by_inverse = observe_jacobian(moved, inv, camera)
-    whiten = np.where(np.isfinite(bundle.seen), 1 / bundle.sigma, 0.0)
-    predicted = observe(moved, inv, camera)
-    predicted[..., 2] -= bias
-    residual = np.nan_to_num(bundle.seen - predicted) * whiten
-    chi2 = (residual**2).sum(-1)
-    is_seen = np.isfinite(bundle.seen[..., 0])
-    weight = np.where(is_seen & (moved[..., 2] > 1e-2), 1 / (1 + chi2 / _CAUCHY**2), 0.0)
-    scale = np.sqrt(weight)[..., None] * whiten
-    by_point = by_point * scale[..., None]
-    # right perturbations: the camera's own moves the point by -(v inv + w x moved), the anchor's by R (v inv + w x ray)
-    own = np.concatenate([-inv[..., None, None] * np.eye(3), hats(moved)], -1)
-    R = between[..., :3, :3]
-    other = np.concatenate([inv[..., None, None] * R, -R @ hats(rays)], -1)
-    full = np.zeros((L, K, 3, 6 * K + 1))
-    J = np.zeros((L, K, 3, K, 6))
-    k = np.arange(K)
-    J[:, k, :, k] += np.moveaxis(by_point @ own, 1, 0)
-    rows = np.arange(L)[:, None]
-    J[rows, k[None], :, bundle.anchor[:, None]] += by_point @ other
-    full[..., :-1] = J.reshape(L, K, 3, 6 * K)
-    full[..., 2, -1] = -scale[..., 2] * prior[1]  # the bias counts in units of its sigma
-    Jl = np.empty((L, K, 3, 3))
-    Jl[..., :2] = by_point @ (R[..., :2] / (camera.fx, camera.fy))
-    Jl[..., 2] = (by_point @ between[..., :3, 3:])[..., 0] + by_inverse * scale
-    residual = residual * np.sqrt(weight)[..., None]
-    cost = float(np.where(is_seen, _CAUCHY**2 * np.log1p(chi2 / _CAUCHY**2), 0.0).sum())
-    state = {"J": full.reshape(L, 3 * K, 6 * K + 1), "Jl": Jl.reshape(L, 3 * K, 3), "r": residual.reshape(L, 3 * K)}
-    off = (bias - prior[0]) / prior[1] if prior[1] else 0.0
-    state.update(weight=weight, chi2=np.where(is_seen, chi2, np.nan), off=off, sigma=prior[1])
-    state["cost"] = cost + state["off"] ** 2
+    all_l, is_seen = np.arange(L), np.isfinite(bundle.seen[..., 0])
+    elsewhere = is_seen.copy()
+    elsewhere[all_l, bundle.anchor] = False
+    row, frame = np.nonzero(elsewhere)
+    anchor, every = bundle.anchor[row], np.arange(len(row))
+    target_T_source = np.stack([inverse(pose) for pose in poses])[:, None] @ poses[None]
+    between, inv = target_T_source[frame, anchor], landmarks[row, 2]
+    moved = move(between, bearings(landmarks[:, :2], camera)[row], inv)
+    residual, scale = _whitening(bundle, row, frame, observe(moved, inv, camera), bias)
+    at_anchor, own_scale = _whitening(bundle, all_l, bundle.anchor, landmarks, bias)
+    chi2, own_chi2 = (residual**2).sum(1), (at_anchor**2).sum(1)
+    weight = np.where(moved[:, 2] > 1e-2, 1 / (1 + chi2 / _CAUCHY**2), 0.0)
+    own_weight = 1 / (1 + own_chi2 / _CAUCHY**2)
+    scale, own_scale = scale * np.sqrt(weight)[:, None], own_scale * np.sqrt(own_weight)[:, None]
+    # right perturbations: the camera's is minus a left one of camera_T_anchor, the anchor's comes over by the adjoint
+    by_motion = motion_jacobian(moved, inv, camera) * scale[..., None]
+    slot = every - np.searchsorted(row, all_l)[row]
+    most = int(slot.max(initial=0)) + 1
+    J = np.zeros((L, most, 3, 6 * K + 1))
+    blocks = np.lib.stride_tricks.as_strided(
+        J, (L, most, 3, K, 6), (*J.strides[:3], 6 * J.strides[3], J.strides[3])
+    )  # fmt: skip
+    blocks[row, slot, :, frame] = -by_motion
+    blocks[row, slot, :, anchor] = by_motion @ adjoints(target_T_source)[frame, anchor]
+    J[row, slot, 2, -1] = -scale[:, 2] * prior[1]  # the bias counts in units of its sigma
+    Jl, r = np.zeros((L, most, 3, 3)), np.zeros((L, most, 3))
+    Jl[row, slot] = source_jacobian(between, moved, inv, camera) * scale[..., None]
+    r[row, slot] = residual * np.sqrt(weight)[:, None]
+    state = {"J": J.reshape(L, 3 * most, -1), "r": r.reshape(L, -1), "Jl": Jl.reshape(L, -1, 3),
+             "Jl_anchor": own_scale, "r_anchor": at_anchor * np.sqrt(own_weight)[:, None],
+             "bias_of_anchor": -own_scale[:, 2] * prior[1], "sigma": prior[1]}  # fmt: skip
+    state["off"] = (bias - prior[0]) / prior[1] if prior[1] else 0.0
+    state["cost"] = _CAUCHY**2 * float(np.log1p(np.r_[chi2, own_chi2] / _CAUCHY**2).sum()) + state["off"] ** 2
+    state["weight"], state["chi2"] = np.zeros((L, K)), np.full((L, K), np.nan)
+    for name, of, of_anchor in (("weight", weight, own_weight), ("chi2", chi2, own_chi2)):
+        state[name][row, frame], state[name][all_l, bundle.anchor] = of, of_anchor
     return state
 
 
+def _whitening(bundle: Bundle, row, frame, predicted: np.ndarray, bias: float) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals (N, 3) in standard deviations, and one over these; 0 where a part was not measured."""
+    seen, sigma = bundle.seen[row, frame], bundle.sigma[row, frame]
+    scale = 1 / sigma
+    residual = np.where(np.isfinite(sigma), (seen - predicted) * scale, 0.0)
+    residual[:, 2] += np.where(np.isfinite(sigma[:, 2]), bias * scale[:, 2], 0.0)
+    return residual, scale
+
+
 def _reduced(state: dict, damping: float):
-    """The Schur complement (6K, 6K), its right side (6K,), and what gives the landmarks back."""
-    J, Jl, r = state["J"], state["Jl"], state["r"]
+    """The Schur complement (6K + 1, 6K + 1), its right side, and what gives the landmarks back."""
+    J, Jl, r, mine = state["J"], state["Jl"], state["r"], state["Jl_anchor"]
     flat = J.reshape(-1, J.shape[-1])
     H, g = flat.T @ flat, flat.T @ r.reshape(-1)
-    H[-1, -1] += 1.0
-    g[-1] -= state["off"]
-    V = Jl.transpose(0, 2, 1) @ Jl
-    V = V + (damping + 1e-9) * V * np.eye(3) + 1e-12 * np.eye(3)
+    H[-1, -1] += 1.0 + (state["bias_of_anchor"] ** 2).sum()
+    g[-1] += state["bias_of_anchor"] @ state["r_anchor"][:, 2] - state["off"]
+    transposed = Jl.transpose(0, 2, 1)
+    V = transposed @ Jl
+    V[:, range(3), range(3)] += mine**2
+    V[:, range(3), range(3)] *= 1 + damping + 1e-9
+    V[:, range(3), range(3)] += 1e-12
     Vi = np.linalg.inv(V)
-    W = J.transpose(0, 2, 1) @ Jl  # (L, 6K, 3)
-    gl = (Jl.transpose(0, 2, 1) @ r[..., None])[..., 0]
-    WV = W @ Vi
-    S = H - np.tensordot(WV, W, ((0, 2), (0, 2)))
-    b = g - np.tensordot(WV, gl, ((0, 2), (0, 1)))
-    return S, b, W, (Vi, gl)
+    W = J.transpose(0, 2, 1) @ Jl  # (L, 6K + 1, 3)
+    W[:, -1, 2] += state["bias_of_anchor"] * mine[:, 2]
+    gl = (transposed @ r[..., None])[..., 0] + mine * state["r_anchor"]
+    side = W.transpose(1, 0, 2).reshape(len(H), -1)
+    WV = (W @ Vi).transpose(1, 0, 2).reshape(len(H), -1)
+    return H - WV @ side.T, g - WV @ gl.reshape(-1), W, (Vi, gl)
 
 
 def _solve(state: dict, damping: float) -> tuple[np.ndarray, np.ndarray, float]:
@@ -159,5 +175,5 @@ def _solve(state: dict, damping: float) -> tuple[np.ndarray, np.ndarray, float]:
     A = A + (damping * np.diag(A) + 1e-9) * np.eye(len(A))
     step = np.zeros(len(b))
     step[free] = np.linalg.solve(A, b[free])
-    points = (Vi @ (gl - np.einsum("lpi,p->li", W, step))[..., None])[..., 0]
+    points = (Vi @ (gl - W.transpose(0, 2, 1) @ step)[..., None])[..., 0]
     return step[:-1].reshape(-1, 6), points, step[-1] * state["sigma"]

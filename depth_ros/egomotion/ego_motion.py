@@ -17,6 +17,7 @@ from .imu import rotation_since
 from .keyframes import Keyframes, Motion
 from .monocular import Monocular
 from .tracking import fault, to_grey
+from .uncertainty import adjoint
 from .way import Way
 
 _LEAST_POINTS = 12  # below, a picture is no keyframe
@@ -64,7 +65,7 @@ class EgoMotion(Way):
         self._keys.clear()
         self._mono.clear()
         self._inertial.reset()
-        self._last, self._velocity, self._had_metres = None, None, False
+        self._last, self._velocity, self._since_key, self._had_metres = None, None, None, False
         self._held = self._chain.odom_T_camera[:3, 3].copy()
 
     def set_pose(self, odom_T_camera: np.ndarray, covariance: np.ndarray | None = None) -> None:
@@ -123,7 +124,7 @@ class EgoMotion(Way):
         sigma = np.sqrt([np.trace(predicted[1][:3, :3]), np.trace(predicted[1][3:, 3:])])
         if (sigma > _BRIDGE_SIGMA).any():
             return None
-        motion = self._key_T_seen(frame) @ predicted[0], predicted[1]
+        motion = self._key_T_seen(frame) @ predicted[0], predicted[1] + self._known_since_key(predicted[0])
         pose, covariance = self._chain.after(*motion)
         metres_from, is_late = self._scale(frame), self._is_late(frame)
         if is_late and not fault(grey):  # something is seen again, but not what was seen before
@@ -134,6 +135,16 @@ class EgoMotion(Way):
         if is_late and not fault(grey):
             self._inertial.coast(frame.stamp_ns, self._imu)
         return estimate
+
+    def _known_since_key(self, seen_T_curr: np.ndarray) -> np.ndarray:
+        """The covariance (6, 6) that the way from the keyframe to what was last seen has at the end of seen_T_curr."""
+        if self._since_key is None:
+            return np.zeros((6, 6))
+        covariance = (
+            self._since_key[1] if len(self._since_key) < 4 else self._since_key[1] + self._since_key[3].covariance
+        )
+        back = adjoint(inverse(seen_T_curr))
+        return back @ covariance @ back.T
 
     def _guesses(self, frame: EgoFrame, keys) -> list[np.ndarray]:
         """Where the camera may be relative to the keyframe."""
@@ -166,9 +177,7 @@ class EgoMotion(Way):
             self._rescale(motion.factor, mono.scale.sigma)
         sigma = mono.scale.sigma if mono.is_metric else 0.0
         pose, covariance = self._chain.after(motion.key_T_curr, motion.covariance)
-        if motion.is_key:
-            self._chain.advance(motion.key_T_curr, motion.covariance, sigma)
-            covariance = self._chain.covariance
+        covariance = self._since(motion, covariance, motion.covariance, sigma)
         step, way = motion.covariance.copy(), motion.key_T_curr[:3, :3].T @ motion.key_T_curr[:3, 3]
         step[:3, :3] += sigma**2 * np.outer(way, way)
         estimate = self._known(frame, pose, covariance, step, motion.inliers, motion.model)
@@ -182,10 +191,16 @@ class EgoMotion(Way):
     def _moved(self, frame: EgoFrame, motion: Motion) -> EgoEstimate:
         """The estimate of a frame that was compared with the keyframe."""
         pose, covariance = self._chain.after(motion.key_T_curr, motion.independent, motion.influence)
-        if motion.is_key:
-            self._chain.advance(motion.key_T_curr, motion.independent, motion.scale_sigma, motion.influence)
-            covariance = self._chain.covariance
+        covariance = self._since(motion, covariance, motion.independent, motion.scale_sigma, motion.influence)
         return self._known(frame, pose, covariance, motion.step_covariance, motion.inliers, motion.model)
+
+    def _since(self, motion, covariance: np.ndarray, *parts) -> np.ndarray:
+        """Chain the motion since the keyframe where it ends in a new one, else remember it; gives the covariance."""
+        self._since_key = None if motion.is_key else (motion.key_T_curr, *parts)
+        if motion.is_key:
+            self._chain.advance(motion.key_T_curr, *parts)
+            covariance = self._chain.covariance
+        return covariance
 
     def _begin_again(self, frame: EgoFrame, grey: np.ndarray, lost: bool) -> None:
         """Make this frame a keyframe with nothing before it, at the last known pose."""
@@ -204,6 +219,7 @@ class EgoMotion(Way):
         """Make this frame a keyframe with nothing before it: with depth if it has any."""
         self._keys.clear()
         self._mono.clear()
+        self._since_key = None
         self._map_start = self._chain.odom_T_camera[:3, 3].copy()
         keys = self._keys if frame.is_metric else self._mono
         keys.begin(frame, grey)
@@ -242,11 +258,14 @@ class EgoMotion(Way):
                 return self._without_step(frame, INITIALISING, "")
             self._chain.lose()
             return self._without_step(frame, LOST, "the network gives no motion")
+        if self._since_key is not None:  # what was seen since the keyframe was not seen exactly
+            self._chain.advance(*self._since_key)
+            self._since_key = None
         since = np.eye(4) if self._last is None else inverse(self._chain.odom_T_camera) @ self._last[1]
         if self._last is None:
             self._last = (frame.stamp_ns - 1, self._chain.odom_T_camera)
         covariance = np.diag(np.square(_network_sigma(frame)))
-        self._chain.advance(since @ motion, covariance)
+        self._chain.advance(since @ motion, covariance, self._chain.scale_sigma)
         estimate = self._known(frame, self._chain.odom_T_camera, self._chain.covariance, covariance, 0, "network")
         return estimate
 

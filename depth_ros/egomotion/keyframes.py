@@ -28,7 +28,6 @@ _INFLATION, _BY_OUTLIERS = 1.15, 3.5
 # Shifts of a fraction of a pixel are all measured wrongly in one way (peak locking; of the order that particle image
 # velocimetry knows, Westerweel 2000): as a turn, or as a step sideways. Not seen on the rendered clips.
 _STILL_PX, _LOCKING_PX = 1.0, 0.1
-_PERSISTS = 1.5  # variance of a way over that of independent steps: what is measured wrongly in one pair is in the next
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +85,8 @@ class Keyframes:
             self._rig, self._bias = _rig_of(frame), (0.0, rig_sigma(frame))
         self.stamp_ns, self._grey, self._before = frame.stamp_ns, grey, None
         self._window.add_frame(np.eye(4), np.zeros((0, 3)), np.zeros((0, 3)))
-        self._fill(frame, grey)
+        pixels = detect(grey, np.zeros((0, 2)), _POINTS)
+        self._window.add_points(*self._measure(frame, grey, pixels), _GROUP_SHARE * frame.camera.width)
 
     def match(self, frame: EgoFrame, grey: np.ndarray, guesses: list[np.ndarray], prior=None) -> Motion | str:
         """Find the motion since the last keyframe; a frame that has moved enough becomes one. Or the reason why not.
@@ -113,29 +113,32 @@ class Keyframes:
             or frame.stamp_ns - self.stamp_ns > _MOST_AGE_NS
         )
         self._still = flow < _STILL_PX
-        moved = step.covariance, Influence(*step.pull.left_out(window.ids[arrived]))
+        ids = window.ids[arrived]
         if not is_key:
-            self._before = self._motion(step, *moved, False)
+            self._before = self._motion(step, step.covariance, Influence(*step.pull.left_out(ids)), False)
             return self._before
         keep = np.flatnonzero(arrived)[step.inlier]
-        return self._new_key(frame, grey, step, moved, keep, flat[step.inlier, :2], flat_sigma[step.inlier, :2])
+        return self._new_key(frame, grey, step, ids, keep, flat[step.inlier, :2], flat_sigma[step.inlier, :2])
 
-    def _new_key(self, frame: EgoFrame, grey, step: Step, moved, keep, pixels, pixel_sigma) -> Motion:
-        """Append the frame to the window and adjust."""
-        window, map_of = self._window, self._depth_map(frame, grey)
+    def _new_key(self, frame: EgoFrame, grey, step: Step, ids, keep, pixels, pixel_sigma) -> Motion:
+        """Append the frame to the window, adjust, and begin new points."""
+        window, count = self._window, len(keep)
         window.keep(keep)
-        seen, sigma = self._measure(frame, grey, map_of, pixels)
-        sigma[:, :2] = pixel_sigma
-        old = window.poses[-1]
-        window.add_frame(old @ step.prev_T_curr, seen, sigma)
+        pixels = np.concatenate([pixels, detect(grey, pixels, max(_POINTS - count, 0))])
+        seen, sigma = self._measure(frame, grey, pixels)
+        sigma[:count, :2] = pixel_sigma
+        sigma[:count] *= step.noise
+        window.add_frame(window.poses[-1] @ step.prev_T_curr, seen[:count], sigma[:count])
         key_T_curr = step.prev_T_curr
         adjusted = window.adjust(frame.camera, self._bias, _IN_WINDOW) if self._size >= 2 else None
         if adjusted is not None:
             self._bias = learned_bias(adjusted[0], self._bias, rig_sigma(frame) / 20)
             key_T_curr = inverse(window.poses[-2]) @ window.poses[-1]
             moved = last_step(*adjusted)
+        else:
+            moved = step.covariance, Influence(*step.pull.left_out(ids))
         self.stamp_ns, self._grey = frame.stamp_ns, grey
-        self._fill(frame, grey, map_of)
+        window.add_points(seen[count:], sigma[count:], _GROUP_SHARE * frame.camera.width)
         motion = self._motion(replace(step, prev_T_curr=key_T_curr), *moved, True)
         self._before = None
         return motion
@@ -146,7 +149,8 @@ class Keyframes:
         typical = 1 / max(float(np.median(inv)), 1e-3) if len(inv) else 1.0
         scale_sigma = float(np.hypot(self._rig[3], self._bias[1] * typical))
         factor = _INFLATION * (1 + _BY_OUTLIERS * (1 - float(step.inlier.mean())))
-        independent, influence = blended(influence.mapped(factor * np.eye(6)), factor**2 * model)
+        influence = blended(influence.mapped(factor * np.eye(6)), factor**2 * model)
+        independent = np.zeros((6, 6))
         if self._still:
             angle = _LOCKING_PX / self._rig[0].fx
             independent = independent + np.diag(np.square([angle * typical] * 3 + [angle] * 3))
@@ -158,29 +162,14 @@ class Keyframes:
             back = -adjoint(inverse(step.prev_T_curr) @ self._before.key_T_curr)
             between = influence.plus(self._before.influence.mapped(back))
             covariance = between.covariance + independent + back @ self._before.independent @ back.T
-        inliers, covariance = int(step.inlier.sum()), covariance / _PERSISTS
+        inliers = int(step.inlier.sum())
         return Motion(step.prev_T_curr, independent, influence, covariance, scale_sigma, inliers, is_key, model)
 
-    def _fill(self, frame: EgoFrame, grey: np.ndarray, map_of=None) -> None:
-        """Begin new points in the newest keyframe where there are few."""
-        window = self._window
-        missing = _POINTS - len(window.seen)
-        if missing <= 0:
-            return
-        pixels = detect(grey, window.seen[:, -1, :2] if len(window.seen) else np.zeros((0, 2)), missing)
-        map_of = self._depth_map(frame, grey) if map_of is None else map_of
-        window.add_points(*self._measure(frame, grey, map_of, pixels), _GROUP_SHARE * frame.camera.width)
-
-    def _depth_map(self, frame: EgoFrame, grey: np.ndarray):
-        """The right picture in grey, and the inverse depth map to begin at where the frame brings none."""
-        if not frame.is_stereo:
-            return None, None
-        right = to_grey(frame.right)
-        return right, None if frame.depth is not None else coarse_disparity(grey, right)
-
-    def _measure(self, frame: EgoFrame, grey, map_of, pixels):
+    def _measure(self, frame: EgoFrame, grey: np.ndarray, pixels: np.ndarray):
         """Measurements (N, 3) and their standard deviations of pixels in a frame."""
-        inv, sigma_inv = measured_inverse(frame, grey, *map_of, pixels)
+        right = to_grey(frame.right) if frame.is_stereo else None
+        coarse = coarse_disparity(grey, right) if frame.is_stereo and frame.depth is None else None
+        inv, sigma_inv = measured_inverse(frame, grey, right, coarse, pixels)
         seen = np.concatenate([pixels, np.nan_to_num(inv)[:, None]], 1).astype(np.float64)
         sigma = np.full(seen.shape, _SIGMA_PX)
         sigma[:, 2] = np.where(np.isfinite(inv), sigma_inv, np.inf)

@@ -24,7 +24,8 @@ def move(target_T_source: np.ndarray, rays: np.ndarray, inv_depth: np.ndarray) -
     target_T_source: (..., 4, 4) metres. rays: (..., 3), z = 1. inv_depth: (...) 1/m.
     """
     R, t = target_T_source[..., :3, :3], target_T_source[..., :3, 3]
-    return (R @ rays[..., None])[..., 0] + t * inv_depth[..., None]
+    turned = rays @ R.T if R.ndim == 2 else (R @ rays[..., None])[..., 0]
+    return turned + t * inv_depth[..., None]
 
 
 def observe(moved: np.ndarray, inv_depth: np.ndarray, camera: Camera) -> np.ndarray:
@@ -35,16 +36,56 @@ def observe(moved: np.ndarray, inv_depth: np.ndarray, camera: Camera) -> np.ndar
     return np.stack([u, v, inv_depth / z], axis=-1)
 
 
-def observe_jacobian(moved: np.ndarray, inv_depth: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Differentiate observe: by the moved point (..., 3, 3), and by inverse depth in source (..., 3)."""
-    z = np.maximum(moved[..., 2], 1e-3)
-    by_point = np.zeros((*moved.shape, 3))
-    by_point[..., 0, 0], by_point[..., 1, 1] = camera.fx / z, camera.fy / z
-    by_point[..., 0, 2], by_point[..., 1, 2] = -camera.fx * moved[..., 0] / z**2, -camera.fy * moved[..., 1] / z**2
-    by_point[..., 2, 2] = -inv_depth / z**2
-    by_inverse = np.zeros(moved.shape)
-    by_inverse[..., 2] = 1 / z
-    return by_point, by_inverse
+def motion_jacobian(moved: np.ndarray, inv_depth: np.ndarray, camera: Camera) -> np.ndarray:
+    """Differentiate observe by a left perturbation of target_T_source: (N, 3, 6), of move's points (N, 3)."""
+    z = np.maximum(moved[:, 2], 1e-3)
+    x, y, inv = moved[:, 0] / z, moved[:, 1] / z, inv_depth / z
+    J = np.zeros((len(moved), 3, 6))
+    J[:, 0, 0], J[:, 0, 2], J[:, 0, 3], J[:, 0, 4], J[:, 0, 5] = inv, -x * inv, -x * y, 1 + x * x, -y
+    J[:, 1, 1], J[:, 1, 2], J[:, 1, 3], J[:, 1, 4], J[:, 1, 5] = inv, -y * inv, -1 - y * y, x * y, x
+    J[:, 2, 2], J[:, 2, 3], J[:, 2, 4] = -inv * inv, -y * inv, x * inv
+    J[:, :2] *= np.array([[camera.fx], [camera.fy]])
+    return J
+
+
+def source_jacobian(target_T_source: np.ndarray, moved: np.ndarray, inv_depth: np.ndarray, camera: Camera):
+    """Differentiate observe by u, v and inverse depth in source: (N, 3, 3). target_T_source: (4, 4) or (N, 4, 4)."""
+    z = np.maximum(moved[:, 2], 1e-3)
+    by_source = target_T_source[..., :3, 1:] * 1.0  # its columns: by u, v, inverse depth
+    by_source[..., :2] = target_T_source[..., :3, :2] / (camera.fx, camera.fy)
+    x, y, of_z = moved[:, :1] / z[:, None], moved[:, 1:2] / z[:, None], by_source[..., 2, :]
+    out = np.empty((len(moved), 3, 3))
+    out[:, 0] = camera.fx / z[:, None] * (by_source[..., 0, :] - x * of_z)
+    out[:, 1] = camera.fy / z[:, None] * (by_source[..., 1, :] - y * of_z)
+    out[:, 2] = -(inv_depth / z**2)[:, None] * of_z
+    out[:, 2, 2] += 1 / z
+    return out
+
+
+def exps(twists: np.ndarray) -> np.ndarray:
+    """Give the transforms (N, 4, 4) of twists (N, 6), as lie.se3_exp does of one.
+
+    >>> exps(np.eye(6))[:2, :3, 3].tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+    angle2 = np.maximum((twists[:, 3:] ** 2).sum(1), 1e-16)[:, None, None]
+    angle = np.sqrt(angle2)
+    sine, versine = np.sin(angle) / angle, 2 * np.sin(angle / 2) ** 2 / angle2
+    W, out = hats(twists[:, 3:]), np.zeros((len(twists), 4, 4))
+    rest = np.where(angle2 > 1e-4, (1 - sine) / angle2, 1 / 6 - angle2 / 120)
+    out[:, :3, :3] = np.eye(3) + sine * W + versine * (W @ W)
+    out[:, :3, 3] = ((np.eye(3) + versine * W + rest * (W @ W)) @ twists[:, :3, None])[..., 0]
+    out[:, 3, 3] = 1.0
+    return out
+
+
+def adjoints(target_T_source: np.ndarray) -> np.ndarray:
+    """Give the matrices (..., 6, 6) that carry twists (translation, rotation) of source into target."""
+    R = target_T_source[..., :3, :3]
+    out = np.zeros((*R.shape[:-2], 6, 6))
+    out[..., :3, :3] = out[..., 3:, 3:] = R
+    out[..., :3, 3:] = hats(target_T_source[..., :3, 3]) @ R
+    return out
 
 
 def hats(vectors: np.ndarray) -> np.ndarray:

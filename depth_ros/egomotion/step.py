@@ -10,14 +10,16 @@ import numpy as np
 from ..core.camera import Camera
 from ..core.lie import inverse, se3_exp, se3_log
 from .bundle import curvature
-from .measure import bearings, hats, move, observe, observe_jacobian
+from .measure import bearings, motion_jacobian, move, observe, source_jacobian
 from .uncertainty import Pull
 
 _CAUCHY = 2.0
 _CONSISTENT = 1.47  # 1 / the variance that these weights, taken as information, give too much under normal noise
 _INLIER_CHI2 = 12.8  # 3 values, 99.5 %
+_MEDIAN_CHI2, _MOST_NOISE, _INLIER_NOISE = 2.37, 3.0, 2.0  # of 3 values; in more noise anything agrees with anything
 _ENOUGH, _LEAST = 0.6, 12  # share of the points that makes a search needless; fewest points of any answer
 _LEAST_SHARE = 0.25
+_STILL = 1e-4  # of a standard deviation or a metre, no step: nothing changes any more
 _PRIOR_BONUS = 1.6  # a motion that goes on as before may have fewer points: most of a picture can be a lorry
 _TRIALS, _RANSAC_PX = 100, 1.5
 
@@ -25,12 +27,21 @@ _TRIALS, _RANSAC_PX = 100, 1.5
 @dataclass(frozen=True, eq=False)
 class Step:
     """prev_T_curr (4, 4) metres; inlier (N,) bool; covariance (6, 6) of the right perturbation of prev_T_curr, if the
-    sigmas are true; pull: of each point on the motion."""
+    sigmas are true. parts: residuals (N, 3), Jacobians (N, 3, 6), weights (N,), information, curvature.
+    noise: of all points, in their sigmas."""
 
     prev_T_curr: np.ndarray
     inlier: np.ndarray
     covariance: np.ndarray
-    pull: Pull
+    parts: tuple
+    noise: float = 1.0
+
+    @property
+    def pull(self) -> Pull:
+        """Of each point on the motion."""
+        residual, J, weight, information, curved = self.parts
+        transposed = J.transpose(0, 2, 1) * weight[:, None, None]
+        return Pull((transposed @ residual[..., None])[..., 0], transposed @ J, information, curved)
 
 
 def estimate_step(before, after, sigma_before, sigma_after, camera: Camera, guesses: list[np.ndarray], prior=None):
@@ -43,14 +54,16 @@ def estimate_step(before, after, sigma_before, sigma_after, camera: Camera, gues
     if len(before) < _LEAST:
         return f"{len(before)} points followed, {_LEAST} needed"
     data = (before, after, sigma_before, sigma_after, camera)
-    step = _refined(min(guesses, key=lambda guess: _cost(guess, *data)), prior, *data)
-    if step.inlier.mean() < _ENOUGH:
+    best = guesses[0] if len(guesses) == 1 else min(guesses, key=lambda guess: _cost(guess, *data))
+    step = _refined(best, prior, *data)
+    known = np.isfinite(sigma_before[:, 2]) & (before[:, 2] > 0)
+    telling = known if known.sum() >= _LEAST else np.ones(len(before), bool)  # one without depth agrees with many
+    if step.inlier[telling].mean() < _ENOUGH:
         searched = _search(before, after, sigma_before, camera)
         if searched is not None:
             other = _refined(searched, prior, *data)
-            if other.inlier.sum() > _PRIOR_BONUS * step.inlier.sum():
+            if other.inlier[telling].sum() > _PRIOR_BONUS * step.inlier[telling].sum():
                 step = other
-    known = np.isfinite(sigma_before[:, 2]) & (before[:, 2] > 0)
     agreeing = int(step.inlier.sum())
     if agreeing < max(_LEAST, _LEAST_SHARE * len(before)):
         return f"{agreeing} of {len(before)} points agree on a motion"
@@ -61,57 +74,90 @@ def estimate_step(before, after, sigma_before, sigma_after, camera: Camera, gues
     return step
 
 
-def _residuals(prev_T_curr, before, after, sigma_before, sigma_after, camera):
-    """Whitened residuals (N, 3) and Jacobians (N, 3, 6) by the left perturbation of curr_T_prev."""
+def _residuals(prev_T_curr, at, before, after, sigma_before, sigma_after, camera, with_jacobian=True):
+    """Whitened residuals (N, 3), Jacobians (N, 3, 6) by the left perturbation of curr_T_prev, which are in front (N,),
+    and the likeliest inverse depths (N,).
+
+    at: (N,) inverse depths at which all is taken for linear. They must follow the motion (variable projection, Golub
+    and Pereyra 1973): at the measured ones, and at 0 where there are none, it takes dozens of rounds to a wrong place.
+    """
     curr_T_prev = inverse(prev_T_curr)
-    rays, inv = bearings(before[:, :2], camera), before[:, 2]
-    moved = move(curr_T_prev, rays, inv)
-    by_point, by_inverse = observe_jacobian(moved, inv, camera)
-    J = by_point @ np.concatenate([inv[:, None, None] * np.eye(3), -hats(moved)], -1)
+    moved = move(curr_T_prev, bearings(before[:, :2], camera), at)
     # The first frame's noise arrives in the second through the motion: whiten by both.
-    A = np.empty((len(before), 3, 3))
-    A[:, :, :2] = by_point @ (curr_T_prev[:3, :2] / (camera.fx, camera.fy))
-    A[:, :, 2] = (by_point @ curr_T_prev[:3, 3:])[..., 0] + by_inverse
+    A = source_jacobian(curr_T_prev, moved, at, camera)
     unknown = ~np.isfinite(sigma_before)
-    spread = np.where(unknown, max(1.0, 2 * inv.max(initial=0.0)), sigma_before)  # 1/m: anything from here to far
+    spread = np.where(unknown, max(1.0, 2 * before[:, 2].max(initial=0.0)), sigma_before)  # 1/m: from here to far
+    measured = np.isfinite(sigma_after)
+    noise = np.where(measured, sigma_after, 1e3) ** 2
     covariance = (A * spread[:, None] ** 2) @ A.transpose(0, 2, 1)
-    diagonal = np.where(np.isfinite(sigma_after), sigma_after, 1e3) ** 2
-    covariance[:, range(3), range(3)] += diagonal
-    root = np.linalg.inv(np.linalg.cholesky(covariance))
-    residual = np.where(np.isfinite(sigma_after), after, 0.0) - np.where(
-        np.isfinite(sigma_after), observe(moved, inv, camera), 0.0
-    )
-    return (root @ residual[..., None])[..., 0], root @ J, moved[:, 2] > 1e-2
+    covariance[:, range(3), range(3)] += noise
+    off, along, off_at = np.where(measured, after - observe(moved, at, camera), 0.0), A[:, :, 2], at - before[:, 2]
+    both = np.empty((len(before), 3, 7 if with_jacobian else 1))
+    both[..., 0] = off + np.where(measured, along * off_at[:, None], 0.0)
+    if with_jacobian:
+        both[..., 1:] = motion_jacobian(moved, at, camera)
+    whitened, trust = _whitened(covariance, both), np.where(measured, along / noise, 0.0)
+    shift = (trust * off).sum(1) - off_at / spread[:, 2] ** 2
+    shift /= (trust * along).sum(1) + 1 / spread[:, 2] ** 2
+    likely = np.clip(at + shift, np.maximum(before[:, 2] - 3 * spread[:, 2], 0.0), before[:, 2] + 3 * spread[:, 2])
+    return whitened[..., 0], whitened[..., 1:], moved[:, 2] > 1e-2, likely
+
+
+def _whitened(covariance: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Give L^-1 values (N, 3, M), where L L^T = covariance (N, 3, 3): written out, LAPACK is slow on small ones."""
+    c, out = covariance[..., None], np.empty_like(values)
+    a = np.sqrt(c[:, 0, 0])
+    b, d = c[:, 1, 0] / a, c[:, 2, 0] / a
+    e = np.sqrt(c[:, 1, 1] - b * b)
+    f = (c[:, 2, 1] - d * b) / e
+    out[:, 0] = values[:, 0] / a
+    out[:, 1] = (values[:, 1] - b * out[:, 0]) / e
+    out[:, 2] = (values[:, 2] - d * out[:, 0] - f * out[:, 1]) / np.sqrt(c[:, 2, 2] - d * d - f * f)
+    return out
 
 
 def _cost(guess, *data) -> float:
     """How badly a motion explains the points, each counting for at most a little."""
-    residual, _, in_front = _residuals(guess, *data)
+    residual, _, in_front, _ = _residuals(guess, data[0][:, 2], *data, with_jacobian=False)
     return float(np.log1p((residual**2).sum(1) / 16).sum() + 10 * (~in_front).sum())
 
 
 def _refined(guess, prior, *data) -> Step:
     """Gauss-Newton with Cauchy's weights, the scale tightened from round to round."""
     T, known = guess.copy(), np.zeros((6, 6)) if prior is None else prior[1]
-    for scale in (8.0, 4.0, _CAUCHY, _CAUCHY, _CAUCHY):
-        residual, J, in_front = _residuals(T, *data)
-        weight = np.where(in_front, 1 / (1 + (residual**2).sum(1) / scale**2), 0.0)
+    residual, J, in_front, at = _residuals(T, data[0][:, 2], *data)
+    for scale in (8.0, 4.0, *[_CAUCHY] * 5):
+        chi2, noise = _judged(residual, in_front)
+        weight = np.where(in_front, 1 / (1 + chi2 / scale**2), 0.0) / noise**2
         weighted = (J * weight[:, None, None]).reshape(-1, 6)
         H = weighted.T @ J.reshape(-1, 6) + 1e-9 * np.eye(6) + known
         off = 0.0 if prior is None else known @ se3_log(inverse(prior[0]) @ T)
         xi = np.linalg.lstsq(H, weighted.T @ residual.reshape(-1) + off, rcond=None)[0]
         T = T @ se3_exp(-np.clip(xi, -5, 5))  # curr_T_prev = exp(xi) curr_T_prev
-        if scale == _CAUCHY and np.abs(xi).max() < 1e-6:
+        residual, J, in_front, at = _residuals(T, at, *data)
+        if scale == _CAUCHY and np.abs(xi).max() < _STILL:
             break
-    residual, J, in_front = _residuals(T, *data)
-    chi2 = (residual**2).sum(1)
+    chi2, noise = _judged(residual, in_front)
     weight = np.where(in_front, 1 / (1 + chi2 / _CAUCHY**2), 0.0)
+    residual, J = residual / noise, J / noise
     H = (J * weight[:, None, None]).reshape(-1, 6).T @ J.reshape(-1, 6)
-    inlier = in_front & (chi2 < _INLIER_CHI2)
-    scores = (J.transpose(0, 2, 1) @ residual[..., None])[..., 0] * weight[:, None]
-    own = J.transpose(0, 2, 1) @ J * weight[:, None, None]
     kept = curvature(weight, chi2, np.isfinite(data[3]).sum(1), _CAUCHY)
-    return Step(T, inlier, _inverse_or_inf(_CONSISTENT * H + known), Pull(scores, own, H + known / kept, kept))
+    whole = H + known / kept
+    inlier = in_front & (chi2 * noise**2 < _INLIER_CHI2 * min(noise, _INLIER_NOISE) ** 2)
+    return Step(T, inlier, _inverse_or_inf(_CONSISTENT * H + known),
+                (residual, J, weight, whole, kept), noise)  # fmt: skip
+
+
+def _judged(residual: np.ndarray, in_front: np.ndarray) -> tuple[np.ndarray, float]:
+    """The squared residuals (N,) in the noise that they show, and that noise in sigmas, 1 to 3.
+
+    Sigmas are of pictures like those they were measured on; where half of the points are worse, all are: their median
+    is the scale of a robust estimate (Huber 1981, section 7.7), lest good points are taken for outliers.
+    """
+    chi2 = (residual**2).sum(1)
+    of_half = float(np.median(chi2[in_front])) / _MEDIAN_CHI2 if in_front.any() else 1.0
+    noise = min(max(of_half, 1.0), _MOST_NOISE**2)
+    return chi2 / noise, noise**0.5
 
 
 def _search(before, after, sigma_before, camera: Camera):

@@ -42,8 +42,10 @@ def detect(grey: np.ndarray, taken: np.ndarray, count: int) -> np.ndarray:
     strength[cv2.dilate(strength, np.ones((9, 9), np.uint8)) > strength] = 0
     border = _BORDER_PX
     strength[:border], strength[-border:], strength[:, :border], strength[:, -border:] = 0, 0, 0, 0
-    for u, v in np.asarray(taken, int) // 2:
-        strength[max(v - 6, 0) : v + 7, max(u - 6, 0) : u + 7] = 0
+    near = np.zeros(strength.shape, np.uint8)
+    u, v = np.asarray(taken, int).reshape(-1, 2).T // 2
+    near[np.clip(v, 0, small.shape[0] - 1), np.clip(u, 0, small.shape[1] - 1)] = 1
+    strength[cv2.dilate(near, np.ones((13, 13), np.uint8)) > 0] = 0
     rows, columns = np.nonzero(strength > least)
     value = strength[rows, columns]
     height, width = small.shape
@@ -68,7 +70,7 @@ def follow(before: np.ndarray, after: np.ndarray, pixels: np.ndarray, guess: np.
     back, returned, _ = _lucas_kanade(after, before, found, pixels, 0)
     inside = ((found >= _BORDER_PX) & (found < (width - _BORDER_PX, height - _BORDER_PX))).all(1)
     good = good & returned & inside & (np.linalg.norm(back - pixels, axis=1) < _BACK_PX)
-    ratio = unsharpness(before, pixels) * left_over[:, None]
+    ratio = unsharpness(before, pixels) * np.nan_to_num(left_over)[:, None]
     return found, good, np.clip(_FLOW_SIGMA[0] + _FLOW_SIGMA[1] * np.clip(ratio, 0.0, 9.0) ** 3, None, _MOST_SIGMA_PX)
 
 
@@ -91,7 +93,7 @@ def match_right(left: np.ndarray, right: np.ndarray, pixels: np.ndarray, guess_p
     good &= returned & (np.abs(found[:, 1] - points[:, 1]) < _ROW_PX) & (np.abs(measured - guess_px[known]) < _SAME_PX)
     good &= np.linalg.norm(back - points, axis=1) < _BACK_PX
     disparity[known[good]] = measured[good]
-    ratio = unsharpness(left, points)[:, 0] * left_over
+    ratio = unsharpness(left, points)[:, 0] * np.nan_to_num(left_over)
     sigma[known[good]] = np.clip(
         _DISPARITY_SIGMA[0] + _DISPARITY_SIGMA[1] * np.clip(ratio, 0.0, 9.0) ** 2, None, _MOST_SIGMA_PX
     )[good]

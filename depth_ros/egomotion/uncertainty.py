@@ -10,7 +10,6 @@ from ..core.influence import Influence
 from ..core.lie import hat, inverse
 from .bundle import Adjusted
 
-_AS_MANY = 8  # the model counts as much as so many groups
 _LEAST_SIZE = 0.25  # of the noise, as variance: residuals that are smaller than any tracker's are luck
 _MOST_LEVERAGE = 0.98  # a source that decides alone has no residual at all
 
@@ -70,22 +69,27 @@ def last_step(adjusted: Adjusted, ids: np.ndarray) -> tuple[np.ndarray, Influenc
     return J @ inverse_of_free @ J.T, Influence(groups, -moved @ J.T)
 
 
-def blended(influence: Influence, model: np.ndarray) -> tuple[np.ndarray, Influence]:
+def blended(influence: Influence, model: np.ndarray) -> Influence:
     """Share the belief between what the residuals say and the covariance (6, 6) that the sigmas say.
 
-    A covariance out of few groups is itself uncertain, and its inverse more so (Hotelling 1931): the fewer they are in
-    effect, the more of its shape is the model's, while its size stays (the shrinkage of Ledoit and Wolf 2004, in the
-    metric of the model). Returns the part (6, 6) that is of no source, and the influences: together the covariance.
+    A covariance out of few groups is itself uncertain, and its inverse more so (Hotelling 1931): where its shape is
+    what chance makes of the model's in so few groups, it is the model's, while its size stays (the shrinkage of Chen
+    et al. 2010, OAS, in the metric of the model). The influences are stretched until they give that covariance.
     """
-    if not np.isfinite(model).all():
-        return model, influence
-    root = np.linalg.inv(np.linalg.cholesky(model))
-    values = influence.values @ root.T
-    size = (values**2).sum(1)
+    if not np.isfinite(model).all() or not len(influence.sources):
+        return influence
+    root = np.linalg.cholesky(model)
+    values = np.linalg.solve(root, influence.values.T).T
+    size, dims = (values**2).sum(1), len(model)
     count = size.sum() ** 2 / max((size**2).sum(), 1e-12)
-    share = _AS_MANY / (_AS_MANY + count)
-    larger = max(size.sum() / len(model), _LEAST_SIZE)
-    return share * larger * model, Influence(influence.sources, np.sqrt(1 - share) * influence.values)
+    found, axes = np.linalg.eigh(values.T @ values)
+    total, squares = found.sum(), (found**2).sum()
+    spread = (count + 1 - 2 / dims) * (squares - total**2 / dims)
+    share = min(1.0, ((1 - 2 / dims) * squares + total**2) / max(spread, 1e-12))
+    least = max(total / dims, _LEAST_SIZE)
+    wanted = (1 - share) * found + share * least
+    stretch = (axes * np.sqrt(wanted / np.maximum(found, 1e-6 * least))) @ axes.T
+    return Influence(influence.sources, values @ stretch @ root.T)
 
 
 def learned_bias(adjusted: Adjusted, prior: tuple[float, float], least_sigma: float) -> tuple[float, float]:

@@ -23,6 +23,7 @@ class Way:
         self._last: tuple[int, np.ndarray] | None = None
         self._velocity: tuple[np.ndarray, float] | None = None
         self._map_start = np.zeros(3)
+        self._since_key: tuple | None = None  # the last arguments of advance that were not advanced: no keyframe
         self._held: np.ndarray | None = None  # the last position that was metric
         self._inertial, self._imu = Inertial(), ()
 

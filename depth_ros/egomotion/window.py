@@ -57,22 +57,21 @@ class Window:
 
     def _groups(self, pixels: np.ndarray, count: int, near_px: float) -> np.ndarray:
         """The ids (count,) of the last points (N, 2): that of the nearest group, a new one where none is near."""
-        ids, old = [], len(pixels) - count
         known, members = np.unique(self.ids, return_inverse=True)
-        sums = np.zeros((len(known) + count, 3))
-        np.add.at(sums, members, np.c_[pixels[:old], np.ones(old)])
-        names, used = np.concatenate([known, np.zeros(count, np.int64)]), len(known)
-        for pixel in pixels[old:]:
-            nearest = -1
-            if used:
-                distance = np.square(sums[:used, :2] / sums[:used, 2:] - pixel).sum(1)
-                nearest = int(distance.argmin())
-                nearest = nearest if distance[nearest] < near_px**2 else -1
-            if nearest < 0:
-                nearest, names[used], used, self._next_id = used, self._next_id, used + 1, self._next_id + 1
-            sums[nearest] += (*pixel, 1.0)
-            ids.append(names[nearest])
-        return np.array(ids, np.int64)
+        old, new = pixels[: len(pixels) - count], pixels[len(pixels) - count :]
+        share = (members.ravel()[None] == np.arange(len(known))[:, None]) * 1.0
+        centres = share @ old / share.sum(1, keepdims=True)
+        ids = np.full(count, -1)
+        if len(known):
+            distance = np.square(new[:, None] - centres).sum(-1)
+            nearest = distance.argmin(1)
+            ids = np.where(distance[np.arange(count), nearest] < near_px**2, known[nearest], -1)
+        between = np.square(new[:, None] - new).sum(-1) < near_px**2
+        for i in range(count):  # the first that belongs nowhere takes those around it along
+            if ids[i] < 0:
+                ids[(ids < 0) & between[i]], ids[i] = self._next_id, self._next_id
+                self._next_id += 1
+        return ids.astype(np.int64)
 
     def adjust(self, camera: Camera, bias: tuple[float, float], most: int, rounds: int = 3):
         """Adjust poses and points, keep the better poses, drop points that do not agree.

@@ -180,3 +180,19 @@ def test_the_network_alone():
 def test_an_unknown_method_is_refused():
     with pytest.raises(InputError, match="expected one of"):
         EgoMotion("magic")
+
+
+def test_entering_the_dark_forgets_no_uncertainty():
+    """What was not seen exactly before the network led on alone is not known better by that."""
+    way = poses(6)
+    frames = [frame(SCENE, i, pose) for i, pose in enumerate(way)]
+    still, black = np.eye(4), np.zeros_like(frames[0].image)
+    for last_seen in (1, 2, 3):
+        dark = replace(frames[last_seen + 1], image=black, right=black, depth=None,
+                       network_motion=still, network_sigma=np.full(6, 1e-6))  # fmt: skip
+        ego = EgoMotion("hybrid")
+        seen = run(frames[: last_seen + 1], ego)[-1]
+        after = ego.update(dark)
+        assert after.model == "network" and after.state == "tracking"
+        np.testing.assert_allclose(after.covariance[3:, 3:], seen.covariance[3:, 3:], rtol=0.01, atol=1e-11)
+        assert (np.diag(after.covariance) > 0.99 * np.diag(seen.covariance)).all()
