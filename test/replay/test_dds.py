@@ -5,7 +5,9 @@ import struct
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from depth_ros import cli
 from depth_ros.core.errors import InputError
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.replay.account import NodeCounters, Sent, account, causes_of
@@ -130,26 +132,28 @@ def test_parameters_of_one_camera(bag_builder, pair):
     assert plain["info_topic"] == "/eye/camera_info"
 
 
-@pytest.mark.parametrize("scale_source, section", [("procedural metric", "depth"), ("none", "depth_median")])
-def test_one_camera_in_the_real_node(bag_builder, pair, tmp_path, scale_source, section):
-    """The model says 4 m of a wall at 5 m; one image cannot be decoded. Odometry is heard of every answered image."""
-    pytest.importorskip("rclpy")
-    spec = ModelSpec("tiny", "mono", ("image",), ("depth",), 0, 0, scale_source=scale_source)
-    model, bag = flat_model(tmp_path / "flat.onnx", spec, depth=4.0), bag_builder()
-    for i in range(5):
+def wall_bag(bag_builder, image, n, bad):
+    """A bag of one camera that stands still before a wall at 5 m; one image cannot be decoded."""
+    bag = bag_builder()
+    for i in range(n):
         stamp_ns = START_NS + i * STEP_NS
         bag.info("eye", stamp_ns)
-        bag.image("eye", stamp_ns, pair[0], **({"encoding": "yuv9"} if i == 3 else {}))
-        bag.depth(stamp_ns, np.full(pair[0].shape[:2], 5.0, np.float32))
+        bag.image("eye", stamp_ns, image, **({"encoding": "yuv9"} if i == bad else {}))
+        bag.depth(stamp_ns, np.full(image.shape[:2], 5.0, np.float32))
         bag.odometry(stamp_ns, np.eye(4))
-    run = replay(MonoBag(bag.close()), model, "onnxruntime", 32, egomotion="hybrid")
+    return bag.close()
+
+
+def test_one_camera_without_metres_in_the_real_node(bag_builder, pair, tmp_path):
+    pytest.importorskip("rclpy")
+    spec = ModelSpec("tiny", "mono", ("image",), ("depth",), 0, 0, scale_source="none")
+    model = flat_model(tmp_path / "flat.onnx", spec, depth=4.0)
+    run = replay(MonoBag(wall_bag(bag_builder, pair[0], n=4, bad=2)), model, "onnxruntime", 32)
     report = to_report(run)
-    assert (report["mode"], report["frames"]) == ("mono", {"in": 5, "out": 4, "dropped": {"bad_image": 1}})
-    assert run.causes == {str(START_NS + 3 * STEP_NS): "bad_image"}
-    assert report[section]["abs_rel"] == pytest.approx(0.2 if section == "depth" else 0.0, abs=1e-6)
-    assert len(run.latency_ms) == len(run.age_ms) == 4 and 0 < report["latency_ms"]["p50"] < 2000
-    assert 2 <= len(run.track) <= 4 and len(run.track.judged) == len(run.track)
-    assert run.track.method == "hybrid" and report["odometry"]["truth_path_m"] == 0.0
+    assert (report["mode"], report["frames"]) == ("mono", {"in": 4, "out": 3, "dropped": {"bad_image": 1}})
+    assert run.causes == {str(START_NS + 2 * STEP_NS): "bad_image"} and run.track is None
+    assert report["depth_median"]["abs_rel"] == pytest.approx(0.0, abs=1e-6) and "depth" not in report
+    assert len(run.latency_ms) == len(run.age_ms) == 3 and 0 < report["latency_ms"]["p50"] < 2000
 
 
 def test_a_disparity_of_zero_is_an_answer(bag_builder, pair, rig):
@@ -163,3 +167,22 @@ def test_a_disparity_of_zero_is_an_answer(bag_builder, pair, rig):
     bag.depth(START_NS, np.full(pair[0].shape[:2], near, np.float32))
     run = replay(Bag(bag.close()), None, "sgbm", 32)
     assert run.results[0].stereo["coverage"] == 1.0 and run.results[0].coverage < 0.5
+
+
+def test_command_stands_the_offline_way_beside_the_published_one(bag_builder, pair, tmp_path):
+    """The node and the offline run have the same model, 4 m of a wall at 5 m, and the same method."""
+    pytest.importorskip("rclpy")
+    spec = ModelSpec("tiny", "mono", ("image",), ("depth",), 0, 0, scale_source="procedural metric")
+    model, bag = flat_model(tmp_path / "flat.onnx", spec, depth=4.0), wall_bag(bag_builder, pair[0], n=7, bad=3)
+    command = ["evaluate", str(bag), "--model", str(model), "--replay", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli.main, command)
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    out, (offline,) = report["frames"]["out"], report["against"]
+    assert (report["mode"], offline["model"]) == ("mono", report["model"] + ", offline")
+    assert out + len(report["dropped_frames"]) == 7 and offline["frames"]["out"] == 6
+    assert report["dropped_frames"][str(START_NS + 3 * STEP_NS)] == "bad_image"
+    assert report["depth"]["abs_rel"] == offline["depth"]["abs_rel"] == pytest.approx(0.2)
+    assert report["odometry"]["method"] == offline["odometry"]["method"] == "hybrid"
+    assert report["odometry"]["truth_path_m"] == 0.0 and "The way that the node published is" in result.output
+    assert "yuv9" in " ".join(finding["words"] for finding in report["findings"])
