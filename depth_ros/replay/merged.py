@@ -56,7 +56,9 @@ def words_of(report: dict) -> list[str]:
         ("odometry.ate_m", "ATE {:.3f} m"),
     ):
         if key in figures:
-            lines.append(f"{words.format(figures[key]['mean'])} (mean of {figures[key]['bags']} bags).")
+            bags = figures[key]["bags"]
+            of = "one bag" if bags == 1 else f"mean of {bags} bags"
+            lines.append(f"{words.format(figures[key]['mean'])} ({of}).")
     return lines
 
 
