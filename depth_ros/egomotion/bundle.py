@@ -7,6 +7,7 @@ Schur complement (Triggs et al. 2000, section 6.1), and outliers lose weight by 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -48,6 +49,11 @@ class Adjusted:
     scores: np.ndarray
     own: np.ndarray
     curvature: float
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """The inverse (6K - 5, 6K - 5) of the information of all poses but the first, and the bias."""
+        return np.linalg.pinv(self.information[6:, 6:], hermitian=True)
 
 
 def adjust(bundle: Bundle, poses, landmarks, camera: Camera, bias=(0.0, 0.0), rounds: int = 6) -> Adjusted:

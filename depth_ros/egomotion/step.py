@@ -19,7 +19,8 @@ _INLIER_CHI2 = 12.8  # 3 values, 99.5 %
 _MEDIAN_CHI2, _MOST_NOISE, _INLIER_NOISE = 2.37, 3.0, 2.0  # of 3 values; in more noise anything agrees with anything
 _ENOUGH, _LEAST = 0.6, 12  # share of the points that makes a search needless; fewest points of any answer
 _LEAST_SHARE = 0.25
-_STILL = 1e-4  # of a standard deviation or a metre, no step: nothing changes any more
+_STILL = 1e-3  # a step so small in squared standard deviations changes nothing
+_MUCH_BETTER = 0.6  # of the cost: the first was no minimum of all the points
 _PRIOR_BONUS = 1.6  # a motion that goes on as before may have fewer points: most of a picture can be a lorry
 _TRIALS, _RANSAC_PX = 100, 1.5
 
@@ -62,7 +63,8 @@ def estimate_step(before, after, sigma_before, sigma_after, camera: Camera, gues
         searched = _search(before, after, sigma_before, camera)
         if searched is not None:
             other = _refined(searched, prior, *data)
-            if other.inlier[telling].sum() > _PRIOR_BONUS * step.inlier[telling].sum():
+            many = other.inlier[telling].sum() > _PRIOR_BONUS * step.inlier[telling].sum()
+            if many or _cost(other.prev_T_curr, *data) < _MUCH_BETTER * _cost(step.prev_T_curr, *data):
                 step = other
     agreeing = int(step.inlier.sum())
     if agreeing < max(_LEAST, _LEAST_SHARE * len(before)):
@@ -132,10 +134,10 @@ def _refined(guess, prior, *data) -> Step:
         weighted = (J * weight[:, None, None]).reshape(-1, 6)
         H = weighted.T @ J.reshape(-1, 6) + 1e-9 * np.eye(6) + known
         off = 0.0 if prior is None else known @ se3_log(inverse(prior[0]) @ T)
-        xi = np.linalg.lstsq(H, weighted.T @ residual.reshape(-1) + off, rcond=None)[0]
+        xi = np.linalg.solve(H + 1e-12 * np.trace(H) * np.eye(6), weighted.T @ residual.reshape(-1) + off)
         T = T @ se3_exp(-np.clip(xi, -5, 5))  # curr_T_prev = exp(xi) curr_T_prev
         residual, J, in_front, at = _residuals(T, at, *data)
-        if scale == _CAUCHY and np.abs(xi).max() < _STILL:
+        if scale == _CAUCHY and xi @ H @ xi < _STILL:
             break
     chi2, noise = _judged(residual, in_front)
     weight = np.where(in_front, 1 / (1 + chi2 / _CAUCHY**2), 0.0)
@@ -155,7 +157,8 @@ def _judged(residual: np.ndarray, in_front: np.ndarray) -> tuple[np.ndarray, flo
     is the scale of a robust estimate (Huber 1981, section 7.7), lest good points are taken for outliers.
     """
     chi2 = (residual**2).sum(1)
-    of_half = float(np.median(chi2[in_front])) / _MEDIAN_CHI2 if in_front.any() else 1.0
+    front = chi2[in_front]
+    of_half = float(np.partition(front, len(front) // 2)[len(front) // 2]) / _MEDIAN_CHI2 if len(front) else 1.0
     noise = min(max(of_half, 1.0), _MOST_NOISE**2)
     return chi2 / noise, noise**0.5
 

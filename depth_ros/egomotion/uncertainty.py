@@ -59,7 +59,7 @@ def last_step(adjusted: Adjusted, ids: np.ndarray) -> tuple[np.ndarray, Influenc
     The covariance holds if the sigmas are true, all else marginalised; the influences hold whatever the noise is
     (the sandwich of Huber 1967 and White 1980, a landmark with all its measurements being one source). ids (L,).
     """
-    inverse_of_free = np.linalg.pinv(adjusted.information[6:, 6:], hermitian=True)
+    inverse_of_free = adjusted.covariance
     J = np.zeros((6, len(inverse_of_free)))
     J[:, -7:-1] = np.eye(6)
     if len(adjusted.poses) > 2:
@@ -99,7 +99,7 @@ def learned_bias(adjusted: Adjusted, prior: tuple[float, float], least_sigma: fl
     """
     if prior[1] <= 0:
         return prior
-    variance = float(np.linalg.pinv(adjusted.information[6:, 6:], hermitian=True)[-1, -1]) * prior[1] ** 2
+    variance = float(adjusted.covariance[-1, -1]) * prior[1] ** 2
     variance = min(variance, prior[1] ** 2)
     known, share = prior[1] ** -2, 1 / (len(adjusted.poses) - 1)
     news = (adjusted.bias / variance - prior[0] * known) * share
