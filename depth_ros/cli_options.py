@@ -24,7 +24,7 @@ def refuses_plainly(command):
             fail(" ".join(str(error).split()), 2)
         except KeyboardInterrupt:
             fail("interrupted", 130)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):  # click ends quietly
             raise
         except MemoryError:
             fail("out of memory", 2)

@@ -154,3 +154,11 @@ def test_a_live_look_without_ros_is_refused(monkeypatch):
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert_plain_error(run("doctor"), "expected ROS for a live look")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = [sys.executable, "-m", "depth_ros", "info", str(ROOT / "models/stereo.onnx")]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait(60) != 0
+    process.stderr.close()
