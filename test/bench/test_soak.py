@@ -39,6 +39,17 @@ def test_growth_fails(arguments, word):
     assert value == pytest.approx(next(iter(arguments.values())), abs=3 * error)
 
 
+def test_a_step_is_no_trend_but_a_staircase_is():
+    step, stairs = samples(), samples()
+    for s in step:
+        s["rss_mb"] += 3.0 * (s["t_s"] > 200)
+    for s in stairs:
+        s["rss_mb"] += 1.0 * (s["t_s"] // 100)
+    result = judge(step, end(), 600)
+    assert result["memory_mb_per_h"] * 600 / 3600 > 2 and result["failures"] == []
+    assert [words.split()[0] for words in judge(stairs, end(), 600)["failures"]] == ["memory"]
+
+
 def test_a_frame_that_nobody_counted_fails():
     assert any("1 of 100 frames" in words for words in judge(samples(), end(heard=97, busy=2), 600)["failures"])
 
