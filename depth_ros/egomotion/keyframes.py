@@ -17,14 +17,14 @@ from .uncertainty import adjoint, blended, last_step, learned_bias
 from .window import Window
 
 _SIGMA_PX = 0.15  # of a point where it was found first: what is followed is what was there
-_POINTS, _IN_WINDOW = 220, 120
-_FLOW_SHARE = 0.03  # of the width: beyond, a frame becomes a keyframe
+_POINTS, _IN_WINDOW = 220, 90
+_FLOW_SHARE = 0.04  # of the width: beyond, a frame becomes a keyframe
 _KEPT_SHARE = 0.6  # of the points: below, too
 _MOST_AGE_NS = 2_000_000_000
 _GROUP_SHARE = 0.1  # of the width: points so near to each other are not independent
 # What residuals cannot show, as standard deviation, set on the calibration seeds of bench/egomotion_nees.py: a share of
 # points that disagrees is never left out altogether, it pulls (Huber 1981); more of them, more pull.
-_INFLATION, _BY_OUTLIERS = 1.15, 3.5
+_INFLATION, _BY_OUTLIERS = 1.15, 2.0
 # Shifts of a fraction of a pixel are all measured wrongly in one way (peak locking; of the order that particle image
 # velocimetry knows, Westerweel 2000): as a turn, or as a step sideways. Not seen on the rendered clips.
 _STILL_PX, _LOCKING_PX = 1.0, 0.1

@@ -19,7 +19,7 @@ _INLIER_CHI2 = 12.8  # 3 values, 99.5 %
 _MEDIAN_CHI2, _MOST_NOISE, _INLIER_NOISE = 2.37, 3.0, 2.0  # of 3 values; in more noise anything agrees with anything
 _ENOUGH, _LEAST = 0.6, 12  # share of the points that makes a search needless; fewest points of any answer
 _LEAST_SHARE = 0.25
-_STILL = 1e-3  # a step so small in squared standard deviations changes nothing
+_STILL = 1e-2  # a step so small in squared standard deviations changes nothing
 _MUCH_BETTER = 0.6  # of the cost: the first was no minimum of all the points
 _PRIOR_BONUS = 1.6  # a motion that goes on as before may have fewer points: most of a picture can be a lorry
 _TRIALS, _RANSAC_PX = 100, 1.5
@@ -128,7 +128,7 @@ def _refined(guess, prior, *data) -> Step:
     """Gauss-Newton with Cauchy's weights, the scale tightened from round to round."""
     T, known = guess.copy(), np.zeros((6, 6)) if prior is None else prior[1]
     residual, J, in_front, at = _residuals(T, data[0][:, 2], *data)
-    for scale in (8.0, 4.0, *[_CAUCHY] * 5):
+    for scale in (4.0, *[_CAUCHY] * 6):
         chi2, noise = _judged(residual, in_front)
         weight = np.where(in_front, 1 / (1 + chi2 / scale**2), 0.0) / noise**2
         weighted = (J * weight[:, None, None]).reshape(-1, 6)

@@ -73,7 +73,7 @@ class Window:
                 self._next_id += 1
         return ids.astype(np.int64)
 
-    def adjust(self, camera: Camera, bias: tuple[float, float], most: int, rounds: int = 3):
+    def adjust(self, camera: Camera, bias: tuple[float, float], most: int, rounds: int = 2):
         """Adjust poses and points, keep the better poses, drop points that do not agree.
 
         bias: what is known of the bias of inverse depth, (value, sigma), sigma 0 = nothing to learn. most: points used.
