@@ -103,7 +103,8 @@ def table(result: dict) -> str:
     return "\n".join([
         f"soak: {result['seconds']:g} s of {WIDTH}x{HEIGHT} stereo, {RATE_HZ} Hz, engine {result['engine_ms']} ms",
         f"  memory   {result['memory_mb_per_h']:+9.2f} +- {result['memory_mb_per_h_se']:.2f} MB/h, "
-        f"in the second half {result['memory_mb_per_h_late']:+.2f} (own memory {' to '.join(f'{mb:.1f}' for mb in result['rss_mb'])} MB)",
+        f"in the second half {result['memory_mb_per_h_late']:+.2f} "
+        f"(own memory {' to '.join(f'{mb:.1f}' for mb in result['rss_mb'])} MB)",
         f"  latency  {result['latency_ms_per_h']:+9.2f} +- {result['latency_ms_per_h_se']:.2f} ms/h "
         f"(medians of seconds: p50 {late['p50']:.1f}, p95 {late['p95']:.1f}, p99 {late['p99']:.1f} ms)",
         f"  frames   {result['sent']} sent = {result['answered']} answered + {sum(result['dropped'].values())} dropped "
