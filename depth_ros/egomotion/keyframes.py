@@ -149,8 +149,7 @@ class Keyframes:
         typical = 1 / max(float(np.median(inv)), 1e-3) if len(inv) else 1.0
         scale_sigma = float(np.hypot(self._rig[3], self._bias[1] * typical))
         factor = _INFLATION * (1 + _BY_OUTLIERS * (1 - float(step.inlier.mean())))
-        influence = blended(influence.mapped(factor * np.eye(6)), factor**2 * model)
-        independent = np.zeros((6, 6))
+        independent, influence = blended(influence.mapped(factor * np.eye(6)), factor**2 * model)
         if self._still:
             angle = _LOCKING_PX / self._rig[0].fx
             independent = independent + np.diag(np.square([angle * typical] * 3 + [angle] * 3))

@@ -10,6 +10,7 @@ from ..core.influence import Influence
 from ..core.lie import hat, inverse
 from .bundle import Adjusted
 
+_LEAST_FOUND = 1e-6  # of the size: below, a direction in which no source moved anything
 _LEAST_SIZE = 0.25  # of the noise, as variance: residuals that are smaller than any tracker's are luck
 _MOST_LEVERAGE = 0.98  # a source that decides alone has no residual at all
 
@@ -69,15 +70,16 @@ def last_step(adjusted: Adjusted, ids: np.ndarray) -> tuple[np.ndarray, Influenc
     return J @ inverse_of_free @ J.T, Influence(groups, -moved @ J.T)
 
 
-def blended(influence: Influence, model: np.ndarray) -> Influence:
+def blended(influence: Influence, model: np.ndarray) -> tuple[np.ndarray, Influence]:
     """Share the belief between what the residuals say and the covariance (6, 6) that the sigmas say.
 
     A covariance out of few groups is itself uncertain, and its inverse more so (Hotelling 1931): where its shape is
     what chance makes of the model's in so few groups, it is the model's, while its size stays (the shrinkage of Chen
-    et al. 2010, OAS, in the metric of the model). The influences are stretched until they give that covariance.
+    et al. 2010, OAS, in the metric of the model). The influences are stretched until they give that covariance; what
+    fewer than six sources cannot give is of none. Returns that part (6, 6), and the influences.
     """
     if not np.isfinite(model).all() or not len(influence.sources):
-        return influence
+        return model, influence
     root = np.linalg.cholesky(model)
     values = np.linalg.solve(root, influence.values.T).T
     size, dims = (values**2).sum(1), len(model)
@@ -88,8 +90,9 @@ def blended(influence: Influence, model: np.ndarray) -> Influence:
     share = min(1.0, ((1 - 2 / dims) * squares + total**2) / max(spread, 1e-12))
     least = max(total / dims, _LEAST_SIZE)
     wanted = (1 - share) * found + share * least
-    stretch = (axes * np.sqrt(wanted / np.maximum(found, 1e-6 * least))) @ axes.T
-    return Influence(influence.sources, values @ stretch @ root.T)
+    by = np.where(found > _LEAST_FOUND * least, np.sqrt(wanted / np.maximum(found, _LEAST_FOUND * least)), 0.0)
+    rest = (root @ axes * np.where(by > 0, 0.0, wanted)) @ (root @ axes).T
+    return rest, Influence(influence.sources, values @ (axes * by) @ axes.T @ root.T)
 
 
 def learned_bias(adjusted: Adjusted, prior: tuple[float, float], least_sigma: float) -> tuple[float, float]:

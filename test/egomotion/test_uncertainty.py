@@ -68,7 +68,8 @@ def test_the_last_step_of_a_window(larger):
         model, influence = last_step(adjusted, np.arange(test_bundle.L))
         step = inverse(adjusted.poses[-2]) @ adjusted.poses[-1]
         xi = se3_log(inverse(step) @ inverse(truth[-2]) @ truth[-1])
-        nees.append(judged(xi, blended(influence, model).covariance))
+        independent, reshaped = blended(influence, model)
+        nees.append(judged(xi, independent + reshaped.covariance))
         bare.append(judged(xi, influence.covariance))
     assert 4.8 < np.mean(nees) < 7.4 < np.mean(bare) < 10.5
 
@@ -81,9 +82,18 @@ def test_a_point_that_lasts_adds_up_with_its_sign():
 def test_blending_keeps_the_size():
     model = np.diag([1.0, 2, 3, 4, 5, 6])
     values = np.random.default_rng(0).normal(0, 1, (30, 6)) * np.sqrt(np.diag(model) * 4 / 30)
-    influence = blended(Influence(np.arange(30), values), model)
-    ratio = np.trace(np.linalg.solve(model, influence.covariance)) / 6
+    independent, influence = blended(Influence(np.arange(30), values), model)
+    ratio = np.trace(np.linalg.solve(model, independent + influence.covariance)) / 6
     assert ratio == pytest.approx(np.trace(np.linalg.solve(model, values.T @ values)) / 6)
+
+
+def test_few_sources_leave_no_direction_without_doubt():
+    model = np.diag([1.0, 2, 3, 4, 5, 6])
+    for count in (1, 3, 7):
+        values = np.random.default_rng(count).normal(0, 1, (count, 6))
+        independent, influence = blended(Influence(np.arange(count), values), model)
+        in_model = np.linalg.eigvals(np.linalg.solve(model, independent + influence.covariance)).real
+        assert in_model.min() > 0.1 * in_model.mean()
 
 
 def test_a_horizontal_edge_is_unsure_along_itself():
