@@ -44,12 +44,14 @@ $(VENV)/.python: resource/find_python.sh
 	"$$python" -m venv $(VENV)
 	@touch $@
 
-# The command runs the tree as it stands: an installed copy would leave old models and profiles in share/.
+# The command and, by the .pth file, the scripts of bench/ run the tree as it stands: an installed copy would leave old
+# models and profiles in share/.
 $(VENV)/.runtime: $(VENV)/.python requirements.txt requirements-ros.txt
 	@echo "installing the runtime and ROS 2 from wheels, about 400 MB: one to three minutes"
 	@$(PIP) -r requirements.txt -r requirements-ros.txt
 	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -m depth_ros "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(PY)" > $(VENV)/bin/depth-ros
 	@chmod +x $(VENV)/bin/depth-ros
+	@echo "$(CURDIR)" > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/depth_ros_tree.pth"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-train.txt requirements-dev.txt

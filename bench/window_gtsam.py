@@ -6,7 +6,7 @@
 
 Both minimise the same: reprojection in a stereo pair, noise with the same covariance, Cauchy's weight at 2 standard
 deviations, the first pose held. Times are CPU times of one thread, medians, the solvers taking turns. "as used" stops
-after the three rounds that the runtime spends on a keyframe.
+after the two rounds that the runtime spends on a keyframe.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from depth_ros.egomotion.bundle import Bundle, adjust
 from depth_ros.egomotion.measure import bearings, move, observe
 
 CAMERA, BASELINE_M, SIGMA_PX, CAUCHY = Camera(640, 480, 500.0, 500.0, 320.0, 240.0), 0.2, 0.35, 2.0
-FB = CAMERA.fx * BASELINE_M
+FB, USED_ROUNDS = CAMERA.fx * BASELINE_M, 2
 
 
 def window(seed: int, frames: int, points: int, outliers: float):
@@ -99,7 +99,7 @@ def main() -> None:
     apart_m, errors, spent = [], [], []
     for seed in range(args.windows):
         truth, seen, start = window(seed, args.frames, args.points, args.outliers)
-        used, used_ms = timed(own_poses, seen, start, 3)
+        used, used_ms = timed(own_poses, seen, start, USED_ROUNDS)
         full, full_ms = timed(own_poses, seen, start, 30)
         theirs, theirs_ms = timed(gtsam_poses, gtsam, seen, start, 30)
         apart_m.append([apart(full, theirs), apart(used, theirs)])
