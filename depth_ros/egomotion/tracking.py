@@ -37,18 +37,19 @@ def detect(grey: np.ndarray, taken: np.ndarray, count: int) -> np.ndarray:
     Corners are Shi and Tomasi's (1994) at half resolution. taken: (M, 2) pixels. count: how many are wanted.
     """
     small = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    (height, width), border = small.shape, _BORDER_PX
     strength = cv2.cornerMinEigenVal(small, 3)
-    least = max(_QUALITY * float(strength.mean()), 1e-5)
-    strength[cv2.dilate(strength, np.ones((9, 9), np.uint8)) > strength] = 0
-    border = _BORDER_PX
-    strength[:border], strength[-border:], strength[:, :border], strength[:, -border:] = 0, 0, 0, 0
+    is_best = cv2.compare(strength, cv2.dilate(strength, np.ones((9, 9), np.uint8)), cv2.CMP_GE)
+    is_best &= cv2.compare(strength, max(_QUALITY * cv2.mean(strength)[0], 1e-5), cv2.CMP_GT)
+    is_best[:border], is_best[-border:], is_best[:, :border], is_best[:, -border:] = 0, 0, 0, 0
     near = np.zeros(strength.shape, np.uint8)
     u, v = np.asarray(taken, int).reshape(-1, 2).T // 2
-    near[np.clip(v, 0, small.shape[0] - 1), np.clip(u, 0, small.shape[1] - 1)] = 1
-    strength[cv2.dilate(near, np.ones((13, 13), np.uint8)) > 0] = 0
-    rows, columns = np.nonzero(strength > least)
+    near[np.clip(v, 0, height - 1), np.clip(u, 0, width - 1)] = 255
+    found = cv2.findNonZero(is_best & ~cv2.dilate(near, np.ones((13, 13), np.uint8)))
+    if found is None:
+        return np.zeros((0, 2), np.float32)
+    columns, rows = found.reshape(-1, 2).T
     value = strength[rows, columns]
-    height, width = small.shape
     cell = (rows * _CELLS[0] // height) * _CELLS[1] + columns * _CELLS[1] // width
     order = np.lexsort((-value, cell))
     rank = np.arange(len(order)) - np.searchsorted(cell[order], cell[order])  # 0 = the best of its cell
@@ -106,13 +107,17 @@ def unsharpness(grey: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     The root of the diagonal of the inverse of the mean structure tensor: sigma of Lucas and Kanade is this times the
     grey levels in which the two patches differ (Förstner 1987), so a point on a horizontal edge is sure in v only.
     """
-    half, (height, width) = _WINDOW_PX // 2, grey.shape
+    half, size, (height, width) = _WINDOW_PX // 2 + 1, _WINDOW_PX + 2, grey.shape  # a derivative looks 1 px farther
     around = np.arange(-half, half + 1)
     columns, rows = np.rint(pixels).astype(int).T
-    at = (np.clip(rows[:, None, None] + around[:, None], 0, height - 1),
-          np.clip(columns[:, None, None] + around, 0, width - 1))  # fmt: skip
-    du, dv = (cv2.Sobel(grey, cv2.CV_16S, *order)[at].astype(np.float32) / 8 for order in ((1, 0), (0, 1)))
-    uu, uv, vv = (np.einsum("nij,nij->n", a, b) / around.size**2 for a, b in ((du, du), (du, dv), (dv, dv)))
+    lines = np.clip(rows[:, None] + around, 0, height - 1) * width
+    at = lines[..., None] + np.clip(columns[:, None] + around, 0, width - 1)[:, None]
+    patches = grey.reshape(-1).take(at.reshape(-1, size))  # derivatives of these, not of the whole picture
+    du, dv = (
+        cv2.Sobel(patches, cv2.CV_32F, *order, scale=1 / 8).reshape(-1, size, size)[:, 1:-1, 1:-1].reshape(len(at), -1)
+        for order in ((1, 0), (0, 1))
+    )
+    uu, uv, vv = (np.einsum("ni,ni->n", a, b) / _WINDOW_PX**2 for a, b in ((du, du), (du, dv), (dv, dv)))
     uu, vv = uu + 0.5, vv + 0.5
     return np.sqrt(np.stack([vv, uu], -1) / (uu * vv - uv**2)[:, None])
 
