@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -54,6 +55,10 @@ class EgoMotion(Way):
         if self._last_seen_ns is not None and frame.stamp_ns <= self._last_seen_ns:
             self._chain.restarts += 1
             self.reset()
+        if self._mono.exists:
+            self._mono.scale.travel(frame, self.method == "hybrid")
+        if self._last is None or self._last[0] != self._last_seen_ns:
+            frame = replace(frame, network_motion=None)  # it begins at a frame whose pose is not known
         self._last_seen_ns, self._imu = frame.stamp_ns, imu
         estimate = self._network(frame) if self.method == "network" else self._geometric(frame)
         estimate.timing_ms.update(total=1e3 * (time.perf_counter() - clock))
@@ -88,7 +93,7 @@ class EgoMotion(Way):
         if not reason and (self._mono.fits(frame) or not (frame.is_metric or self._keys.fits(frame))):
             return self._without_depth(frame, grey)
         if not reason and not self._keys.fits(frame):
-            if not self._keys.exists and self._last is not None and self._network_guess(frame) is not None:
+            if not self._keys.exists and self._network_guess(frame) is not None:
                 return self._fallback(frame, grey, "")  # the network went on alone: so it does up to here
             reason = "the camera has changed" if self._keys.exists else ""
             reason = "a step is missing" if not reason and self._last is not None else reason
@@ -107,7 +112,7 @@ class EgoMotion(Way):
         bridged = self._bridged(frame, grey, keys) if keys.exists else None
         if bridged is not None:
             return bridged
-        if self.method == "hybrid" and frame.network_motion is not None and self._last is not None:
+        if self._network_guess(frame) is not None:
             return self._fallback(frame, grey, reason)
         if not keys.exists:  # no picture yet that could be one; or the network led here alone, and now says nothing
             has_past = self._chain.has_gap or self._last is not None
@@ -126,13 +131,14 @@ class EgoMotion(Way):
             return None
         motion = self._key_T_seen(frame) @ predicted[0], predicted[1] + self._known_since_key(predicted[0])
         pose, covariance = self._chain.after(*motion)
-        metres_from, is_late = self._scale(frame), self._is_late(frame)
-        if is_late and not fault(grey):  # something is seen again, but not what was seen before
-            self._chain.advance(*motion)
+        metres_from = self._scale(frame)
+        is_late = frame.stamp_ns - self._inertial.stamp_ns > _PATIENCE_NS and not fault(grey)
+        if is_late:  # something is seen again, but not what was seen before
+            self._chain.advance(*motion, self._chain.scale_sigma)
             self._begin_keys(frame, grey)
         estimate = self._known(frame, pose, covariance, predicted[1], 0, "imu", metres_from)
         self._inertial.seen_T_last = predicted[0]
-        if is_late and not fault(grey):
+        if is_late:
             self._inertial.coast(frame.stamp_ns, self._imu)
         return estimate
 
@@ -140,9 +146,7 @@ class EgoMotion(Way):
         """The covariance (6, 6) that the way from the keyframe to what was last seen has at the end of seen_T_curr."""
         if self._since_key is None:
             return np.zeros((6, 6))
-        covariance = (
-            self._since_key[1] if len(self._since_key) < 4 else self._since_key[1] + self._since_key[3].covariance
-        )
+        covariance = self._since_key[1] + (self._since_key[3].covariance if len(self._since_key) > 3 else 0.0)
         back = adjoint(inverse(seen_T_curr))
         return back @ covariance @ back.T
 
@@ -166,7 +170,7 @@ class EgoMotion(Way):
             self._begin_again(frame, grey, lost=bool(reason))
             return self._without_step(frame, LOST if reason else self._first_state(), reason)
         tried = self._guesses(frame, mono)
-        motion = mono.match(frame, grey, tried, tried[0][:3, :3], self.method == "hybrid", frame.is_metric)
+        motion = mono.match(frame, grey, tried, tried[0][:3, :3], frame.is_metric)
         if isinstance(motion, str):
             return self._failed(frame, grey, motion)
         if motion.is_new:
@@ -257,17 +261,15 @@ class EgoMotion(Way):
                 self._last = (frame.stamp_ns, self._chain.odom_T_camera)
                 return self._without_step(frame, INITIALISING, "")
             self._chain.lose()
+            self._last = (frame.stamp_ns, self._last[1])
             return self._without_step(frame, LOST, "the network gives no motion")
         if self._since_key is not None:  # what was seen since the keyframe was not seen exactly
             self._chain.advance(*self._since_key)
             self._since_key = None
-        since = np.eye(4) if self._last is None else inverse(self._chain.odom_T_camera) @ self._last[1]
-        if self._last is None:
-            self._last = (frame.stamp_ns - 1, self._chain.odom_T_camera)
+        since = inverse(self._chain.odom_T_camera) @ self._last[1]
         covariance = np.diag(np.square(_network_sigma(frame)))
         self._chain.advance(since @ motion, covariance, self._chain.scale_sigma)
-        estimate = self._known(frame, self._chain.odom_T_camera, self._chain.covariance, covariance, 0, "network")
-        return estimate
+        return self._known(frame, self._chain.odom_T_camera, self._chain.covariance, covariance, 0, "network")
 
     def _scale(self, frame: EgoFrame) -> str:
         """Where metres come from."""

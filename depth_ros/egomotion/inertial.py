@@ -11,6 +11,7 @@ from .frame import ImuSample
 from .imu import Preintegrated, preintegrate, rotation_since, rotation_variance
 
 _G = 9.81
+_FORCE = (0.5, 2.0)  # times g, over a step: else the accelerometer is dead, counts in g, or the camera falls
 _SPEED, _TILT = 10.0, 1.0  # m/s and m/s^2, standard deviations before anything was seen
 _G_SIGMA = 0.05  # m/s^2: |g| differs over the world, an accelerometer's scale more
 _G_WALK = 0.02  # m/s^2 in a second: what the accelerometer's bias does to it as the camera turns
@@ -99,10 +100,13 @@ class Inertial:
         return T, np.linalg.inv(covariance)
 
     def _since(self, stamp_ns: int, samples: Sequence[ImuSample]) -> Preintegrated | None:
-        """What was measured since something was last seen; asked several times a frame, integrated once."""
+        """What was measured since something was last seen; asked several times a frame, integrated once. None where
+        it cannot be what holds a camera up against gravity: motion would be made of that."""
         key = (self.stamp_ns, stamp_ns, len(samples))
         if self._cache is None or self._cache[0] != key:
-            self._cache = key, preintegrate(samples, self.stamp_ns, stamp_ns, self.gyro_bias)
+            found = preintegrate(samples, self.stamp_ns, stamp_ns, self.gyro_bias)
+            force = 0.0 if found is None else np.linalg.norm(found.velocity) / (_G * found.span_s)
+            self._cache = key, found if _FORCE[0] < force < _FORCE[1] else None
         return self._cache[1]
 
     def _learn(self, step: np.ndarray, covariance: np.ndarray, found: Preintegrated) -> None:

@@ -78,14 +78,12 @@ class Monocular:
         self._camera = frame.camera
         self._set_key(frame, grey, np.zeros((0, 2)), np.zeros(0), np.zeros(0))
 
-    def match(self, frame: EgoFrame, grey, guesses, guess_R, with_network: bool, must_be_key=False, imu_m=None):
+    def match(self, frame: EgoFrame, grey, guesses, guess_R, must_be_key=False, imu_m=None):
         """Find the motion since the keyframe: MonoMotion, or the reason why there is none.
 
         guesses: key_T_curr (4, 4) in the map's unit, the likeliest first. guess_R: key_R_curr (3, 3) or None.
-        with_network: its motion may give metres. must_be_key: this frame becomes a keyframe in any case.
-        imu_m: metres since the keyframe by an IMU.
+        must_be_key: this frame becomes a keyframe in any case. imu_m: metres since the keyframe by an IMU.
         """
-        self.scale.travel(frame, with_network)
         moved = move(inverse(guesses[0]), bearings(self._pixels, frame.camera), self._inv)
         start = observe(moved, self._inv, frame.camera)[:, :2]
         pixels, arrived = follow(self._grey, grey, self._pixels, start)[:2]

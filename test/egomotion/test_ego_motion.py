@@ -5,7 +5,7 @@ import pytest
 
 from depth_ros.core.errors import InputError
 from depth_ros.core.frames import body_R_optical
-from depth_ros.core.lie import inverse, se3_exp, so3_log
+from depth_ros.core.lie import inverse, se3_exp, se3_log, so3_log
 from depth_ros.core.odometry import LOST_VARIANCE
 from depth_ros.egomotion import EgoMotion
 
@@ -175,6 +175,40 @@ def test_the_network_alone():
     frames = [frames[0], *(replace(one, network_motion=STEP) for one in frames[1:])]
     estimates = run(frames, EgoMotion("network"))
     np.testing.assert_allclose(estimates[-1].odom_T_camera, ODOM @ way[-1], atol=1e-9)
+
+
+def test_after_a_reset_the_network_begins_at_the_origin():
+    """The next frame stands there, whatever led to it; no speed is made of a step without a beginning."""
+    frames = [frame(SCENE, i, pose, right=False, depth=None, network_motion=STEP) for i, pose in enumerate(poses(5))]
+    ego = EgoMotion("network")
+    run(frames[:3], ego)
+    ego.reset()
+    first, second = run(frames[3:], ego)
+    assert first.state == "initialising" and not first.twist.any()
+    np.testing.assert_allclose(first.odom_T_camera, ODOM)
+    np.testing.assert_allclose(second.odom_T_camera, ODOM @ STEP, atol=1e-9)
+    np.testing.assert_allclose(second.twist, 10 * se3_log(STEP), atol=1e-9)
+
+
+def test_a_step_that_the_network_missed_is_not_left_out_in_silence():
+    """Its next one begins at a frame whose pose is not known."""
+    way = poses(7)
+    frames = [frame(SCENE, i, pose, network_motion=STEP, network_sigma=np.full(6, 1e-3)) for i, pose in enumerate(way)]
+    black = np.zeros_like(frames[0].image)
+    frames[3:5] = [replace(one, image=black, right=black, depth=None) for one in frames[3:5]]
+    frames[3] = replace(frames[3], network_motion=None)
+    estimates = run(frames)
+    assert [e.state for e in estimates[3:5]] == ["lost", "lost"]
+    assert estimates[5].prev_stamp_ns == frames[2].stamp_ns and error(estimates[-1], way[-1])[0] < 0.03
+
+
+def test_the_network_alone_goes_on_behind_a_gap_that_it_names():
+    frames = [frame(SCENE, i, pose, right=False, depth=None, network_motion=STEP) for i, pose in enumerate(poses(4))]
+    frames[2] = replace(frames[2], network_motion=None)
+    estimates = run(frames, EgoMotion("network"))
+    assert [e.state for e in estimates] == ["initialising", "tracking", "lost", "tracking"]
+    assert estimates[3].has_gap and estimates[3].prev_stamp_ns == frames[2].stamp_ns
+    np.testing.assert_allclose(estimates[3].twist, 10 * se3_log(STEP), atol=1e-9)
 
 
 def test_an_unknown_method_is_refused():

@@ -103,6 +103,30 @@ def test_black_frames_for_longer_than_an_imu_alone_can_say_are_lost():
     assert last.state == "tracking" and (last.has_gap or distance(last, way[-1]) < 0.05)
 
 
+def test_with_an_imu_another_view_behind_the_dark_is_no_gap():
+    """What was seen before does not come back: a new keyframe takes over while the IMU still knows the way."""
+    way = poses(25, SLOW)
+    frames = [*stereo(way[:15]), *(frame(boards(7), i, pose) for i, pose in enumerate(way[15:], 15))]
+    frames[14] = black(frames[14])
+    estimates = follow(frames, way, imu=readings([*way, way[-1] @ SLOW]))
+    assert all(e.state == "tracking" and not e.has_gap for e in estimates[1:])
+    assert estimates[16].model == "imu" and estimates[-1].model == "points"
+    assert distance(estimates[-1], way[-1]) < 0.03  # of 0.76 m
+    sigma = [np.sqrt(np.trace(e.covariance[:3, :3])) for e in estimates]
+    assert sigma[-1] > 2 * sigma[13]
+
+
+@pytest.mark.parametrize("factor", [0.0, 1 / 9.81])
+def test_an_accelerometer_that_is_dead_or_counts_in_g_leads_nowhere(factor):
+    way = poses(9, SLOW)
+    frames = stereo(way)
+    frames[5:7] = [black(one) for one in frames[5:7]]
+    imu = [replace(s, accel=tuple(factor * np.array(s.accel))) for s in readings([*way, way[-1] @ SLOW])]
+    estimates = follow(frames, way, imu=imu)
+    assert [e.state for e in estimates[4:8]] == ["tracking", "lost", "lost", "tracking"]
+    assert distance(estimates[-1], way[-1]) < 0.01
+
+
 def test_without_an_imu_black_frames_are_lost_at_once():
     way = poses(8, SLOW)
     frames = stereo(way)

@@ -1,5 +1,7 @@
 """One camera without depth: turns always, metres only from what gives them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,16 @@ def test_wheels_give_metres_from_the_fifth_keyframe_on():
     assert 0.003 < np.sqrt(np.diag(last.covariance)[:3].max()) < 0.1
     off = place(last) - way[-1][:3, 3]
     assert np.abs(off).max() < 3 * np.sqrt(np.diag(last.covariance)[:3].max())
+
+
+def test_what_wheels_measured_while_the_picture_was_dark_counts():
+    way = poses(26)
+    frames = alone(way, travelled_m=STEP_M)
+    for i in range(5, 26, 3):
+        frames[i] = replace(frames[i], image=np.zeros_like(frames[i].image))
+    last = run(frames[:25])[-1]
+    assert last.scale == "odometry" and not last.has_gap
+    assert np.linalg.norm(place(last)) / np.linalg.norm(way[24][:3, 3]) == pytest.approx(1, abs=0.03)
 
 
 def test_wheels_that_measure_5_percent_too_much_are_a_wrong_scale():
