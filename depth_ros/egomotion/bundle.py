@@ -12,8 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from ..core.camera import Camera
-from ..core.lie import inverse
-from .measure import adjoints, bearings, exps, motion_jacobian, move, observe, source_jacobian
+from .measure import adjoints, bearings, exps, motion_jacobian, move, observe, source_jacobian, whitened
 
 _CAUCHY = 2.0  # standard deviations at which a measurement's weight has halved
 _DAMPING = 1e-6
@@ -31,13 +30,13 @@ class Bundle:
 
 @dataclass(frozen=True, eq=False)
 class Adjusted:
-    """The result: origin_T_camera (K, 4, 4), landmarks (L, 3) as (u, v, inverse depth) in their anchors, information
-    (6K + 1, 6K + 1) of the poses about their right perturbations (translation, rotation) and of the bias in units of
-    its prior sigma; bias in 1/m;
-    weight (L, K) in 0..1, 0 where not seen; chi2 (L, K), the squared residuals in standard deviations;
-    scores (L, 6K + 1): the pull of each landmark on poses and bias; they add up to nothing;
-    own (L, 6K + 1, 6K + 1): what of the information is of each. curvature: the share of the
-    information that is left when weights change with the residuals."""
+    """The result: origin_T_camera (K, 4, 4), landmarks (L, 3) as (u, v, inverse depth) in their anchors.
+
+    information (D, D), D = 6K - 5: of all poses but the first, about their right perturbations (translation, rotation),
+    and of the bias in units of its prior sigma. bias in 1/m. weight (L, K) in 0..1, 0 where not seen; chi2 (L, K), the
+    squared residuals in standard deviations. rows (L, M, D + 1): the whitened Jacobians of each landmark by these, and
+    last its residuals; taken (L, 3, D + 1): what knowing the landmarks themselves takes away from that, in squares.
+    curvature: the share of the information that is left when weights change with the residuals."""
 
     poses: np.ndarray
     landmarks: np.ndarray
@@ -46,14 +45,27 @@ class Adjusted:
     chi2: np.ndarray
     cost: float
     bias: float
-    scores: np.ndarray
-    own: np.ndarray
+    rows: np.ndarray
+    taken: np.ndarray
     curvature: float
 
     @cached_property
     def covariance(self) -> np.ndarray:
-        """The inverse (6K - 5, 6K - 5) of the information of all poses but the first, and the bias."""
-        return np.linalg.pinv(self.information[6:, 6:], hermitian=True)
+        """The inverse (D, D) of the information."""
+        return np.linalg.pinv(self.information, hermitian=True)
+
+    def of_groups(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give the names (G,) of groups (L,) of landmarks, their pulls (G, D) on poses and bias, which add up to
+        nothing, and what of the information is of each (G, D, D)."""
+        order = np.argsort(groups, kind="stable")
+        names, first = np.unique(groups[order], return_index=True)
+        width, bounds = self.rows.shape[-1], [*first, len(order)]
+        rows, taken = self.rows[order], self.taken[order]
+        products = np.empty((len(names), width, width))
+        for i, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+            seen, known = rows[a:b].reshape(-1, width), taken[a:b].reshape(-1, width)
+            products[i] = seen.T @ seen - known.T @ known
+        return names, products[:, :-1, -1], products[:, :-1, :-1]
 
 
 def adjust(bundle: Bundle, poses, landmarks, camera: Camera, bias=(0.0, 0.0), rounds: int = 6) -> Adjusted:
@@ -63,32 +75,26 @@ def adjust(bundle: Bundle, poses, landmarks, camera: Camera, bias=(0.0, 0.0), ro
     begin. bias: (value, sigma) in 1/m, what is known of how much too small every inverse depth was measured; sigma 0:
     it is as it is. A wrongly rectified pair has such a bias, and near and far points together reveal it.
     """
-    poses, landmarks, prior = poses.copy(), landmarks.copy(), bias
-    value = bias[0]
-    damping, state = _DAMPING, _linearise(bundle, poses, landmarks, camera, value, prior)
+    value, damping, problem = bias[0], _DAMPING, _Problem(bundle, camera, bias)
+    state = _linearise(problem, poses, landmarks, value)
     for _ in range(rounds):
-        step, points, shift = _solve(state, damping)
-        new_poses = poses @ exps(step)
-        new_landmarks = landmarks + points
-        new_state = _linearise(bundle, new_poses, new_landmarks, camera, value + shift, prior)
-        if new_state["cost"] > state["cost"]:
+        step, points, shift = _solve(state, damping, bias[1])
+        new_poses, new_landmarks = poses @ exps(step), landmarks + points
+        new_state = _linearise(problem, new_poses, new_landmarks, value + shift)
+        if new_state.cost > state.cost:
             damping = max(damping, 1e-4) * 10
             if damping > 1e3:
                 break
             continue
-        done = state["cost"] - new_state["cost"] < 1e-4 * state["cost"]
+        done = state.cost - new_state.cost < 1e-4 * state.cost
         poses, landmarks, state, damping, value = new_poses, new_landmarks, new_state, damping * 0.1, value + shift
         if done:
             break
-    S, _, W, (Vi, gl) = _reduced(state, 0.0)
-    J, WV = state["J"], W @ Vi
-    scores = (state["r"][:, None] @ J)[:, 0] - (WV @ gl[..., None])[..., 0]
-    scores[:, -1] += state["bias_of_anchor"] * state["r_anchor"][:, 2]
-    own = J.transpose(0, 2, 1) @ J - WV @ W.transpose(0, 2, 1)
-    own[:, -1, -1] += state["bias_of_anchor"] ** 2
-    weight, chi2 = state["weight"], np.nan_to_num(state["chi2"])
-    kept = curvature(weight, chi2, np.isfinite(bundle.sigma).sum(-1), _CAUCHY)
-    return Adjusted(poses, landmarks, S, weight, state["chi2"], state["cost"], value, scores, own, kept)
+    information, _, taken, _ = _reduced(state, 0.0)
+    weight, chi2 = np.zeros(bundle.seen.shape[:2]), np.full(bundle.seen.shape[:2], np.nan)
+    weight[problem.row, problem.frame], chi2[problem.row, problem.frame] = state.weight, state.chi2
+    kept = curvature(state.weight, state.chi2, (problem.scale > 0).sum(1), _CAUCHY)
+    return Adjusted(poses, landmarks, information, weight, chi2, state.cost, value, state.rows, taken, kept)
 
 
 def curvature(weight: np.ndarray, chi2: np.ndarray, parts: np.ndarray, scale: float) -> float:
@@ -100,86 +106,86 @@ def curvature(weight: np.ndarray, chi2: np.ndarray, parts: np.ndarray, scale: fl
     return float(1 - 2 * (weight**2 * chi2).sum() / scale**2 / expected) if expected > 0 else 1.0
 
 
-def _linearise(bundle: Bundle, poses, landmarks, camera: Camera, bias, prior) -> dict:
-    """Whitened residuals (L, 3P) of what was seen up to P times outside of its anchor, Jacobians by poses and bias
-    (L, 3P, 6K + 1) and by landmarks (L, 3P, 3); the same in the anchors, which know no pose; weights and the cost."""
-    L, K, _ = bundle.seen.shape
-    all_l, is_seen = np.arange(L), np.isfinite(bundle.seen[..., 0])
-    elsewhere = is_seen.copy()
-    elsewhere[all_l, bundle.anchor] = False
-    row, frame = np.nonzero(elsewhere)
-    anchor, every = bundle.anchor[row], np.arange(len(row))
-    target_T_source = np.stack([inverse(pose) for pose in poses])[:, None] @ poses[None]
-    between, inv = target_T_source[frame, anchor], landmarks[row, 2]
-    moved = move(between, bearings(landmarks[:, :2], camera)[row], inv)
-    residual, scale = _whitening(bundle, row, frame, observe(moved, inv, camera), bias)
-    at_anchor, own_scale = _whitening(bundle, all_l, bundle.anchor, landmarks, bias)
-    chi2, own_chi2 = (residual**2).sum(1), (at_anchor**2).sum(1)
+class _Problem:
+    """What stays the same from round to round, one entry for each of N measurements: its landmark and frame, the frame
+    of the landmark's ray, its place among those of its landmark; seen (N, 3), and scale (N, 3), one over sigma."""
+
+    def __init__(self, bundle: Bundle, camera: Camera, bias: tuple[float, float]):
+        self.camera, self.bias = camera, bias
+        self.row, self.frame = np.nonzero(np.isfinite(bundle.seen[..., 0]))
+        self.anchor = bundle.anchor[self.row]
+        slot = np.arange(len(self.row)) - np.searchsorted(self.row, np.arange(len(bundle.seen)))[self.row]
+        self.most = int(slot.max(initial=0)) + 1
+        self.place = self.row * self.most + slot
+        self.seen = np.nan_to_num(bundle.seen[self.row, self.frame])
+        self.scale = 1 / bundle.sigma[self.row, self.frame]
+        self.elsewhere = np.flatnonzero(self.frame != self.anchor)  # a ray in its own frame knows no pose
+        self.from_free = self.elsewhere[self.anchor[self.elsewhere] > 0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Linear:
+    """rows (L, M, D + 1), as in Adjusted; by_landmark (L, M, 3): Jacobians by (u, v, inverse depth). weight, chi2 (N,).
+    off: of the bias from what was known of it, in its sigma."""
+
+    rows: np.ndarray
+    by_landmark: np.ndarray
+    weight: np.ndarray
+    chi2: np.ndarray
+    cost: float
+    off: float
+
+
+def _linearise(problem: _Problem, poses, landmarks, bias: float) -> _Linear:
+    """Whitened and weighted residuals and their Jacobians, padded with rows of 0 where a landmark was seen less."""
+    of, camera, (L, K) = problem, problem.camera, (len(landmarks), len(poses))
+    target_T_source = np.linalg.inv(poses)[:, None] @ poses
+    between, inv = target_T_source[of.frame, of.anchor], landmarks[of.row, 2]
+    moved = move(between, bearings(landmarks[:, :2], camera)[of.row], inv)
+    residual = of.seen - observe(moved, inv, camera)
+    residual[:, 2] += bias
+    residual *= of.scale
+    chi2 = np.einsum("ni,ni->n", residual, residual)
     weight = np.where(moved[:, 2] > 1e-2, 1 / (1 + chi2 / _CAUCHY**2), 0.0)
-    own_weight = 1 / (1 + own_chi2 / _CAUCHY**2)
-    scale, own_scale = scale * np.sqrt(weight)[:, None], own_scale * np.sqrt(own_weight)[:, None]
+    root = np.sqrt(weight)[:, None]
+    scale = of.scale * root
+    rows, by_landmark = np.zeros((L * of.most, 3, 6 * K + 2)), np.zeros((L * of.most, 3, 3))
+    blocks = rows[..., : 6 * K].reshape(len(rows), 3, K, 6)  # a view
     # right perturbations: the camera's is minus a left one of camera_T_anchor, the anchor's comes over by the adjoint
     by_motion = motion_jacobian(moved, inv, camera) * scale[..., None]
-    slot = every - np.searchsorted(row, all_l)[row]
-    most = int(slot.max(initial=0)) + 1
-    J = np.zeros((L, most, 3, 6 * K + 1))
-    blocks = np.lib.stride_tricks.as_strided(
-        J, (L, most, 3, K, 6), (*J.strides[:3], 6 * J.strides[3], J.strides[3])
-    )  # fmt: skip
-    blocks[row, slot, :, frame] = -by_motion
-    blocks[row, slot, :, anchor] = by_motion @ adjoints(target_T_source)[frame, anchor]
-    J[row, slot, 2, -1] = -scale[:, 2] * prior[1]  # the bias counts in units of its sigma
-    Jl, r = np.zeros((L, most, 3, 3)), np.zeros((L, most, 3))
-    Jl[row, slot] = source_jacobian(between, moved, inv, camera) * scale[..., None]
-    r[row, slot] = residual * np.sqrt(weight)[:, None]
-    state = {"J": J.reshape(L, 3 * most, -1), "r": r.reshape(L, -1), "Jl": Jl.reshape(L, -1, 3),
-             "Jl_anchor": own_scale, "r_anchor": at_anchor * np.sqrt(own_weight)[:, None],
-             "bias_of_anchor": -own_scale[:, 2] * prior[1], "sigma": prior[1]}  # fmt: skip
-    state["off"] = (bias - prior[0]) / prior[1] if prior[1] else 0.0
-    state["cost"] = _CAUCHY**2 * float(np.log1p(np.r_[chi2, own_chi2] / _CAUCHY**2).sum()) + state["off"] ** 2
-    state["weight"], state["chi2"] = np.zeros((L, K)), np.full((L, K), np.nan)
-    for name, of, of_anchor in (("weight", weight, own_weight), ("chi2", chi2, own_chi2)):
-        state[name][row, frame], state[name][all_l, bundle.anchor] = of, of_anchor
-    return state
+    at, frame = of.elsewhere, of.frame[of.elsewhere]
+    blocks[of.place[at], :, frame] = -by_motion[at]
+    at, frame, anchor = of.from_free, of.frame[of.from_free], of.anchor[of.from_free]
+    blocks[of.place[at], :, anchor] = by_motion[at] @ adjoints(target_T_source)[frame, anchor]
+    rows[of.place, 2, -2] = -scale[:, 2] * of.bias[1]  # the bias counts in units of its sigma
+    rows[of.place, :, -1] = residual * root
+    by_landmark[of.place] = source_jacobian(between, moved, inv, camera) * scale[..., None]
+    off = (bias - of.bias[0]) / of.bias[1] if of.bias[1] else 0.0
+    cost = _CAUCHY**2 * float(np.log1p(chi2 / _CAUCHY**2).sum()) + off**2
+    free = rows.reshape(-1, 6 * K + 2)[:, 6:]  # the first pose stays
+    return _Linear(free.reshape(L, -1, free.shape[1]), by_landmark.reshape(L, -1, 3), weight, chi2, cost, off)
 
 
-def _whitening(bundle: Bundle, row, frame, predicted: np.ndarray, bias: float) -> tuple[np.ndarray, np.ndarray]:
-    """Residuals (N, 3) in standard deviations, and one over these; 0 where a part was not measured."""
-    seen, sigma = bundle.seen[row, frame], bundle.sigma[row, frame]
-    scale = 1 / sigma
-    residual = np.where(np.isfinite(sigma), (seen - predicted) * scale, 0.0)
-    residual[:, 2] += np.where(np.isfinite(sigma[:, 2]), bias * scale[:, 2], 0.0)
-    return residual, scale
-
-
-def _reduced(state: dict, damping: float):
-    """The Schur complement (6K + 1, 6K + 1), its right side, and what gives the landmarks back."""
-    J, Jl, r, mine = state["J"], state["Jl"], state["r"], state["Jl_anchor"]
-    flat = J.reshape(-1, J.shape[-1])
-    H, g = flat.T @ flat, flat.T @ r.reshape(-1)
-    H[-1, -1] += 1.0 + (state["bias_of_anchor"] ** 2).sum()
-    g[-1] += state["bias_of_anchor"] @ state["r_anchor"][:, 2] - state["off"]
-    transposed = Jl.transpose(0, 2, 1)
-    V = transposed @ Jl
-    V[:, range(3), range(3)] += mine**2
+def _reduced(state: _Linear, damping: float):
+    """The Schur complement (D, D), its right side (D,), and of the landmarks with information C C^T each: what they
+    take, C^-1 by_landmark^T rows (L, 3, D + 1), and C^-1 (L, 3, 3)."""
+    transposed = state.by_landmark.transpose(0, 2, 1)
+    V = transposed @ state.by_landmark
     V[:, range(3), range(3)] *= 1 + damping + 1e-9
     V[:, range(3), range(3)] += 1e-12
-    Vi = np.linalg.inv(V)
-    W = J.transpose(0, 2, 1) @ Jl  # (L, 6K + 1, 3)
-    W[:, -1, 2] += state["bias_of_anchor"] * mine[:, 2]
-    gl = (transposed @ r[..., None])[..., 0] + mine * state["r_anchor"]
-    side = W.transpose(1, 0, 2).reshape(len(H), -1)
-    WV = (W @ Vi).transpose(1, 0, 2).reshape(len(H), -1)
-    return H - WV @ side.T, g - WV @ gl.reshape(-1), W, (Vi, gl)
+    width = state.rows.shape[-1]
+    right = np.concatenate([transposed @ state.rows, np.broadcast_to(np.eye(3), V.shape)], -1)
+    taken, C_inverse = np.split(whitened(V, right), [width], axis=-1)
+    rows, flat = state.rows.reshape(-1, width), taken.reshape(-1, width)
+    H = rows.T @ rows - flat.T @ flat
+    H[-2, -2] += 1.0
+    H[-2, -1] -= state.off
+    return H[:-1, :-1], H[:-1, -1], taken, C_inverse
 
 
-def _solve(state: dict, damping: float) -> tuple[np.ndarray, np.ndarray, float]:
+def _solve(state: _Linear, damping: float, bias_sigma: float) -> tuple[np.ndarray, np.ndarray, float]:
     """The steps of the poses (K, 6), the first of which stays, of the landmarks (L, 3) and of the bias."""
-    S, b, W, (Vi, gl) = _reduced(state, damping)
-    free = slice(6, None)
-    A = S[free, free]
-    A = A + (damping * np.diag(A) + 1e-9) * np.eye(len(A))
-    step = np.zeros(len(b))
-    step[free] = np.linalg.solve(A, b[free])
-    points = (Vi @ (gl - W.transpose(0, 2, 1) @ step)[..., None])[..., 0]
-    return step[:-1].reshape(-1, 6), points, step[-1] * state["sigma"]
+    S, b, taken, C_inverse = _reduced(state, damping)
+    step = np.linalg.solve(S + np.diag(damping * np.diag(S) + 1e-9), b)
+    points = C_inverse.transpose(0, 2, 1) @ (taken[..., -1] - taken[..., :-1] @ step)[..., None]
+    return np.concatenate([np.zeros(6), step[:-1]]).reshape(-1, 6), points[..., 0], step[-1] * bias_sigma

@@ -95,3 +95,16 @@ def hats(vectors: np.ndarray) -> np.ndarray:
     out[..., 0, 1], out[..., 0, 2], out[..., 1, 2] = -z, y, -x
     out[..., 1, 0], out[..., 2, 0], out[..., 2, 1] = z, -y, x
     return out
+
+
+def whitened(covariance: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Give L^-1 values (N, 3, M), where L L^T = covariance (N, 3, 3): written out, LAPACK is slow on small ones."""
+    c, out = covariance[..., None], np.empty_like(values)
+    a = np.sqrt(c[:, 0, 0])
+    b, d = c[:, 1, 0] / a, c[:, 2, 0] / a
+    e = np.sqrt(c[:, 1, 1] - b * b)
+    f = (c[:, 2, 1] - d * b) / e
+    out[:, 0] = values[:, 0] / a
+    out[:, 1] = (values[:, 1] - b * out[:, 0]) / e
+    out[:, 2] = (values[:, 2] - d * out[:, 0] - f * out[:, 1]) / np.sqrt(c[:, 2, 2] - d * d - f * f)
+    return out

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.camera import Camera
 from ..core.lie import inverse, se3_exp, se3_log
 from .bundle import curvature
-from .measure import bearings, motion_jacobian, move, observe, source_jacobian
+from .measure import bearings, motion_jacobian, move, observe, source_jacobian, whitened
 from .uncertainty import Pull
 
 _CAUCHY = 2.0
@@ -98,24 +98,11 @@ def _residuals(prev_T_curr, at, before, after, sigma_before, sigma_after, camera
     both[..., 0] = off + np.where(measured, along * off_at[:, None], 0.0)
     if with_jacobian:
         both[..., 1:] = motion_jacobian(moved, at, camera)
-    whitened, trust = _whitened(covariance, both), np.where(measured, along / noise, 0.0)
+    white, trust = whitened(covariance, both), np.where(measured, along / noise, 0.0)
     shift = (trust * off).sum(1) - off_at / spread[:, 2] ** 2
     shift /= (trust * along).sum(1) + 1 / spread[:, 2] ** 2
     likely = np.clip(at + shift, np.maximum(before[:, 2] - 3 * spread[:, 2], 0.0), before[:, 2] + 3 * spread[:, 2])
-    return whitened[..., 0], whitened[..., 1:], moved[:, 2] > 1e-2, likely
-
-
-def _whitened(covariance: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Give L^-1 values (N, 3, M), where L L^T = covariance (N, 3, 3): written out, LAPACK is slow on small ones."""
-    c, out = covariance[..., None], np.empty_like(values)
-    a = np.sqrt(c[:, 0, 0])
-    b, d = c[:, 1, 0] / a, c[:, 2, 0] / a
-    e = np.sqrt(c[:, 1, 1] - b * b)
-    f = (c[:, 2, 1] - d * b) / e
-    out[:, 0] = values[:, 0] / a
-    out[:, 1] = (values[:, 1] - b * out[:, 0]) / e
-    out[:, 2] = (values[:, 2] - d * out[:, 0] - f * out[:, 1]) / np.sqrt(c[:, 2, 2] - d * d - f * f)
-    return out
+    return white[..., 0], white[..., 1:], moved[:, 2] > 1e-2, likely
 
 
 def _cost(guess, *data) -> float:

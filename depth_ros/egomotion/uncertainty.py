@@ -65,8 +65,8 @@ def last_step(adjusted: Adjusted, ids: np.ndarray) -> tuple[np.ndarray, Influenc
     J[:, -7:-1] = np.eye(6)
     if len(adjusted.poses) > 2:
         J[:, -13:-7] = -adjoint(inverse(adjusted.poses[-1]) @ adjusted.poses[-2])
-    pull = Pull(adjusted.scores[:, 6:], adjusted.own[:, 6:, 6:], adjusted.information[6:, 6:], adjusted.curvature)
-    groups, moved = pull.left_out(ids)
+    groups, scores, own = adjusted.of_groups(ids)
+    _, moved = Pull(scores, own, adjusted.information, adjusted.curvature).left_out(groups)
     return J @ inverse_of_free @ J.T, Influence(groups, -moved @ J.T)
 
 
