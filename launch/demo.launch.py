@@ -7,14 +7,23 @@ ros2 launch depth_ros demo.launch.py namespace:=front      a camera that is alre
 
 from pathlib import Path
 
-from launch import LaunchDescription
-from launch.actions import ExecuteProcess, IncludeLaunchDescription, OpaqueFunction
+from launch.actions import ExecuteProcess, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
-from depth_ros.launching import NAMESPACE, REMAP, declare, depth_node, environment, given
+from depth_ros.launching import (
+    NAMESPACE,
+    REMAP,
+    declare,
+    depth_node,
+    description,
+    environment,
+    file_of_parameters,
+    flag,
+    given,
+)
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 # Mode, and the frame that the driver ties to the camera in /tf_static: the body whose motion RViz shows; "": none
@@ -32,37 +41,45 @@ DRIVERS = {
         "zed_wrapper", "zed_camera.launch.py", "ros_params_override_path", {"camera_model": "zed2i", "namespace": ""}
     ),  # fmt: skip
     "oak_d": ("depthai_ros_driver", "camera.launch.py", "params_file", {"namespace": ""}),
+    "usb_cam": ("usb_cam", "", "", {}),  # a node, its launch file wants one for several cameras
 }
 
 
 def generate_launch_description():
     """Declare the arguments; what they start is known when they are."""
-    return LaunchDescription(
+    return description(
         [
-            declare("bag", "recording to play, with its time; empty: a live camera"),
+            declare("bag", "recording to play, with its time; its topics are found; empty: a live camera"),
             declare("camera", "camera whose driver is started; empty: none", choices=["", *CAMERAS]),
-            declare("mode", "stereo or mono; empty: as the camera, else stereo", choices=["", "stereo", "mono"]),
+            declare("mode", "empty: as the camera or the recording, else stereo", choices=["", "stereo", "mono"]),
             declare("namespace", NAMESPACE),
             declare("params_file", "YAML file of parameters; empty: that of config/ for the camera or the mode"),
             declare("remap", REMAP),
             declare("model", "path of an ONNX model; empty: the one that is shipped"),
-            declare("rviz", "false: without RViz", "true", ["true", "false"]),
-            OpaqueFunction(function=_start),
-        ]
+            declare("rviz", "false: without RViz", "true"),
+        ],
+        _start,
     )
 
 
 def _start(context):
     """Give the actions: source, node, RViz."""
     bag, camera, model = (given(context, name) for name in ("bag", "camera", "model"))
+    if camera and not bag:
+        _expect_package(context, DRIVERS[camera][0], "the camera's driver comes from its vendor")
+    if flag(context, "rviz"):
+        _expect_package(context, "rviz2", "or rviz:=false, and a page in the browser: depth-ros view --topics")
     camera_mode, body = CAMERAS.get(camera, ("stereo", ""))
-    mode = given(context, "mode") or camera_mode
-    file = given(context, "params_file") or str(CONFIG / (f"cameras/{camera}.yaml" if camera else f"{mode}.yaml"))
-    values = {"mode": mode, "use_sim_time": bool(bag), **({"model": model} if model else {})}
+    asked = given(context, "mode") or (camera_mode if camera else "")
+    topics, fixed_frame = recorded(bag, asked) if bag else ({}, "camera_optical" if camera == "usb_cam" else "")
+    mode = asked or topics.get("mode", "stereo")
+    own_file = given(context, "params_file")
+    file = own_file or str(CONFIG / (f"cameras/{camera}.yaml" if camera else f"{mode}.yaml"))
+    values = {} if own_file or camera else topics  # who names a file or a camera has named topics
+    values = {**values, "mode": mode, "use_sim_time": bool(bag), **({"model": model} if model else {})}
     values |= {"base_frame": body, "publish_tf": True} if body else {}
-    actions = [depth_node([file, values], given(context, "remap"))]
-    if given(context, "rviz") == "true":
-        fixed_frame = recorded_frame(bag, mode) if bag else "camera_optical" if camera == "usb_cam" else ""
+    actions = [depth_node([file_of_parameters(file), values], given(context, "remap"))]
+    if flag(context, "rviz"):
         actions.append(_rviz(bool(bag), fixed_frame))
     if bag:  # a second for the subscriptions, or the first images are lost
         play = ["ros2", "bag", "play", bag, "--clock", "--delay", "2"]
@@ -72,15 +89,29 @@ def _start(context):
     return actions
 
 
-def recorded_frame(bag, mode):
-    """Read the images' frame_id: with it as fixed frame RViz needs no TF; empty where the recording does not say."""
+def _expect_package(context, package, cure):
+    """Raise ValueError, ahead of anything that would be left running, where a package is not installed."""
+    try:
+        FindPackageShare(package).perform(context)
+    except LookupError:
+        raise ValueError(f"expected the package {package}, got none: {cure}") from None
+
+
+def recorded(bag, mode):
+    """Read the node's parameters for the topics of a recording, and its images' frame_id.
+
+    With that as fixed frame RViz needs no TF. Nothing where the recording does not say, or without rosbags: topics of
+    other names, perhaps, which the node can still be told.
+    """
     from depth_ros.core.errors import DepthRosError
-    from depth_ros.replay.sample import open_source
 
     try:
-        return next(iter(open_source(bag, mode))).frame.frame_id
-    except (DepthRosError, OSError, StopIteration):  # topics of other names, perhaps: the node can still be told them
-        return ""
+        from depth_ros.replay.sample import open_source, topic_parameters
+
+        source = open_source(bag, mode or "auto")
+        return topic_parameters(source.topics), next(iter(source)).frame.frame_id
+    except (DepthRosError, ImportError, OSError, AttributeError, StopIteration):
+        return {}, ""
 
 
 def _rviz(use_sim_time, fixed_frame):
@@ -101,16 +132,16 @@ def _rviz(use_sim_time, fixed_frame):
 def _driver(camera):
     """Start a camera, told to publish what depth_node wants."""
     parameters = str(CONFIG / "cameras" / "drivers" / f"{camera}.yaml")
-    if camera not in DRIVERS:
+    package, file, argument, others = DRIVERS[camera]
+    if not file:
         return Node(
-            package="usb_cam",
+            package=package,
             executable="usb_cam_node_exe",
             name="usb_cam",
             parameters=[parameters],
             additional_env=environment(),
             output="screen",
         )
-    package, file, argument, others = DRIVERS[camera]
     source = PathJoinSubstitution([FindPackageShare(package), "launch", file])
     return IncludeLaunchDescription(
         PythonLaunchDescriptionSource(source), launch_arguments={argument: parameters, **others}.items()

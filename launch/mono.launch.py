@@ -15,7 +15,7 @@ def generate_launch_description():
         Path(__file__).resolve().parents[1] / "config" / "mono.yaml",
         {
             "model": (str, "path of an ONNX model; by default the one that is shipped"),
-            "camera_height_m": (None, "metres from the ground to the camera: the scale of a relative model"),
+            "camera_height_m": (float, "metres from the ground to the camera: the scale of a relative model"),
         },
         mode="mono",
     )

@@ -25,7 +25,7 @@ from .heard import odometry_to_track
 from .mono_bag import MonoBag, MonoTopics
 from .panel import Album
 from .proxies import Proxies
-from .sample import Source
+from .sample import Source, topic_parameters
 
 _SETTLE_S = 1.0  # matched here is not yet matched at the node
 _READY_S = 60  # loading a network on a busy machine takes long
@@ -91,20 +91,13 @@ def node_parameters(
 ) -> dict:
     """The parameters with which the node subscribes to the topics of a bag, as they are."""
     parameters = {
-        "mode": "stereo" if len(topics.images) == 2 else "mono",
+        **topic_parameters(topics),
         "egomotion_method": egomotion,
         "backend": backend,
         "max_disparity_px": max_disparity_px,
         "sync_tolerance_s": sync_tolerance_s,
-        "rectify": not topics.rectified,
-        "image_transport": "compressed" if topics.compressed else "raw",
     }
-    if model:
-        parameters["model"] = str(Path(model).resolve())
-    for side, image in topics.images.items():
-        parameters[f"{side}_image_topic".lstrip("_")] = image.removesuffix("/compressed")
-        parameters[f"{side}_info_topic".lstrip("_")] = topics.infos[side]
-    return parameters
+    return {**parameters, "model": str(Path(model).resolve())} if model else parameters
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,19 @@ def open_source(path: str | Path, mode: str = "auto") -> Source:
     return MonoBag(path) if mode == "mono" or (mode == "auto" and not is_stereo(path)) else Bag(path)
 
 
+def topic_parameters(topics) -> dict:
+    """The parameters with which depth_node listens to the topics of a bag as they are: Topics or MonoTopics."""
+    parameters = {
+        "mode": "stereo" if len(topics.images) == 2 else "mono",
+        "rectify": not topics.rectified,
+        "image_transport": "compressed" if topics.compressed else "raw",
+    }
+    for side, image in topics.images.items():
+        parameters[f"{side}_image_topic".lstrip("_")] = image.removesuffix("/compressed")
+        parameters[f"{side}_info_topic".lstrip("_")] = topics.infos[side]
+    return parameters
+
+
 class LeftOnly:
     """The left images of a source of pairs, as a mono source; what was dropped is what the pairs drop."""
 

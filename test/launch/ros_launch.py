@@ -5,6 +5,7 @@ without default is required, substitutions are performed late, ParameterValue re
 """
 
 import importlib.util
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -107,10 +108,14 @@ class ExecuteProcess:
 
 
 class FindPackageShare:
+    absent = ()
+
     def __init__(self, package):
         self.package = package
 
     def perform(self, context):
+        if self.package in self.absent:
+            raise LookupError(f"package {self.package!r} not found")
         return f"/share/{self.package}"
 
 
@@ -164,6 +169,7 @@ def install(monkeypatch):
         "launch.launch_description_sources": _named(PythonLaunchDescriptionSource),
         "launch.substitutions": _named(LaunchConfiguration, PathJoinSubstitution),
         "launch_ros.substitutions": _named(FindPackageShare),
+        "launch.logging": {"get_logger": logging.getLogger},
         "launch_ros": {},
         "launch_ros.actions": _named(Node),
         "launch_ros.parameter_descriptions": _named(ParameterValue),

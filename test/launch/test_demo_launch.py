@@ -8,8 +8,18 @@ import yaml
 from ros_launch import ROOT, ExecuteProcess, IncludeLaunchDescription, Node, declared, parameters_of, run, text
 
 from depth_ros.nodes.parameters import Parameters
+from depth_ros.replay.mono_bag import MonoTopics
 
 CAMERAS = ("realsense", "zed", "oak_d", "usb_cam")
+
+
+class Recording:
+    """A recording of one camera: raw images, compressed."""
+
+    topics = MonoTopics("/cam/image_raw/compressed", "/cam/camera_info", None, rectified=False, compressed=True)
+
+    def __iter__(self):
+        yield SimpleNamespace(frame=SimpleNamespace(frame_id="left_optical"))
 
 
 @pytest.fixture
@@ -66,9 +76,28 @@ def test_a_camera_comes_with_its_driver(description, camera):
 
 
 def test_rviz_stands_in_the_frame_of_the_recording(description, monkeypatch):
-    sample = SimpleNamespace(frame=SimpleNamespace(frame_id="left_optical"))
-    monkeypatch.setattr("depth_ros.replay.sample.open_source", lambda bag, mode: [sample])
+    monkeypatch.setattr("depth_ros.replay.sample.open_source", lambda bag, mode: Recording())
     assert run(description, {"bag": "BAG"})[0][1].arguments[-2:] == ["-f", "left_optical"]
+
+
+def test_the_topics_of_a_recording_are_found(description, monkeypatch):
+    monkeypatch.setattr("depth_ros.replay.sample.open_source", lambda bag, mode: Recording())
+    started, context = run(description, {"bag": "BAG", "namespace": "front"})
+    file, values = parameters_of(started[0], context)
+    assert file == ROOT / "config/mono.yaml"
+    assert values == {
+        "mode": "mono", "use_sim_time": True, "rectify": True, "image_transport": "compressed",
+        "image_topic": "/cam/image_raw", "info_topic": "/cam/camera_info",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("named", ["camera", "params_file"])
+def test_who_names_topics_is_believed(description, monkeypatch, tmp_path, named):
+    (tmp_path / "my.yaml").write_text("")
+    monkeypatch.setattr("depth_ros.replay.sample.open_source", lambda bag, mode: Recording())
+    given = {"camera": "usb_cam", "params_file": str(tmp_path / "my.yaml")}
+    started, context = run(description, {"bag": "BAG", named: given[named]})
+    assert "image_topic" not in parameters_of(started[0], context)[1]
 
 
 def test_a_recording_that_cannot_be_read_is_left_to_ros2_bag(description, tmp_path):
@@ -77,10 +106,22 @@ def test_a_recording_that_cannot_be_read_is_left_to_ros2_bag(description, tmp_pa
 
 
 def test_the_users_file_goes_before_that_of_the_camera(description, tmp_path):
+    (tmp_path / "my.yaml").write_text("")
     given = {"camera": "zed", "params_file": str(tmp_path / "my.yaml"), "remap": "odom:=vo"}
     started, context = run(description, given)
     assert parameters_of(started[0], context)[0] == tmp_path / "my.yaml"
     assert started[0].remappings == [("odom", "vo")]
+
+
+@pytest.mark.parametrize("package, given", [
+    ("realsense2_camera", {"camera": "realsense"}), ("usb_cam", {"camera": "usb_cam"}), ("rviz2", {"bag": "BAG"})
+])  # fmt: skip
+def test_a_package_that_is_missing_is_named_before_anything_starts(description, monkeypatch, package, given):
+    monkeypatch.setattr(ros_launch.FindPackageShare, "absent", (package,))
+    with pytest.raises(ValueError, match=f"expected the package {package}, got none: "):
+        run(description, given)
+    started, _ = run(description, {"rviz": "False"})
+    assert kinds(started) == ["depth_ros"]
 
 
 def test_an_unknown_camera_is_refused(description):

@@ -25,6 +25,7 @@ def test_the_mode_is_mono_whatever_the_file_says(description, tmp_path):
     node, file, values, _ = start(description)
     assert (node.package, node.executable, values) == ("depth_ros", "depth_node", {"mode": "mono"})
     assert file == ROOT / "config/mono.yaml" and file.is_file()
+    (tmp_path / "mine.yaml").write_text("")
     assert start(description, params_file=str(tmp_path / "mine.yaml"))[2] == {"mode": "mono"}
 
 
@@ -33,6 +34,11 @@ def test_arguments_arrive_with_their_types(description, given, height_m):
     _, _, values, _ = start(description, model="7", camera_height_m=given, rectify="true", use_sim_time="true")
     assert values == {"mode": "mono", "model": "7", "camera_height_m": height_m, "rectify": True, "use_sim_time": True}
     Parameters(**{name: value for name, value in values.items() if name not in OF_ROS})
+
+
+def test_a_height_that_is_no_number_is_refused(description):
+    with pytest.raises(ValueError, match="camera_height_m: expected a number, got 'tall'"):
+        start(description, camera_height_m="tall")
 
 
 def test_the_shipped_file_holds_known_parameters_that_differ_from_the_defaults():

@@ -51,11 +51,27 @@ def test_arguments_arrive_with_their_types(load):
 
 
 def test_a_bad_value_is_refused(load):
-    with pytest.raises(ValueError, match="perhaps"):
+    with pytest.raises(ValueError, match="rectify: expected true or false, got 'perhaps'"):
         start(load(), rectify="perhaps")
 
 
+def test_a_file_that_is_not_there_is_refused(load, tmp_path):
+    with pytest.raises(ValueError, match="params_file: expected a YAML file, got none at"):
+        start(load(), params_file=str(tmp_path / "mine.yaml"))
+    with pytest.raises(ValueError, match="remap: .* got no file at"):
+        start(load(), remap=str(tmp_path / "mine.yaml"))
+
+
+def test_a_name_that_is_nearly_one_gets_a_warning(load, caplog):
+    start(load(), modle="mine.onnx")
+    assert caplog.messages == ["unknown launch argument 'modle': did you mean 'model'?"]
+    caplog.clear()
+    start(load(), scan_topic="/scan")  # of a file that includes this one
+    assert not caplog.messages
+
+
 def test_namespace_and_file_of_the_user(load, tmp_path):
+    (tmp_path / "mine.yaml").write_text("")
     node, file, _, context = start(load(), namespace="front", params_file=str(tmp_path / "mine.yaml"))
     assert ros_launch.text(node.namespace, context) == "front" and file == tmp_path / "mine.yaml"
 
