@@ -107,14 +107,11 @@ def unsharpness(grey: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     The root of the diagonal of the inverse of the mean structure tensor: sigma of Lucas and Kanade is this times the
     grey levels in which the two patches differ (Förstner 1987), so a point on a horizontal edge is sure in v only.
     """
-    half, size, (height, width) = _WINDOW_PX // 2 + 1, _WINDOW_PX + 2, grey.shape  # a derivative looks 1 px farther
-    around = np.arange(-half, half + 1)
-    columns, rows = np.rint(pixels).astype(int).T
-    lines = np.clip(rows[:, None] + around, 0, height - 1) * width
-    at = lines[..., None] + np.clip(columns[:, None] + around, 0, width - 1)[:, None]
-    patches = grey.reshape(-1).take(at.reshape(-1, size))  # derivatives of these, not of the whole picture
+    half, size = _WINDOW_PX // 2 + 1, _WINDOW_PX + 2  # a derivative looks 1 px farther
+    corner = np.clip(np.rint(pixels[:, ::-1]).astype(int) - half, 0, np.subtract(grey.shape, size))
+    patches = np.lib.stride_tricks.sliding_window_view(grey, (size, size))[corner[:, 0], corner[:, 1]].reshape(-1, size)
     du, dv = (
-        cv2.Sobel(patches, cv2.CV_32F, *order, scale=1 / 8).reshape(-1, size, size)[:, 1:-1, 1:-1].reshape(len(at), -1)
+        cv2.Sobel(patches, cv2.CV_32F, *order, scale=1 / 8).reshape(-1, size, size)[:, 1:-1, 1:-1].reshape(len(pixels), -1)
         for order in ((1, 0), (0, 1))
     )
     uu, uv, vv = (np.einsum("ni,ni->n", a, b) / _WINDOW_PX**2 for a, b in ((du, du), (du, dv), (dv, dv)))

@@ -66,11 +66,12 @@ class Window:
             distance = np.square(new[:, None] - centres).sum(-1)
             nearest = distance.argmin(1)
             ids = np.where(distance[np.arange(count), nearest] < near_px**2, known[nearest], -1)
-        between = np.square(new[:, None] - new).sum(-1) < near_px**2
-        for i in range(count):  # the first that belongs nowhere takes those around it along
-            if ids[i] < 0:
-                ids[(ids < 0) & between[i]], ids[i] = self._next_id, self._next_id
-                self._next_id += 1
+        alone = np.flatnonzero(ids < 0)
+        while len(alone):  # the first that belongs nowhere takes those around it along
+            near = np.square(new[alone] - new[alone[0]]).sum(1) < near_px**2
+            near[0] = True
+            ids[alone[near]], alone = self._next_id, alone[~near]
+            self._next_id += 1
         return ids.astype(np.int64)
 
     def adjust(self, camera: Camera, bias: tuple[float, float], most: int, rounds: int = 2):
