@@ -7,7 +7,7 @@ ros2 launch depth_ros demo.launch.py namespace:=front      a camera that is alre
 
 from pathlib import Path
 
-from launch.actions import ExecuteProcess, IncludeLaunchDescription
+from launch.actions import ExecuteProcess, GroupAction, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
@@ -34,13 +34,13 @@ CAMERAS = {
     "usb_cam": ("mono", ""),
 }
 # Package, launch file, its argument for a file of parameters, and others: as read in the versions that config/cameras/
-# names. namespace: ours would be handed down, and the topics would not be those of the file.
+# names.
 DRIVERS = {
     "realsense": ("realsense2_camera", "rs_launch.py", "config_file", {}),
     "zed": (
-        "zed_wrapper", "zed_camera.launch.py", "ros_params_override_path", {"camera_model": "zed2i", "namespace": ""}
+        "zed_wrapper", "zed_camera.launch.py", "ros_params_override_path", {"camera_model": "zed2i"}
     ),  # fmt: skip
-    "oak_d": ("depthai_ros_driver", "camera.launch.py", "params_file", {"namespace": ""}),
+    "oak_d": ("depthai_ros_driver", "camera.launch.py", "params_file", {}),
     "usb_cam": ("usb_cam", "", "", {}),  # a node, its launch file wants one for several cameras
 }
 
@@ -78,14 +78,13 @@ def _start(context):
     values = {} if own_file or camera else topics  # who names a file or a camera has named topics
     values = {**values, "mode": mode, "use_sim_time": bool(bag), **({"model": model} if model else {})}
     values |= {"base_frame": body, "publish_tf": True} if body else {}
-    actions = [depth_node([file_of_parameters(file), values], given(context, "remap"))]
+    node = depth_node([file_of_parameters(file), values], given(context, "remap"))
+    actions = [_driver(camera), node] if camera and not bag else [node]  # a driver that fails leaves no node behind
     if flag(context, "rviz"):
         actions.append(_rviz(bool(bag), fixed_frame))
     if bag:  # a second for the subscriptions, or the first images are lost
         play = ["ros2", "bag", "play", bag, "--clock", "--delay", "2"]
         actions.append(ExecuteProcess(cmd=play, additional_env=environment(), output="screen"))
-    elif camera:
-        actions.append(_driver(camera))
     return actions
 
 
@@ -143,6 +142,8 @@ def _driver(camera):
             output="screen",
         )
     source = PathJoinSubstitution([FindPackageShare(package), "launch", file])
-    return IncludeLaunchDescription(
+    driver = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(source), launch_arguments={argument: parameters, **others}.items()
     )
+    variables = [SetEnvironmentVariable(name, value) for name, value in environment().items()]
+    return GroupAction([*variables, driver], forwarding=False)  # of our arguments rs_launch.py would warn, one by one

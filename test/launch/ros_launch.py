@@ -107,6 +107,26 @@ class ExecuteProcess:
         return []
 
 
+class SetEnvironmentVariable:
+    def __init__(self, name, value):
+        self.name, self.value = name, value
+
+    def execute(self, context):
+        return []
+
+
+class GroupAction:
+    """What it includes sees no configuration of ours, as with forwarding=False."""
+
+    def __init__(self, actions, *, scoped=True, forwarding=True):
+        if forwarding or not scoped:
+            raise NotImplementedError("only groups of their own are used")
+        self.actions = list(actions)
+
+    def execute(self, context):
+        return self.actions
+
+
 class FindPackageShare:
     absent = ()
 
@@ -165,7 +185,10 @@ def install(monkeypatch):
     """Put the stand-ins where the launch file imports from, for one test; a real launch was imported by nobody yet."""
     contents = {
         "launch": _named(LaunchDescription),
-        "launch.actions": _named(DeclareLaunchArgument, OpaqueFunction, ExecuteProcess, IncludeLaunchDescription),
+        "launch.actions": _named(
+            DeclareLaunchArgument, OpaqueFunction, ExecuteProcess, GroupAction, IncludeLaunchDescription,
+            SetEnvironmentVariable,
+        ),
         "launch.launch_description_sources": _named(PythonLaunchDescriptionSource),
         "launch.substitutions": _named(LaunchConfiguration, PathJoinSubstitution),
         "launch_ros.substitutions": _named(FindPackageShare),

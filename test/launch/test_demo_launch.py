@@ -9,6 +9,7 @@ from ros_launch import ROOT, ExecuteProcess, IncludeLaunchDescription, Node, dec
 
 from depth_ros.nodes.parameters import Parameters
 from depth_ros.replay.mono_bag import MonoTopics
+from depth_ros.transport import transport_environment
 
 CAMERAS = ("realsense", "zed", "oak_d", "usb_cam")
 
@@ -57,14 +58,14 @@ def test_a_recording_brings_its_time(description):
 
 @pytest.mark.parametrize("camera", CAMERAS)
 def test_a_camera_comes_with_its_driver(description, camera):
-    started, context = run(description, {"camera": camera})
-    file, values = parameters_of(started[0], context)
+    (driver, node, rviz), context = run(description, {"camera": camera})
+    file, values = parameters_of(node, context)
     assert file == ROOT / f"config/cameras/{camera}.yaml" and file.is_file()
     assert values["mode"] == Parameters(**yaml.safe_load(file.read_text())["/**"]["ros__parameters"]).mode
     has_tf = camera != "usb_cam"  # its driver says nothing of frames
-    assert values.get("publish_tf", False) == has_tf and ("-f" in started[1].arguments) != has_tf
+    assert values.get("publish_tf", False) == has_tf and ("-f" in rviz.arguments) != has_tf
     assert Parameters(**{name: value for name, value in values.items() if name != "use_sim_time"})
-    driver, of_driver = started[-1], ROOT / f"config/cameras/drivers/{camera}.yaml"
+    of_driver = ROOT / f"config/cameras/drivers/{camera}.yaml"
     assert of_driver.is_file()
     if isinstance(driver, Node):
         assert (driver.package, driver.executable) == ("usb_cam", "usb_cam_node_exe")
@@ -108,9 +109,9 @@ def test_a_recording_that_cannot_be_read_is_left_to_ros2_bag(description, tmp_pa
 def test_the_users_file_goes_before_that_of_the_camera(description, tmp_path):
     (tmp_path / "my.yaml").write_text("")
     given = {"camera": "zed", "params_file": str(tmp_path / "my.yaml"), "remap": "odom:=vo"}
-    started, context = run(description, given)
-    assert parameters_of(started[0], context)[0] == tmp_path / "my.yaml"
-    assert started[0].remappings == [("odom", "vo")]
+    (_, node, _), context = run(description, given)
+    assert parameters_of(node, context)[0] == tmp_path / "my.yaml"
+    assert node.remappings == [("odom", "vo")]
 
 
 @pytest.mark.parametrize("package, given", [
@@ -129,7 +130,10 @@ def test_an_unknown_camera_is_refused(description):
         run(description, {"camera": "kinect"})
 
 
-@pytest.mark.parametrize("camera", ["zed", "oak_d"])
-def test_our_namespace_is_not_handed_down_to_a_driver(description, camera):
-    started, _ = run(description, {"camera": camera, "namespace": "front"})
-    assert dict(started[-1].launch_arguments)["namespace"] == ""
+def test_a_driver_gets_our_environment_and_none_of_our_arguments(description, monkeypatch):
+    seen = []
+    monkeypatch.setattr(ros_launch.GroupAction, "execute", lambda group, context: seen.extend(group.actions) or [])
+    started, _ = run(description, {"camera": "zed", "namespace": "front"})
+    *variables, driver = seen
+    assert {variable.name: variable.value for variable in variables} == transport_environment()
+    assert kinds([driver]) == ["IncludeLaunchDescription"] and kinds(started) == ["depth_ros", "rviz2"]
