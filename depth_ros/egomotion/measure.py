@@ -1,6 +1,8 @@
 """Measurements (u, v, inverse depth) and how a motion changes them.
 
 One form for a stereo pair, a depth camera and a network's depth; a point without depth, or infinitely far, fits too.
+Arrays are (N, ...) and lie component by component in memory (`.T` of (..., N)): NumPy then runs along points, not along
+three numbers at a time.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from ..core.camera import Camera
 def bearings(pixels: np.ndarray, camera: Camera) -> np.ndarray:
     """Give the rays (N, 3) with z = 1 of pixels (N, 2) as (u, v), optical axes."""
     pixels = np.asarray(pixels, np.float64)
-    rays = np.ones((len(pixels), 3))
+    rays = np.ones((3, len(pixels))).T
     rays[:, :2] = (pixels - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
     return rays
 
@@ -24,7 +26,7 @@ def move(target_T_source: np.ndarray, rays: np.ndarray, inv_depth: np.ndarray) -
     target_T_source: (..., 4, 4) metres. rays: (..., 3), z = 1. inv_depth: (...) 1/m.
     """
     R, t = target_T_source[..., :3, :3], target_T_source[..., :3, 3]
-    turned = rays @ R.T if R.ndim == 2 else (R @ rays[..., None])[..., 0]
+    turned = (R @ rays.T).T if R.ndim == 2 else np.einsum("...ij,...j->...i", R, rays)
     return turned + t * inv_depth[..., None]
 
 
@@ -33,14 +35,14 @@ def observe(moved: np.ndarray, inv_depth: np.ndarray, camera: Camera) -> np.ndar
     z = np.maximum(moved[..., 2], 1e-3)  # behind the camera: far off the picture, finite
     u = camera.fx * moved[..., 0] / z + camera.cx
     v = camera.fy * moved[..., 1] / z + camera.cy
-    return np.stack([u, v, inv_depth / z], axis=-1)
+    return np.stack([u, v, inv_depth / z]).T
 
 
 def motion_jacobian(moved: np.ndarray, inv_depth: np.ndarray, camera: Camera) -> np.ndarray:
     """Differentiate observe by a left perturbation of target_T_source: (N, 3, 6), of move's points (N, 3)."""
     z = np.maximum(moved[:, 2], 1e-3)
     x, y, inv = moved[:, 0] / z, moved[:, 1] / z, inv_depth / z
-    J = np.zeros((len(moved), 3, 6))
+    J = np.zeros((6, 3, len(moved))).T
     J[:, 0, 0], J[:, 0, 2], J[:, 0, 3], J[:, 0, 4], J[:, 0, 5] = inv, -x * inv, -x * y, 1 + x * x, -y
     J[:, 1, 1], J[:, 1, 2], J[:, 1, 3], J[:, 1, 4], J[:, 1, 5] = inv, -y * inv, -1 - y * y, x * y, x
     J[:, 2, 2], J[:, 2, 3], J[:, 2, 4] = -inv * inv, -y * inv, x * inv
@@ -50,16 +52,16 @@ def motion_jacobian(moved: np.ndarray, inv_depth: np.ndarray, camera: Camera) ->
 
 def source_jacobian(target_T_source: np.ndarray, moved: np.ndarray, inv_depth: np.ndarray, camera: Camera):
     """Differentiate observe by u, v and inverse depth in source: (N, 3, 3). target_T_source: (4, 4) or (N, 4, 4)."""
-    z = np.maximum(moved[:, 2], 1e-3)
+    x, y, z = moved.T[0], moved.T[1], np.maximum(moved.T[2], 1e-3)
     by_source = target_T_source[..., :3, 1:] * 1.0  # its columns: by u, v, inverse depth
     by_source[..., :2] = target_T_source[..., :3, :2] / (camera.fx, camera.fy)
-    x, y, of_z = moved[:, :1] / z[:, None], moved[:, 1:2] / z[:, None], by_source[..., 2, :]
-    out = np.empty((len(moved), 3, 3))
-    out[:, 0] = camera.fx / z[:, None] * (by_source[..., 0, :] - x * of_z)
-    out[:, 1] = camera.fy / z[:, None] * (by_source[..., 1, :] - y * of_z)
-    out[:, 2] = -(inv_depth / z**2)[:, None] * of_z
-    out[:, 2, 2] += 1 / z
-    return out
+    by_source = by_source.T if by_source.ndim == 3 else by_source.T[..., None]
+    out, of_z = np.empty((3, 3, len(moved))), by_source[:, 2] / z
+    out[:, 0] = camera.fx / z * (by_source[:, 0] - x * of_z)
+    out[:, 1] = camera.fy / z * (by_source[:, 1] - y * of_z)
+    out[:, 2] = -(inv_depth / z) * of_z
+    out[2, 2] += 1 / z
+    return out.T
 
 
 def exps(twists: np.ndarray) -> np.ndarray:

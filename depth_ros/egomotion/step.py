@@ -10,7 +10,8 @@ import numpy as np
 from ..core.camera import Camera
 from ..core.lie import inverse, se3_exp, se3_log
 from .bundle import curvature
-from .measure import bearings, motion_jacobian, move, observe, source_jacobian, whitened
+from .measure import bearings
+from .pairs import Pairs
 from .uncertainty import Pull
 
 _CAUCHY = 2.0
@@ -54,17 +55,17 @@ def estimate_step(before, after, sigma_before, sigma_after, camera: Camera, gues
     """
     if len(before) < _LEAST:
         return f"{len(before)} points followed, {_LEAST} needed"
-    data = (before, after, sigma_before, sigma_after, camera)
-    best = guesses[0] if len(guesses) == 1 else min(guesses, key=lambda guess: _cost(guess, *data))
-    step = _refined(best, prior, *data)
+    pairs = Pairs(before, after, sigma_before, sigma_after, camera)
+    best = guesses[0] if len(guesses) == 1 else min(guesses, key=lambda guess: _cost(guess, pairs))
+    step = _refined(best, prior, pairs)
     known = np.isfinite(sigma_before[:, 2]) & (before[:, 2] > 0)
     telling = known if known.sum() >= _LEAST else np.ones(len(before), bool)  # one without depth agrees with many
     if step.inlier[telling].mean() < _ENOUGH:
         searched = _search(before, after, sigma_before, camera)
         if searched is not None:
-            other = _refined(searched, prior, *data)
+            other = _refined(searched, prior, pairs)
             many = other.inlier[telling].sum() > _PRIOR_BONUS * step.inlier[telling].sum()
-            if many or _cost(other.prev_T_curr, *data) < _MUCH_BETTER * _cost(step.prev_T_curr, *data):
+            if many or _cost(other.prev_T_curr, pairs) < _MUCH_BETTER * _cost(step.prev_T_curr, pairs):
                 step = other
     agreeing = int(step.inlier.sum())
     if agreeing < max(_LEAST, _LEAST_SHARE * len(before)):
@@ -76,61 +77,32 @@ def estimate_step(before, after, sigma_before, sigma_after, camera: Camera, gues
     return step
 
 
-def _residuals(prev_T_curr, at, before, after, sigma_before, sigma_after, camera, with_jacobian=True):
-    """Whitened residuals (N, 3), Jacobians (N, 3, 6) by the left perturbation of curr_T_prev, which are in front (N,),
-    and the likeliest inverse depths (N,).
-
-    at: (N,) inverse depths at which all is taken for linear. They must follow the motion (variable projection, Golub
-    and Pereyra 1973): at the measured ones, and at 0 where there are none, it takes dozens of rounds to a wrong place.
-    """
-    curr_T_prev = inverse(prev_T_curr)
-    moved = move(curr_T_prev, bearings(before[:, :2], camera), at)
-    # The first frame's noise arrives in the second through the motion: whiten by both.
-    A = source_jacobian(curr_T_prev, moved, at, camera)
-    unknown = ~np.isfinite(sigma_before)
-    spread = np.where(unknown, max(1.0, 2 * before[:, 2].max(initial=0.0)), sigma_before)  # 1/m: from here to far
-    measured = np.isfinite(sigma_after)
-    noise = np.where(measured, sigma_after, 1e3) ** 2
-    covariance = (A * spread[:, None] ** 2) @ A.transpose(0, 2, 1)
-    covariance[:, range(3), range(3)] += noise
-    off, along, off_at = np.where(measured, after - observe(moved, at, camera), 0.0), A[:, :, 2], at - before[:, 2]
-    both = np.empty((len(before), 3, 7 if with_jacobian else 1))
-    both[..., 0] = off + np.where(measured, along * off_at[:, None], 0.0)
-    if with_jacobian:
-        both[..., 1:] = motion_jacobian(moved, at, camera)
-    white, trust = whitened(covariance, both), np.where(measured, along / noise, 0.0)
-    shift = (trust * off).sum(1) - off_at / spread[:, 2] ** 2
-    shift /= (trust * along).sum(1) + 1 / spread[:, 2] ** 2
-    likely = np.clip(at + shift, np.maximum(before[:, 2] - 3 * spread[:, 2], 0.0), before[:, 2] + 3 * spread[:, 2])
-    return white[..., 0], white[..., 1:], moved[:, 2] > 1e-2, likely
-
-
-def _cost(guess, *data) -> float:
+def _cost(guess, pairs: Pairs) -> float:
     """How badly a motion explains the points, each counting for at most a little."""
-    residual, _, in_front, _ = _residuals(guess, data[0][:, 2], *data, with_jacobian=False)
+    residual, _, in_front, _ = pairs.residuals(guess, pairs.inv, with_jacobian=False)
     return float(np.log1p((residual**2).sum(1) / 16).sum() + 10 * (~in_front).sum())
 
 
-def _refined(guess, prior, *data) -> Step:
+def _refined(guess, prior, pairs: Pairs) -> Step:
     """Gauss-Newton with Cauchy's weights, the scale tightened from round to round."""
     T, known = guess.copy(), np.zeros((6, 6)) if prior is None else prior[1]
-    residual, J, in_front, at = _residuals(T, data[0][:, 2], *data)
+    residual, J, in_front, at = pairs.residuals(T, pairs.inv)
     for scale in (4.0, *[_CAUCHY] * 6):
         chi2, noise = _judged(residual, in_front)
         weight = np.where(in_front, 1 / (1 + chi2 / scale**2), 0.0) / noise**2
-        weighted = (J * weight[:, None, None]).reshape(-1, 6)
-        H = weighted.T @ J.reshape(-1, 6) + 1e-9 * np.eye(6) + known
+        weighted = (J * weight[:, None, None]).T.reshape(6, -1)
+        H = weighted @ J.T.reshape(6, -1).T + 1e-9 * np.eye(6) + known
         off = 0.0 if prior is None else known @ se3_log(inverse(prior[0]) @ T)
-        xi = np.linalg.solve(H + 1e-12 * np.trace(H) * np.eye(6), weighted.T @ residual.reshape(-1) + off)
+        xi = np.linalg.solve(H + 1e-12 * np.trace(H) * np.eye(6), weighted @ residual.T.reshape(-1) + off)
         T = T @ se3_exp(-np.clip(xi, -5, 5))  # curr_T_prev = exp(xi) curr_T_prev
-        residual, J, in_front, at = _residuals(T, at, *data)
+        residual, J, in_front, at = pairs.residuals(T, at)
         if scale == _CAUCHY and xi @ H @ xi < _STILL:
             break
     chi2, noise = _judged(residual, in_front)
     weight = np.where(in_front, 1 / (1 + chi2 / _CAUCHY**2), 0.0)
     residual, J = residual / noise, J / noise
-    H = (J * weight[:, None, None]).reshape(-1, 6).T @ J.reshape(-1, 6)
-    kept = curvature(weight, chi2, np.isfinite(data[3]).sum(1), _CAUCHY)
+    H = (J * weight[:, None, None]).T.reshape(6, -1) @ J.T.reshape(6, -1).T
+    kept = curvature(weight, chi2, pairs.is_measured.sum(0), _CAUCHY)
     whole = H + known / kept
     inlier = in_front & (chi2 * noise**2 < _INLIER_CHI2 * min(noise, _INLIER_NOISE) ** 2)
     return Step(T, inlier, _inverse_or_inf(_CONSISTENT * H + known),
