@@ -119,7 +119,7 @@ class Motion:
 
     def _publish(self, estimate: EgoEstimate, camera_frame: str) -> None:
         """Publish one estimate, in the worker's thread; without a scale no place is claimed."""
-        unscaled = not estimate.is_metric and estimate.state == "tracking"
+        unscaled = not estimate.is_metric and estimate.state != "initialising"
         estimate = without_metres(estimate) if unscaled else estimate
         parameters = self._parameters
         base_T_camera = self._extrinsics.base_T_camera(camera_frame)
@@ -136,7 +136,7 @@ class Motion:
             self.publishers["odom"].publish(motion_to_odometry(motion))
         if self._tf is not None:
             lost = f"odometry is {estimate.state}: {estimate.reason}" if estimate.state != "tracking" else ""
-            lost = lost or ("nothing gives metres" if unscaled else "")
+            lost = lost or (f"no metres: {estimate.reason}" if unscaled else "")
             self._tf.publish(motion, lost or self._extrinsics.why_not)
         self._publish_path(motion, estimate)
 

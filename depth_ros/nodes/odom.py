@@ -103,8 +103,9 @@ class BoundedPath:
 
     def add(self, motion: BodyMotion) -> bool:
         """Take a pose in; True where it was far enough from the last one."""
-        if self._last is not None:
-            step = inverse(self._last) @ motion.odom_T_child
+        last = self._last  # once: another thread may begin anew
+        if last is not None:
+            step = inverse(last) @ motion.odom_T_child
             if np.linalg.norm(step[:3, 3]) < _PATH_STEP_M and np.linalg.norm(so3_log(step[:3, :3])) < _PATH_STEP_RAD:
                 return False
         self._last = motion.odom_T_child

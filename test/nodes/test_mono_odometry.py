@@ -1,6 +1,5 @@
 """Odometry of one camera over real DDS: it slides past a textured wall whose distance the depth network knows."""
 
-import os
 
 import cv2
 import numpy as np
@@ -17,7 +16,7 @@ from depth_ros.nodes import messages
 from . import dds
 from .test_mono_node import FOCAL_PX, RATIO, constant, save
 
-DOMAIN = 162 + os.getpid() % 40
+DOMAIN = dds.domain(5)
 WALL_M, STEP_PX = 2.5, 3
 STEP_M = STEP_PX * WALL_M / dds.FX  # of the camera, to the right: -y of odom
 NETWORK_STEP_M = 1.5 * STEP_M  # what the pose network says, whatever it sees
@@ -172,7 +171,7 @@ def test_a_bag_that_loops_begins_anew(world, wall):
 
 
 def test_without_a_scale_no_place_is_claimed(tmp_path, wall):
-    domain_id = DOMAIN + 40
+    domain_id = dds.domain(6)
     world = dds.World(domain_id, sides=("",))
     try:
         with dds.Node(domain_id, mode="mono", backend="auto", watchdog_s=2.0, **make_models(tmp_path, "none")):
@@ -181,6 +180,8 @@ def test_without_a_scale_no_place_is_claimed(tmp_path, wall):
             world.wait(lambda: False, 1.0)
             world.at_px = START_PX
             found = slide(world, wall, 6)
+            found.append(send(world, np.full_like(wall, DARK), START_PX))  # lost: where it was has no metres either
+            assert world.fresh_values()["odom"] == "lost"
             for msg in found[1:]:
                 np.testing.assert_array_equal(place(msg), 0)
                 assert variance(msg) == 1e6 and msg.twist.twist.linear.x == 0
