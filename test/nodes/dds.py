@@ -22,6 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 WIDTH, HEIGHT, FX, FY, CX, CY, BASELINE_M, DISPARITY_PX = 160, 120, 100.0, 104.0, 75.5, 62.25, 0.2, 8
 DEPTH_M = FX * BASELINE_M / DISPARITY_PX
 START_NS = 1_700_000_000_000_000_000
+_DOMAINS = 101  # from the 102nd on, ports are among those that Linux lends to anybody; above 232 there are none
+
+
+def domain(number):
+    """A DDS domain of this run alone, so that runs beside each other do not meet; as many as there are numbers."""
+    return 1 + (os.getpid() * 7 + number) % _DOMAINS
 
 
 class Node:
@@ -95,7 +101,7 @@ class World:
     def wait_for_node(self):
         publishers = [*self.images.values(), *self.infos.values()]
         assert self.wait(lambda: all(p.get_subscription_count() for p in publishers), 20), "the node did not subscribe"
-        self.wait(lambda: False, 0.2)  # its publishers discover us, too
+        self.wait(lambda: False, 0.5)  # its subscriptions and publishers discover us, too: on a busy machine later
 
     def next_stamp(self, step_ns=33_333_333):
         self.stamp_ns += step_ns

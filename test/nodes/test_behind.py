@@ -1,6 +1,5 @@
 """Publishing one step behind: order, and how late an estimate may be; by itself and in the real node."""
 
-import os
 import threading
 import time
 from types import SimpleNamespace
@@ -83,7 +82,7 @@ class SlowEngine:
 
 @pytest.mark.parametrize("engine_s, publish_s", [(0.02, 0.05), (0.05, 0.03)])
 def test_the_node_delays_no_estimate_by_more_than_one_publish(engine_s, publish_s, monkeypatch):
-    domain_id, slow, published = 101 + os.getpid() % 60, SlowEngine(engine_s), []
+    domain_id, slow, published = dds.domain(7), SlowEngine(engine_s), []
     real = outputs.Outputs.publish
 
     def publish(self, estimate, *more):

@@ -1,7 +1,6 @@
 """depth-ros doctor without a bag: one fault each in a graph of two cameras and a depth_node, over real DDS."""
 
 import itertools
-import os
 import threading
 import time
 
@@ -26,7 +25,7 @@ from depth_ros.replay.live import look
 from . import dds
 
 LOOK_S, PERIOD_S = 1.2, 0.04
-DOMAINS = itertools.cycle(1 + (os.getpid() * 7 + i) % 100 for i in range(60))
+DOMAINS = itertools.cycle(dds.domain(40 + i) for i in range(60))
 QUARTER = [0.3, 0.0, 0.8, -0.5, 0.5, -0.5, 0.5]
 
 

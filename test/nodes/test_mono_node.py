@@ -1,6 +1,5 @@
 """The real node with one camera, over real DDS, with networks whose answers are known: brightness times a constant."""
 
-import os
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from depth_ros.nodes.decode import image_to_depth
 
 from . import dds
 
-DOMAIN = 101 + os.getpid() % 60
+DOMAIN = dds.domain(2)
 PACE_S = 0.12
 FOCAL_PX, METRES_OF_WHITE, REL_SIGMA = 80.0, 10.0, 0.125
 RATIO = dds.FX / 2 / FOCAL_PX  # the network sees the image at half its size
@@ -217,7 +216,7 @@ def test_every_image_of_a_burst_is_accounted_for(world):
 
 
 def test_a_relative_model_never_speaks_of_metres(models):
-    domain_id = DOMAIN + 61
+    domain_id = dds.domain(3)
     world = dds.World(domain_id, sides=("",))
     try:
         with dds.Node(domain_id, mode="mono", backend="auto", **models("none")) as node:
@@ -240,7 +239,7 @@ def test_a_relative_model_never_speaks_of_metres(models):
 
 
 def test_an_odometry_topic_gives_metres_to_a_relative_model(models):
-    domain_id = DOMAIN + 62
+    domain_id = dds.domain(4)
     world = dds.World(domain_id, sides=("",))
     wheels = world.ros.create_publisher(Odometry, "wheels", 20)
     try:

@@ -1,6 +1,5 @@
 """The node's ego-motion over real DDS, with an ego-motion whose answers are chosen."""
 
-import os
 import time
 from types import SimpleNamespace
 
@@ -25,6 +24,7 @@ from depth_ros.nodes.messages import make_header
 from depth_ros.nodes.motion import Motion
 from depth_ros.nodes.parameters import Parameters
 
+from . import dds
 from .ego import STEP_NS, Ego, start_pose, stereo_estimate
 
 AHEAD = (0.3, 0.1, 0.8, -0.5, 0.5, -0.5, 0.5)  # a camera that looks along x of the base
@@ -87,7 +87,7 @@ def make_bench():
     benches, numbers = [], iter(range(40))
 
     def make(**parameters):
-        benches.append(Bench(1 + (os.getpid() * 3 + next(numbers)) % 100, **parameters))
+        benches.append(Bench(dds.domain(10 + next(numbers)), **parameters))
         return benches[-1]
 
     yield make
