@@ -32,16 +32,16 @@ class EgoMotion(Way):
 
     method: "network" (the pose network's steps), "geometric" (tracked points and depth) or "hybrid" (geometry, with the
     network's motion as prediction and fallback). window: keyframes adjusted together, 0 = none.
-    seed: kept for the protocol; nothing here is drawn at random but by OpenCV, which begins alike every time.
-    Raises InputError for another method.
+    The same frames give the same answers: what OpenCV draws at random begins alike every time. Raises InputError for
+    another method.
     """
 
-    def __init__(self, method: str = "hybrid", window: int = 6, seed: int = 0):
+    def __init__(self, method: str = "hybrid", window: int = 6):
         if method not in METHODS:
             raise InputError(f"egomotion method: expected one of {METHODS}, got {method!r}")
         if window < 0:
             raise InputError(f"egomotion window: expected 0 or more keyframes, got {window}")
-        self.method, self.window, self.seed = method, window, seed
+        self.method, self.window = method, window
         super().__init__()
         self._keys = Keyframes(window)
         self._mono = Monocular()
@@ -185,6 +185,7 @@ class EgoMotion(Way):
         step, way = motion.covariance.copy(), motion.key_T_curr[:3, :3].T @ motion.key_T_curr[:3, 3]
         step[:3, :3] += sigma**2 * np.outer(way, way)
         estimate = self._known(frame, pose, covariance, step, motion.inliers, motion.model)
+        estimate = estimate if estimate.is_metric else replace(estimate, reason=mono.scale.reason)
         self._had_metres |= estimate.is_metric
         if frame.is_metric:
             if not self._had_metres:

@@ -102,7 +102,8 @@ class EgoEstimate:
     odom_T_camera: (4, 4); while lost the last known pose. covariance: (6, 6) of it, axes of odom: translation, then the
     rotation vector that would correct it from the left; LOST_VARIANCE once a step is missing, until reset or set_pose.
     twist: (6,) camera axes, m/s and rad/s, zero where unknown. twist_covariance: (6, 6).
-    state: "tracking", "lost" (this step is not known) or "initialising" (the first frame). reason: why; else "".
+    state: "tracking", "lost" (this step is not known) or "initialising" (the first frame). reason: why, or why
+    nothing gives metres; else "".
     model: what gave the step: "points" (with depth: PnP), "rotation" (nothing but a turn is seen), "epipolar" (one
     camera without depth), "network" or "imu".
     has_gap: a step has been missing since the last reset: odom_T_camera leaves out what happened then.

@@ -13,12 +13,12 @@ from .trajectory import Track
 class Follower:
     """Feed ego-motion frame by frame and keep its way beside the true one.
 
-    method, seed: of EgoMotion; or ego: anything with its update, by the name of method. track: what it has found.
+    method: of EgoMotion; or ego: anything with its update, by the name of method. track: what it has found.
     Raises InputError for another method.
     """
 
-    def __init__(self, method: str = "hybrid", seed: int = 0, ego=None):
-        self._ego = EgoMotion(method, seed=seed) if ego is None else ego
+    def __init__(self, method: str = "hybrid", ego=None):
+        self._ego = EgoMotion(method) if ego is None else ego
         self.track = Track(method)
 
     def update(self, sample: Sample, frame: Frame, estimate: Estimate | None = None) -> None:

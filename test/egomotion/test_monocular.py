@@ -29,6 +29,7 @@ def test_without_any_scale_there_are_turns_and_a_way_in_a_unit_of_its_own():
     way = poses(14)
     estimates = run(alone(way))
     assert all(e.state == "tracking" and e.scale == "none" and not e.is_metric for e in estimates[1:])
+    assert all(e.reason.startswith("nothing gives metres: no depth, wheel odometry") for e in estimates[1:])
     assert {e.model for e in estimates[3:]} == {"epipolar"}
     last = estimates[-1]
     assert error(last, way[-1])[1] < 0.4  # degrees of 7.6
