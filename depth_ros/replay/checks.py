@@ -155,12 +155,14 @@ def examine_pairing(
     left, right = (np.unique(np.array(stamps[side], np.int64)) for side in SIDES)
     if not len(left) or not len(right):
         return []
-    after = np.clip(np.searchsorted(right, left), 0, len(right) - 1)
-    nearest = np.minimum(np.abs(right[after] - left), np.abs(right[np.maximum(after - 1, 0)] - left))
+    closest_left, closest_right = _closest(left, right), _closest(right, left)
+    nearest = np.abs(right[closest_right] - left)
     matched = int(np.sum(nearest <= tolerance_ns))
     if matched == max(len(left), len(right)):
         return []
-    gap, wanted = nearest[nearest > 0], int(np.percentile(nearest, 95))
+    # Of an image whose partner was lost the nearest is somebody else's partner: that says nothing of the cameras.
+    mutual = nearest[closest_left[closest_right] == np.arange(len(left))]
+    gap, wanted = mutual[mutual > 0], int(np.percentile(mutual, 95))
     words = f"{matched} of {max(len(left), len(right))} stamps {'meet' if tolerance_ns else 'are equal'} on both sides"
     if len(gap):
         words += f"; the others are {np.median(gap) / 1e6:.3f} ms apart (median)"
@@ -168,6 +170,13 @@ def examine_pairing(
     if 0 < wanted < period / 2:
         words += f"; {option}{math.ceil(wanted / 1e4) / 1e5:g} would pair most"
     return [Finding(WARNING if matched > 0.5 * len(left) else PROBLEM, "left, right", words)]
+
+
+def _closest(of: np.ndarray, to: np.ndarray) -> np.ndarray:
+    """For each stamp of the second, the index of the nearest of the first; both sorted, neither empty."""
+    after = np.clip(np.searchsorted(of, to), 0, len(of) - 1)
+    before = np.maximum(after - 1, 0)
+    return np.where(np.abs(of[before] - to) <= np.abs(of[after] - to), before, after)
 
 
 def examine_images(topic: str, facts: list[ImageFact]) -> list[Finding]:

@@ -96,6 +96,14 @@ def test_stamps_that_never_meet_name_the_tolerance():
     assert examine_pairing({"left": left, "right": left}) == []
 
 
+def test_lost_images_do_not_change_the_tolerance():
+    stamps = [START_NS + i * STEP_NS for i in range(20)]
+    left = [t for i, t in enumerate(stamps) if i not in (3, 4, 11)]
+    right = [t + 3_000_000 for i, t in enumerate(stamps) if i not in (0, 7, 15, 19)]
+    (finding,) = examine_pairing({"left": left, "right": right})
+    assert "3.000 ms" in finding.words and "--sync-tolerance-s 0.003 " in finding.words
+
+
 def test_epipolar_error_of_a_known_shift(big_pair):
     left, right = big_pair
     offset, disparity, matches = epipolar_error(left[2:], right[:-2])
