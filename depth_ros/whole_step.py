@@ -150,12 +150,12 @@ def step_on_tensorrt(
 
     gate = PlainStep(engine)
 
-    def prepare(inputs):
+    def prepare(inputs, cancelled):
         image_size, cache = inputs["left"].shape[:2], EngineCache()
         frames = [inputs, *(step_inputs(f, engine.spec, max_disparity_px) for f in rendered(engine.spec, image_size))]
         request = Request(engine.path, tensor_size(*image_size, engine.spec), precision, frames=frames,
                           step=step_of(engine.spec, image_size), plain=gate)  # fmt: skip
-        key = build(request, cache, say=estimator.engine.say).key
+        key = build(request, cache, cancelled=cancelled, say=estimator.engine.say).key
         answers = Answers(gate, frames)  # here, so that the worker's thread need not wait for them
         return lambda: open_checked(cache, key, answers, frames)
 

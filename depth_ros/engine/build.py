@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import threading
 import time
@@ -21,7 +22,7 @@ from .spec import ModelSpec
 from .tensorrt_library import Gpu, compile_network, find_gpu, import_library
 from .tensors import Tensors
 
-_POLL_S = 0.2
+_POLL_S, _STOP_S = 0.2, 10.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def _build(request: Request, network: OnnxEngine, trt, key: CacheKey, cache, rea
         frames = rendered_frames(spec, request.size)
     model = converted.SerializeToString()
     parity = check_parity(_Graph(model, tensors.outputs), reference, request.precision, frames)
-    content, found = _compile(trt, model, key, request, progress, cancelled)
+    content, found = _compile(trt, model, request, progress, cancelled)
     tensors.check_compiled(found)
     seconds = time.monotonic() - start
     path = cache.store(key, spec, content, conversion=parity, parity=None, accuracy=accuracy, build_s=round(seconds, 1))
@@ -168,19 +169,28 @@ class _Graph:
         return dict(zip(self._names, self._session.run(self._names, inputs), strict=True))
 
 
-def _compile(trt, model: bytes, key: CacheKey, request: Request, progress, cancelled: threading.Event):
-    """Compile in another thread, so that Ctrl-C reaches this one, which then stops that one."""
+def _compile(trt, model: bytes, request: Request, progress, cancelled: threading.Event):
+    """Compile in another thread, so that Ctrl-C reaches this one, which then stops that one.
+
+    Where the process ends meanwhile, the build is stopped before: a library torn down under its builder crashes.
+    """
     outcome: list = []
 
     def work():
         try:
-            outcome.append(compile_network(trt, model, request.precision, key.compute_capability,
+            outcome.append(compile_network(trt, model, request.precision, request.compute_capability,
                                            request.workspace_mib, progress, cancelled))  # fmt: skip
         except Exception as error:  # noqa: BLE001 - raised again below, in the caller's thread
             outcome.append(error)
 
     thread = threading.Thread(target=work, name="build", daemon=True)
+
+    def stop():
+        cancelled.set()
+        thread.join(_STOP_S)
+
     thread.start()
+    atexit.register(stop)
     try:
         while thread.is_alive():
             thread.join(_POLL_S)
@@ -188,6 +198,8 @@ def _compile(trt, model: bytes, key: CacheKey, request: Request, progress, cance
         cancelled.set()
         thread.join()
         raise
+    finally:
+        atexit.unregister(stop)
     if isinstance(outcome[0], EngineError):
         raise outcome[0]
     if isinstance(outcome[0], Exception):

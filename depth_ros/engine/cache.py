@@ -105,6 +105,11 @@ class EngineCache:
         file = path.with_suffix(".json")
         _write_whole(file, json.dumps({**_read_metadata(path), **about}, indent=1).encode())
 
+    def discard(self, path: Path) -> None:
+        """Remove a stored engine, so that the next build of its key makes it anew."""
+        with contextlib.suppress(OSError):
+            path.unlink()
+
 
 def read_engine(path: Path, key: CacheKey | None = None) -> CachedEngine:
     """Read an engine file and its metadata; key: what it must have been built from and for, None to take any.

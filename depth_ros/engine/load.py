@@ -94,10 +94,10 @@ def on_tensorrt(engine, say: Callable[[str], None], precision: str = "fp16") -> 
     from .tensorrt_engine import open_checked
     from .upgrade import UpgradingEngine
 
-    def prepare(inputs):
+    def prepare(inputs, cancelled):
         size = next(value.shape[2:] for value in inputs.values() if value.ndim == 4)
         cache = EngineCache()
-        key = build(Request(engine.path, size, precision), cache).key
+        key = build(Request(engine.path, size, precision), cache, cancelled=cancelled).key
         frames = [inputs, *rendered_frames(engine.spec, size)]  # the frame that is there, whatever it shows, and two
         answers = Answers(engine, frames)  # here, so that the worker's thread need not wait for them
         return lambda: open_checked(cache, key, answers, frames)

@@ -22,8 +22,12 @@ LIMITS = {
 _RANGE_PX = 64
 
 
+class ParityError(EngineError):
+    """An engine that ran, and answers otherwise than ONNX Runtime."""
+
+
 def check_parity(engine, reference: Runnable, precision: str, frames: Iterable[dict]) -> dict:
-    """Compare an engine with a reference on frames; raises EngineError where it differs too much.
+    """Compare an engine with a reference on frames; raises ParityError where it differs too much.
 
     engine: anything with run(inputs) -> outputs. frames: input arrays by name, at least one. A mean over 0 finite
     pixels, or NaN where the reference has none, fails too; so do points of the whole step that are not what the
@@ -39,8 +43,9 @@ def check_parity(engine, reference: Runnable, precision: str, frames: Iterable[d
         wanted, got = all_wanted[name], all_got[name]
         if judged != name:  # of the whole step in stereo
             wanted, got = (_disparity(metres, inputs["camera"]) for metres in (wanted, got))
-        if got.shape != wanted.shape or not np.array_equal(np.isfinite(got), np.isfinite(wanted)):
-            raise EngineError(f"parity: expected finite values of shape {wanted.shape} where ONNX Runtime has them, "
+        same = got.shape == wanted.shape and np.array_equal(np.isfinite(got), np.isfinite(wanted))
+        if not same or not np.isfinite(wanted).any():
+            raise ParityError(f"parity: expected finite values of shape {wanted.shape} where ONNX Runtime has them, "
                               f"got {got.shape}, {np.isfinite(got).mean():.0%} finite")  # fmt: skip
         off = np.abs(got - wanted) / (np.abs(wanted) if judged in ("depth", "metres") else 1.0)
         off = off[np.isfinite(wanted)]
@@ -48,7 +53,7 @@ def check_parity(engine, reference: Runnable, precision: str, frames: Iterable[d
             _check_points(all_got["points"], all_wanted["points"], all_got[name])
         worst, largest = max(worst, float(off.mean())), max(largest, float(off.max()))
     if not count or not worst <= limits[precision]:
-        raise EngineError(
+        raise ParityError(
             f"parity: expected {judged} within {limits[precision]} {unit} of ONNX Runtime on average ({precision}), "
             f"got {worst:.4g} over {count} frames"
         )
@@ -71,7 +76,7 @@ def _check_points(got: np.ndarray, wanted: np.ndarray, metres: np.ndarray) -> No
     same = same and np.allclose(rays[both], rays_wanted[both], rtol=1e-4, atol=1e-5)
     colours, colours_wanted = (points.view(np.uint32)[..., 3] & 0xFFFFFF for points in (got, wanted))
     if not (same and np.array_equal(colours, colours_wanted)):
-        raise EngineError("parity: expected points with the metres, rays and colours of the image, got others")
+        raise ParityError("parity: expected points with the metres, rays and colours of the image, got others")
 
 
 class Answers:

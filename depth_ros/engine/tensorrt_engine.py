@@ -8,21 +8,23 @@ import numpy as np
 
 from ..core.errors import EngineError
 from .base import Runnable
-from .cache import CachedEngine, EngineCache
+from .cache import CachedEngine, EngineCache, StaleEngine
 from .cuda_graph import CudaGraph
-from .parity import check_parity
-from .tensorrt_library import import_library, logger
+from .parity import ParityError, check_parity
+from .tensorrt_library import import_library, logger, made, type_name
 from .tensors import Tensors
 
 _WARM_RUNS = 3
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: builders in other threads use the default stream, which stops all others
 
 
 class TensorrtEngine:
     """An engine of one size, for one thread at a time.
 
     The GPU's context is current only while the engine works: pycuda ends the process when a thread ends that has one.
-    cached: what the cache gave, whole and of the right key. Raises EngineError where driver, pycuda, TensorRT or GPU
-    memory are missing, or the engine is not the one that its metadata says.
+    cached: what the cache gave, whole and of the right key. note: why frames are not replayed as a graph, "" where they
+    are. Raises EngineError where driver, pycuda, TensorRT or GPU memory are missing, or the engine is not the one that
+    its metadata says; StaleEngine where TensorRT does not take it, as after a change of GPU or driver.
     """
 
     name = "tensorrt"
@@ -34,13 +36,14 @@ class TensorrtEngine:
         self._cuda = import_cuda()
         trt = import_library(key["library"])
         self._context = self._cuda.Device(0).retain_primary_context()
-        self._graph = self._stream = None
+        self._graph = self._execution = self._engine = self._runtime = self._stream = None
+        self._device, self._host, self.note = {}, {}, ""
         self._log = logger(trt)
         try:
             with self._current():
                 self._open(trt, cached)
                 self._make_buffers()
-                self._graph = self._warmed_graph()
+                self._warm_up()
         except BaseException:
             self.close()
             raise
@@ -51,9 +54,9 @@ class TensorrtEngine:
         Raises EngineError for inputs of another size, or where the GPU fails.
         """
         self.tensors.check(inputs)
-        for name in self.tensors.inputs:
-            np.copyto(self._host[name], inputs[name])
         with self._current():
+            for name in self.tensors.inputs:
+                np.copyto(self._host[name], inputs[name])
             if self._graph is None:
                 self._enqueue()
             else:
@@ -65,16 +68,25 @@ class TensorrtEngine:
         """Nothing is left to do: the engine ran when it was opened."""
 
     def close(self) -> None:
-        """Give the GPU back."""
+        """Give the GPU back, in the thread that ran it or after that has ended. A second time does nothing.
+
+        pycuda lets the context go with the last that was made in it; an array that run gave stays readable.
+        """
+        if self._context is None:
+            return
         with contextlib.suppress(EngineError), self._current():  # a GPU that has failed refuses this too
+            if self._graph is not None:
+                self._graph.free()
+            # What uses goes before what is used.
             self._graph = self._execution = self._engine = self._runtime = self._stream = None
             self._device, self._host = {}, {}
-        with contextlib.suppress(self._cuda.Error):
-            self._context.detach()
+        self._context = None
 
     @contextlib.contextmanager
     def _current(self):
         """Make the context current here for a while; what the GPU refuses meanwhile becomes an EngineError."""
+        if self._context is None:
+            raise EngineError("expected an engine that is open, got one that was closed")
         try:
             self._context.push()
             try:
@@ -86,33 +98,44 @@ class TensorrtEngine:
 
     def _open(self, trt, cached: CachedEngine) -> None:
         """Deserialise what the cache has checked."""
-        self._runtime = trt.Runtime(self._log)
+        self._runtime = made(self._log, "runtime", trt.Runtime, self._log)
         self._engine = self._runtime.deserialize_cuda_engine(cached.content)
         if self._engine is None:
-            raise EngineError(f"{cached.path}: expected an engine for this GPU, got: {'; '.join(self._log.words)}")
+            said = "; ".join(self._log.words)
+            kind = EngineError if "memory" in said.lower() else StaleEngine
+            raise kind(f"{cached.path}: expected an engine for this GPU, got: {said}")
         self._execution = self._engine.create_execution_context()
         if self._execution is None:
             raise EngineError(f"{cached.path}: out of GPU memory: {'; '.join(self._log.words)}")
 
-    def _warmed_graph(self) -> CudaGraph | None:
-        """Run on zeros until the library has chosen and loaded all it needs, then record one frame."""
+    def _make_buffers(self) -> None:
+        """Pinned memory here and memory there for every tensor; their addresses never change again."""
+        names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
+        shapes, types = self._engine.get_tensor_shape, self._engine.get_tensor_dtype
+        self.tensors.check_compiled({name: (tuple(shapes(name)), type_name(types(name))) for name in names})
+        self._stream = self._cuda.Stream(_NON_BLOCKING)
+        for name, (shape, kind) in (self.tensors.inputs | self.tensors.outputs).items():
+            self._host[name] = self._cuda.pagelocked_zeros(shape, np.dtype(kind))
+            self._device[name] = self._cuda.mem_alloc(self._host[name].nbytes)
+            if not self._execution.set_tensor_address(name, int(self._device[name])):
+                raise EngineError(f"{name}: expected an address that TensorRT takes, got: {'; '.join(self._log.words)}")
+
+    def _warm_up(self) -> None:
+        """Run on zeros until the library has chosen and loaded all it needs, then record one frame and replay it."""
+        self._cuda.Context.synchronize()  # what opening left on the default stream, for which ours does not wait
         for _ in range(_WARM_RUNS):
             self._enqueue()
         self._stream.synchronize()
-        return CudaGraph.capture(self._stream.handle, self._enqueue)
-
-    def _make_buffers(self) -> None:
-        """Pinned memory here and memory there for every tensor; their addresses never change again."""
-        self._stream = self._cuda.Stream()
-        tensors = self.tensors.inputs | self.tensors.outputs
-        known = {self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)}
-        if known != set(tensors):
-            raise EngineError(f"expected an engine with the tensors {sorted(tensors)}, got {sorted(known)}")
-        self._host, self._device = {}, {}
-        for name, (shape, kind) in tensors.items():
-            self._host[name] = self._cuda.pagelocked_zeros(shape, np.dtype(kind))
-            self._device[name] = self._cuda.mem_alloc(self._host[name].nbytes)
-            self._execution.set_tensor_address(name, int(self._device[name]))
+        capturable = getattr(self._execution, "is_stream_capturable", lambda stream: True)  # tensorrt_rtx has it
+        try:
+            if not capturable(self._stream.handle):
+                raise EngineError("TensorRT says that it cannot be recorded")
+            self._graph = CudaGraph.capture(self._stream.handle, self._enqueue)
+        except EngineError as error:  # frames are put on the stream one by one then: slower, and right
+            self.note = f"no CUDA graph: {error}"
+            return
+        self._graph.launch()
+        self._stream.synchronize()
 
     def _enqueue(self) -> None:
         """Put one frame's copies and its inference on the stream."""
@@ -127,30 +150,43 @@ class TensorrtEngine:
 def open_checked(cache: EngineCache, key, reference: Runnable, frames: list[dict]) -> TensorrtEngine:
     """Open the engine of a key, and pass it through the parity gate the first time that it runs on this machine.
 
-    Called in the thread that will run it. Raises StaleEngine, or EngineError where the engine answers otherwise than
-    ONNX Runtime does; the outcome is kept in the metadata, so that a refused engine is not tried again.
+    Called in the thread that will run it. Raises StaleEngine, and removes what TensorRT does not take, so that it is
+    built anew; ParityError where the engine answers otherwise than ONNX Runtime does: the outcome is kept in the
+    metadata, so that a refused engine is not tried again; EngineError as TensorrtEngine.
     """
     cached = cache.load(key)
     outcome = cached.about.get("parity") or {}
     if "refused" in outcome:
         raise EngineError(f"{cached.path}: refused before: {outcome['refused']}")
-    engine = TensorrtEngine(cached)
+    try:
+        engine = TensorrtEngine(cached)
+    except StaleEngine as error:
+        cache.discard(cached.path)
+        raise StaleEngine(f"{error} (removed: the next start builds it anew)") from error
     if outcome:
         return engine
     try:
-        cache.note(cached.path, parity=check_parity(engine, reference, key.precision, frames))
-    except EngineError as error:
+        outcome = check_parity(engine, reference, key.precision, frames)
+    except BaseException as error:
         engine.close()
-        cache.note(cached.path, parity={"refused": str(error)})
+        if isinstance(error, ParityError):  # nothing else, as memory that another process holds now, is for good
+            _note(cache, cached, {"refused": str(error)})
         raise
+    _note(cache, cached, outcome)
     return engine
+
+
+def _note(cache: EngineCache, cached: CachedEngine, outcome: dict) -> None:
+    """Keep the outcome of the gate; where that cannot be written, the gate is passed again next time."""
+    with contextlib.suppress(EngineError, OSError):
+        cache.note(cached.path, parity=outcome)
 
 
 def import_cuda():
     """Import pycuda and start the driver; raises EngineError, naming what is missing."""
     try:
         import pycuda.driver as cuda
-    except ImportError as error:
+    except Exception as error:  # no package, no libcuda, or built for another NumPy, which raises what it likes
         raise EngineError(f"expected pycuda and an NVIDIA driver, got: {error} (pip install pycuda)") from error
     try:
         cuda.init()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import threading
@@ -13,6 +14,8 @@ from ..core.errors import EngineError
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 _NAME_BYTES = 256
+_MOST_WORDS = 20
+_loggers: list = []
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,16 @@ def find_gpu() -> Gpu:
         *(driver.cuDeviceGetAttribute(ctypes.byref(n), a, device) for n, a in zip(numbers, (_MAJOR, _MINOR))),
     ):
         if code != 0:
-            raise EngineError(f"expected an NVIDIA GPU that can be used, got CUDA error {code} from the driver")
+            raise EngineError(f"expected an NVIDIA GPU that can be used, got {cuda_words(driver, code)}")
     return Gpu(name.value.decode(errors="replace"), f"{numbers[0].value}.{numbers[1].value}")
+
+
+def cuda_words(driver, code: int) -> str:
+    """Say what a result of the driver means; driver: libcuda."""
+    words = ctypes.c_char_p()
+    with contextlib.suppress(AttributeError):
+        driver.cuGetErrorString(code, ctypes.byref(words))
+    return f"CUDA error {code}" + (f" ({words.value.decode(errors='replace')})" if words.value else "")
 
 
 def import_library(name: str = "auto"):
@@ -57,7 +68,7 @@ def import_library(name: str = "auto"):
         try:
             module = importlib.import_module(candidate)
             module.Builder  # noqa: B018 - a stub that only downloads the library has none
-        except (ImportError, OSError, AttributeError, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001 - stubs and halves of installations raise whatever they like
             failures.append(f"{candidate}: {error}")
             continue
         return module
@@ -67,7 +78,7 @@ def import_library(name: str = "auto"):
 
 
 def logger(trt):
-    """A logger of the library that keeps what it complained about, in .words, and prints nothing."""
+    """A logger of the library that keeps what it complained about last, in .words, and prints nothing."""
 
     class Logger(trt.ILogger):
         def __init__(self):
@@ -77,8 +88,21 @@ def logger(trt):
         def log(self, severity, message):
             if severity <= trt.ILogger.ERROR:
                 self.words.append(" ".join(message.split())[:300])
+                del self.words[:-_MOST_WORDS]
 
-    return Logger()
+    _loggers.append(Logger())  # kept for good: the library's registry goes on using the first one that it was given
+    return _loggers[-1]
+
+
+def made(log, what: str, factory: Callable, *arguments):
+    """Make a builder, parser or runtime; raises EngineError with the library's words where it gives none.
+
+    The bindings then raise TypeError, which says nothing but that a factory gave no object.
+    """
+    try:
+        return factory(*arguments)
+    except TypeError as error:
+        raise EngineError(f"expected a TensorRT {what}, got none: {_said(log) if log.words else error}") from error
 
 
 def compile_network(
@@ -93,19 +117,19 @@ def compile_network(
     Raises EngineError where the graph is refused, the GPU is missing, or memory runs out, with the library's words.
     """
     log = logger(trt)
-    builder = trt.Builder(log)
-    if builder is None:
-        raise EngineError(f"expected a TensorRT builder, got none: {_said(log)}")
+    builder = made(log, "builder", trt.Builder, log)
     flags = trt.NetworkDefinitionCreationFlag
     strong = hasattr(flags, "STRONGLY_TYPED")
     network = builder.create_network(1 << int(flags.STRONGLY_TYPED if strong else flags.EXPLICIT_BATCH))
-    parser = trt.OnnxParser(network, log)
+    parser = made(log, "parser", trt.OnnxParser, network, log)
     if not parser.parse(onnx_bytes):
         reasons = [str(parser.get_error(i)) for i in range(parser.num_errors)]
         raise EngineError(f"expected a graph that TensorRT takes, got: {' '.join('; '.join(reasons).split())[:500]}")
     config = builder.create_builder_config()
     _configure(trt, config, precision, strong, capability, workspace_mib)
-    if progress or cancelled:
+    if not strong and precision == "fp16":
+        _keep_floats(trt, network, config)
+    if hasattr(trt, "IProgressMonitor"):  # since 9.1; 8.6 says nothing, and stops for nobody
         config.progress_monitor = _monitor(trt, progress, cancelled)
     content = builder.build_serialized_network(network, config)
     if cancelled is not None and cancelled.is_set():
@@ -119,7 +143,12 @@ def network_tensors(network) -> dict[str, tuple]:
     """(shape, name of type) of each input and output of a network, by name."""
     tensors = [network.get_input(i) for i in range(network.num_inputs)]
     tensors += [network.get_output(i) for i in range(network.num_outputs)]
-    return {t.name: (tuple(t.shape), str(t.dtype).rsplit(".", 1)[-1].lower()) for t in tensors}
+    return {t.name: (tuple(t.shape), type_name(t.dtype)) for t in tensors}
+
+
+def type_name(dtype) -> str:
+    """The name of a type of the library, as "float"."""
+    return str(dtype).rsplit(".", 1)[-1].lower()
 
 
 def _configure(trt, config, precision: str, strong: bool, capability: str, workspace_mib: int) -> None:
@@ -133,9 +162,27 @@ def _configure(trt, config, precision: str, strong: bool, capability: str, works
     if not hasattr(config, "num_compute_capabilities"):
         return
     known = trt.ComputeCapability.__members__
-    target = known.get("SM" + capability.replace(".", "")) if capability else None
+    target = "SM" + capability.replace(".", "") if capability else "CURRENT"
+    if target not in known:
+        choices = [f"{name[2:-1]}.{name[-1]}" for name in known if name.startswith("SM")]
+        raise EngineError(f"compute capability: expected one of {', '.join(choices)}, got {capability}")
     config.num_compute_capabilities = 1
-    config.set_compute_capability(target or known["CURRENT"], 0)
+    config.set_compute_capability(known[target], 0)
+
+
+def _keep_floats(trt, network, config) -> None:
+    """Hold the layers whose answers are float32 in the graph to it: before strong types the flag frees them all.
+
+    In half precision colours cannot be packed and metres are rounded. Preferred, not demanded: the gate judges.
+    """
+    config.set_flag(trt.BuilderFlag.PREFER_PRECISION_CONSTRAINTS)
+    free = (trt.LayerType.CONSTANT, trt.LayerType.CAST, trt.LayerType.SHAPE)
+    for layer in (network.get_layer(i) for i in range(network.num_layers)):
+        answers = [layer.get_output(i) for i in range(layer.num_outputs)]
+        if layer.type not in free and all(a.dtype == trt.DataType.FLOAT and not a.is_shape_tensor for a in answers):
+            layer.precision = trt.DataType.FLOAT
+            for i in range(layer.num_outputs):
+                layer.set_output_type(i, trt.DataType.FLOAT)
 
 
 def _monitor(trt, progress, cancelled):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from ..core.errors import DepthRosError, EngineError
+from ..core.errors import EngineError
 from .base import Engine, check_inputs
 
 Size = tuple[int, ...]
-# Builds in a background thread (slow); what it returns opens the engine in the worker's thread (fast).
-Prepare = Callable[[dict[str, np.ndarray]], Callable[[], Engine]]
+# Builds in a background thread (slow), until the event is set; what it returns opens the engine in the worker's thread.
+Prepare = Callable[[dict[str, np.ndarray], threading.Event], Callable[[], Engine]]
+_CLOSE_S = 5.0
 
 
 class UpgradingEngine:
@@ -30,11 +32,13 @@ class UpgradingEngine:
         self._fast: tuple[tuple[Size, ...], Engine] | None = None
         self._refused: set[tuple[Size, ...]] = set()
         self._build: _Build | None = None
+        self._lock, self._closed = threading.Lock(), False
 
     @property
     def name(self) -> str:
         """Of the engine that answers now."""
-        return self._fast[1].name if self._fast else self.first.name
+        fast = self._fast  # another thread may ask while it changes
+        return fast[1].name if fast else self.first.name
 
     def warmup(self) -> None:
         """Warm up the engine that answers first; the other is warmed up when it is opened."""
@@ -42,25 +46,43 @@ class UpgradingEngine:
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the best engine for this size; raises EngineError where even the first one fails."""
-        if not hasattr(self.first, "check"):  # the plain step checks what it takes, which is no tensor of the spec
-            check_inputs(self.spec, inputs)
+        # Before the GPU sees them: inputs that do not fit are no fault of its engine, which would be dropped for them.
+        getattr(self.first, "check", partial(check_inputs, self.spec))(inputs)
+        with self._lock:
+            found = self._run_fast(inputs)
+        return self.first.run(inputs) if found is None else found
+
+    def close(self) -> None:
+        """Stop a build that is under way and give the GPU back; from any thread. `first` answers from then on."""
+        if self._lock.acquire(timeout=_CLOSE_S):  # else a GPU hangs: what it works on must not be taken from it
+            try:
+                self._closed = True
+                if self._build:
+                    self._build.cancelled.set()
+                self._build = None
+                self._drop_fast()
+            finally:
+                self._lock.release()
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Wait until a build that is under way has ended; the next run takes it up."""
+        if build := self._build:
+            build.thread.join(timeout_s)
+
+    def _run_fast(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+        """What the fast engine answers; None where there is none for this size, or it failed."""
         sizes = tuple(inputs[name].shape for name in self.spec.inputs)
         self._take_up()
         if self._fast and self._fast[0] == sizes:
             try:
                 return self._fast[1].run(inputs)
-            except DepthRosError as error:
+            except Exception as error:  # noqa: BLE001 - a GPU library may raise anything; frames go on
                 self._refuse(sizes, f"{self._fast[1].name} failed: {error}")
                 self._drop_fast()
-        elif self._build is None and sizes not in self._refused:
+        elif self._build is None and sizes not in self._refused and not self._closed:
             self._build = _Build(sizes, {name: np.copy(value) for name, value in inputs.items()}, self._prepare)
             self._tell(f"building for {_words(sizes)} in the background; {self.first.name} answers meanwhile")
-        return self.first.run(inputs)
-
-    def wait(self, timeout_s: float | None = None) -> None:
-        """Wait until a build that is under way has ended; the next run takes it up."""
-        if self._build:
-            self._build.thread.join(timeout_s)
+        return None
 
     def _take_up(self) -> None:
         """Open what the background has built."""
@@ -73,7 +95,8 @@ class UpgradingEngine:
                 raise build.error or EngineError("the build ended without an engine")
             self._drop_fast()
             self._fast = (build.sizes, build.open())
-            self._tell(f"{self.name} answers from now on, for {_words(build.sizes)}")
+            note = getattr(self._fast[1], "note", "")
+            self._tell(f"{self.name} answers from now on, for {_words(build.sizes)}" + (f"; {note}" if note else ""))
         except Exception as error:  # noqa: BLE001 - a GPU library may raise anything; frames go on
             self._refuse(build.sizes, str(error))
 
@@ -100,12 +123,13 @@ class _Build:
         self.sizes = sizes
         self.open: Callable[[], Engine] | None = None
         self.error: Exception | None = None
+        self.cancelled = threading.Event()
         self.thread = threading.Thread(target=self._work, args=(inputs, prepare), name="engine build", daemon=True)
         self.thread.start()
 
     def _work(self, inputs: dict, prepare: Prepare) -> None:
         try:
-            self.open = prepare(inputs)
+            self.open = prepare(inputs, self.cancelled)
         except Exception as error:  # noqa: BLE001 - raised again in the worker's thread
             self.error = error
 

@@ -20,7 +20,7 @@ from ..core.errors import CalibrationError, DepthRosError, EngineError, ImageErr
 from .behind import Behind
 from .diagnostics import RateMeter, diagnostics_message, health_values
 from .inputs import Inputs
-from .modes import make_egomotion, make_estimator, notes, rest_unless_wanted, speak
+from .modes import give_back, make_egomotion, make_estimator, notes, rest_unless_wanted, speak
 from .motion import Motion
 from .outputs import Outputs, conflicts
 from .pairing import Mailbox, Pair, SizeError, pair_to_frame
@@ -139,6 +139,8 @@ class DepthNode(LifecycleNode):
             self._outputs.destroy(self)
         if self._motion is not None:
             self._motion.destroy()
+        if self._estimator is not None:
+            give_back(self._estimator)
         self._outputs = self._motion = self._estimator = None
 
     # Work

@@ -36,10 +36,19 @@ def make_estimator(parameters: Parameters) -> Estimator | MonoEstimator:
 
 def speak(estimator: Estimator | MonoEstimator, say: Callable[[str], None]) -> None:
     """Let engines that change while they run say so, as when TensorRT takes over."""
-    pose_engine = getattr(getattr(estimator, "motion", None), "engine", None)
-    for engine in (estimator.engine, pose_engine):
+    for engine in _engines(estimator):
         if hasattr(engine, "say"):
             engine.say = say
+
+
+def give_back(estimator: Estimator | MonoEstimator) -> None:
+    """Let go of a GPU that engines hold, and of builds that are under way; no frame may be answered meanwhile."""
+    for engine in _engines(estimator):
+        getattr(engine, "close", lambda: None)()
+
+
+def _engines(estimator: Estimator | MonoEstimator) -> tuple:
+    return estimator.engine, getattr(getattr(estimator, "motion", None), "engine", None)
 
 
 def make_egomotion(parameters: Parameters, estimator: Estimator | MonoEstimator) -> EgoMotion | None:

@@ -1,8 +1,13 @@
 """A network small enough to know by heart: disparity = mean over channels of left - right, log_sigma = 0."""
 
+import numpy as np
 import pytest
 
+from depth_ros.engine import tensorrt_engine
 from depth_ros.engine.spec import METADATA_KEY, ModelSpec
+
+from .simulated_gpu import Gpu
+from .simulated_tensorrt import TensorRT
 
 
 @pytest.fixture
@@ -40,3 +45,33 @@ def make_model(tmp_path):
         return path
 
     return make
+
+
+PAIR, MAP = ((1, 3, 16, 24), "float32"), ((1, 1, 16, 24), "float32")
+
+
+def tiny_network(arrays):
+    """What make_model writes, in NumPy."""
+    disparity = (arrays["left"] - arrays["right"]).mean(1, keepdims=True)
+    return {"disparity": disparity, "log_sigma": np.zeros_like(disparity)}
+
+
+@pytest.fixture
+def make_library(monkeypatch):
+    """A factory: put a simulated GPU and a TensorRT, which has engines of one network, in place of the real ones."""
+
+    def make(inputs, outputs, network, **options):
+        gpu = Gpu(**options)
+        library = TensorRT(gpu, inputs, outputs, network)
+        monkeypatch.setattr(tensorrt_engine, "import_cuda", lambda: gpu.cuda)
+        monkeypatch.setattr(tensorrt_engine, "import_library", library.module)
+        monkeypatch.setattr("ctypes.CDLL", lambda name: gpu.driver)
+        return library
+
+    return make
+
+
+@pytest.fixture
+def library(make_library):
+    """TensorRT with the tiny network at 16x24; its .gpu."""
+    return make_library({"left": PAIR, "right": PAIR}, {"disparity": MAP, "log_sigma": MAP}, tiny_network)

@@ -1,107 +1,31 @@
-"""The order in which the GPU is used, with fakes of pycuda and TensorRT: what a GPU answers is not tested here."""
+"""The way of a frame through a GPU that is simulated by its rules: what a real one answers is not tested here."""
 
+import gc
 import sys
+import threading
 import types
 
 import numpy as np
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine import tensorrt_engine
-from depth_ros.engine.cache import CacheKey, EngineCache
+from depth_ros.engine.cache import CacheKey, EngineCache, StaleEngine
 from depth_ros.engine.load import load_engine, on_tensorrt, tensorrt_lacks
 from depth_ros.engine.onnx_engine import OnnxEngine
 from depth_ros.engine.parity import Answers
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.engine.tensorrt_engine import TensorrtEngine, import_cuda, open_checked
 
+from . import simulated_tensorrt
+
 SPEC = ModelSpec("tiny", "stereo", ("left", "right"), ("disparity", "log_sigma"), 0, 0, divisor=8)
 SHAPES = {"left": (1, 3, 16, 24), "right": (1, 3, 16, 24)}
 KEY = CacheKey("ab" * 32, "tensorrt", "10.3.0", "Orin", "8.7", "fp16", SHAPES)
 
 
-class Gpu:
-    """Device memory is a dict of arrays by address; the network is mean(left - right) + error, where it is executed."""
-
-    class Error(Exception):
-        pass
-
-    def __init__(self):
-        self.memory, self.tensors, self.calls, self.error, self.broken = {}, {}, [], 0.0, ""
-
-    # pycuda.driver
-    def init(self):
-        self._maybe("init")
-
-    def Device(self, index):
-        calls = self.calls
-        context = types.SimpleNamespace(**{n: lambda n=n: calls.append(n) for n in ("push", "pop", "detach")})
-        return types.SimpleNamespace(retain_primary_context=lambda: context)
-
-    Device.count = staticmethod(lambda: 1)
-
-    def Stream(self):
-        return types.SimpleNamespace(handle=1, synchronize=lambda: self._maybe("synchronize"))
-
-    def pagelocked_zeros(self, shape, dtype):
-        return np.zeros(shape, dtype)
-
-    def mem_alloc(self, size):
-        self._maybe("mem_alloc")
-        address = 1000 + len(self.memory)
-        self.memory[address] = None
-        return address
-
-    def memcpy_htod_async(self, address, array, stream):
-        self.memory[address] = array.copy()
-
-    def memcpy_dtoh_async(self, array, address, stream):
-        array[...] = self.memory[address]
-
-    # TensorRT
-    def library(self, name):
-        gpu = self
-
-        class Runtime:
-            def __init__(self, log):
-                pass
-
-            def deserialize_cuda_engine(self, content):
-                names = ["left", "right", "disparity", "log_sigma"]
-                engine = types.SimpleNamespace(num_io_tensors=4, get_tensor_name=lambda i: names[i])
-                engine.create_execution_context = lambda: None if gpu.broken == "memory" else gpu
-                return None if gpu.broken == "foreign" else engine
-
-        class Logger:
-            ERROR = 1
-
-            def __init__(self):
-                pass
-
-        return types.SimpleNamespace(Runtime=Runtime, ILogger=Logger, __name__=name)
-
-    def set_tensor_address(self, name, address):
-        self.tensors[name] = address
-
-    def execute_async_v3(self, stream):
-        left, right = (self.memory[self.tensors[name]] for name in ("left", "right"))
-        self.memory[self.tensors["disparity"]] = (left - right).mean(1, keepdims=True) + np.float32(self.error)
-        self.memory[self.tensors["log_sigma"]] = np.zeros((1, 1, 16, 24), np.float32)
-        return self.broken != "execute"
-
-    def _maybe(self, what):
-        if self.broken == what:
-            raise self.Error(f"{what} failed: unspecified launch failure")
-
-
 @pytest.fixture
-def gpu(monkeypatch):
-    fake = Gpu()
-    fake.Device.__func__.count = lambda: 1
-    monkeypatch.setattr(tensorrt_engine, "import_cuda", lambda: fake)
-    monkeypatch.setattr(tensorrt_engine, "import_library", fake.library)
-    monkeypatch.setattr("ctypes.CDLL", lambda name: types.SimpleNamespace())  # a driver without graphs
-    return fake
+def gpu(library):
+    return library.gpu
 
 
 @pytest.fixture
@@ -116,16 +40,65 @@ def pair(left=5.0, width=24):
     return {"left": np.full(shape, left, np.float32), "right": np.ones(shape, np.float32)}
 
 
+def in_thread(work):
+    """Do something in a thread of its own; returns what it gives, and raises what it raises."""
+    found = []
+
+    def run():
+        try:
+            found.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            found.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return found[0]
+
+
+def nothing_left(gpu):
+    """True where all is freed and no thread has a context: pycuda ends the process when a thread ends with one."""
+    gc.collect()
+    return not any(gpu.used().values()) and not any(gpu.stacks.values())
+
+
 def test_copies_in_runs_and_copies_out(gpu, cache):
     engine = TensorrtEngine(cache.load(KEY))
-    assert (engine.spec, engine.model_hash, gpu.calls) == (SPEC, "ab" * 6, ["push", "pop"])
+    assert (engine.spec, engine.model_hash, engine.note) == (SPEC, "ab" * 6, "") and not any(gpu.stacks.values())
+    before = gpu.used()
+    assert (before["memory"], before["pinned"], before["executables"], before["graphs"]) == (4, 4, 1, 0)
     first = engine.run(pair())
     assert set(first) == {"disparity", "log_sigma"} and np.all(first["disparity"] == 4)
     again = engine.run(pair(3.0))
-    assert np.all(again["disparity"] == 2) and again["disparity"] is first["disparity"], "no buffer is made after start"
-    assert len(gpu.memory) == 4
+    assert np.all(again["disparity"] == 2) and again["disparity"] is first["disparity"]
+    assert gpu.used() == before, "nothing is allocated after start"
+    del first, again
     engine.close()
-    assert gpu.calls == ["push", "pop"] * 4 + ["detach"]
+    assert nothing_left(gpu)
+    engine.close()
+    with pytest.raises(EngineError, match="got one that was closed"):
+        engine.run(pair())
+
+
+def test_threads_that_end_take_nothing_along(gpu, cache):
+    """A worker opens and runs, the next one runs after it, and the node closes when both have ended."""
+    engine = in_thread(lambda: TensorrtEngine(cache.load(KEY)))
+    for left in (5.0, 3.0):
+        assert in_thread(lambda left=left: np.all(engine.run(pair(left))["disparity"] == left - 1))
+    engine.close()
+    assert nothing_left(gpu)
+
+
+def test_an_answer_outlives_the_engine(gpu, cache):
+    engine = TensorrtEngine(cache.load(KEY))
+    answer = engine.run(pair())["disparity"]
+    engine.close()
+    gc.collect()
+    assert len(gpu.pinned) == 1 and np.all(answer == 4)
+    del answer
+    assert nothing_left(gpu)
 
 
 def test_refuses_another_size(gpu, cache):
@@ -134,89 +107,135 @@ def test_refuses_another_size(gpu, cache):
         engine.run(pair(width=32))
 
 
+def test_an_engine_of_other_tensors_is_never_run(library, cache):
+    library.outputs["disparity"] = ((1, 1, 32, 24), "float32")  # more than our buffer holds
+    with pytest.raises(EngineError, match="compiled network: expected"):
+        TensorrtEngine(cache.load(KEY))
+    assert nothing_left(library.gpu)
+
+
 @pytest.mark.parametrize(
     "broken, words",
     [
-        ("foreign", "expected an engine for this GPU"),
+        ("runtime", "expected a TensorRT runtime, got none"),
+        ("foreign", "expected an engine for this GPU, got: expecting compute 8.7"),
         ("memory", "out of GPU memory"),
-        ("mem_alloc", "the GPU failed: mem_alloc failed"),
-        ("execute", "the engine failed"),
+        ("execute", "the engine failed: enqueueV3"),
     ],
 )
-def test_a_gpu_that_refuses_is_named_and_given_back(gpu, cache, broken, words):
-    gpu.broken = broken
+def test_a_library_that_refuses_is_named_and_the_gpu_given_back(library, cache, broken, words):
+    library.broken = broken
     with pytest.raises(EngineError, match=words):
         TensorrtEngine(cache.load(KEY))
-    assert gpu.calls == ["push", "pop"] * 2 + ["detach"]
+    assert nothing_left(library.gpu)
 
 
 def test_a_gpu_that_fails_later(gpu, cache):
     engine = TensorrtEngine(cache.load(KEY))
-    gpu.broken = "synchronize"
-    with pytest.raises(EngineError, match="the GPU failed: synchronize failed"):
-        engine.run(pair())
-    assert gpu.calls == ["push", "pop"] * 2, "no context may stay behind in a thread"
+    gpu.fault = 719
+    for _ in range(2):
+        with pytest.raises(EngineError, match="unspecified launch failure"):
+            engine.run(pair())
+    engine.close()
+    assert not any(gpu.stacks.values()), "no context may stay behind in a thread"
 
 
-class GraphDriver:
-    """A driver that can record: what is put on the stream while it does is put there again by a launch."""
-
-    def __init__(self):
-        self.calls, self.code = [], 0
-
-    def __getattr__(self, name):
-        def call(*arguments):
-            self.calls.append(name)
-            if name in ("cuStreamEndCapture", "cuGraphInstantiateWithFlags"):
-                (arguments[1] if name == "cuStreamEndCapture" else arguments[0])._obj.value = 77
-            return self.code
-
-        return call
+def test_a_builder_beside_it_spoils_no_graph(library, cache):
+    """Another thread builds, on the default stream, while this one records: of a blocking stream that is the end."""
+    library.meanwhile = library.gpu.default_stream_work
+    assert TensorrtEngine(cache.load(KEY)).note == ""
 
 
-def test_a_frame_is_one_graph(gpu, cache, monkeypatch):
-    driver = GraphDriver()
-    monkeypatch.setattr("ctypes.CDLL", lambda name: driver)
+@pytest.mark.parametrize("why", ["old driver", "cuStreamBeginCapture_v2", "capture", "uncapturable"])
+def test_without_a_graph_frames_go_one_by_one(library, cache, why, monkeypatch):
+    if why == "capture":
+        library.broken = "capture"
+    elif why == "uncapturable":  # tensorrt_rtx can be asked
+        execution = simulated_tensorrt._Execution
+        monkeypatch.setattr(execution, "is_stream_capturable", lambda self, stream: False, raising=False)
+    else:
+        library.gpu.forbidden = ("cuGraphInstantiateWithFlags",) if why == "old driver" else (why,)
     engine = TensorrtEngine(cache.load(KEY))
-    assert driver.calls[0] == "cuStreamBeginCapture_v2" and "cuGraphInstantiateWithFlags" in driver.calls
-    engine.run(pair())
-    assert driver.calls[-1] == "cuGraphLaunch"
-    driver.code = 719
-    with pytest.raises(EngineError, match="CUDA error 719"):
-        engine.run(pair())
+    assert engine.note.startswith("no CUDA graph: ") and library.gpu.used()["executables"] == 0
+    assert not library.gpu.capturing() and not library.gpu.graphs
+    assert np.all(engine.run(pair())["disparity"] == 4) and np.all(engine.run(pair(3.0))["disparity"] == 2)
+    engine.close()
+    assert nothing_left(library.gpu)
 
 
-def test_the_gate_is_passed_once(gpu, cache, make_model):
+def test_the_gate_is_passed_once(library, cache, make_model):
     reference = Answers(OnnxEngine(make_model()), frames := [pair()])
     open_checked(cache, KEY, reference, frames).close()
     assert cache.load(KEY).about["parity"] == {
         "output": "disparity", "mean": 0.0, "max": 0.0, "limit": 0.05, "unit": "px", "frames": 1
     }  # fmt: skip
-    gpu.error = 9.0
+    library.network = lambda arrays: {"disparity": arrays["left"][:, :1] + 9, "log_sigma": arrays["left"][:, :1]}
     open_checked(cache, KEY, None, [])
 
 
-def test_a_wrong_engine_is_refused_for_good(gpu, cache, make_model):
-    reference, frames = OnnxEngine(make_model()), [pair()]
-    gpu.error = 0.5
+def test_a_wrong_engine_is_refused_for_good(library, cache, make_model):
+    right, reference, frames = library.network, OnnxEngine(make_model()), [pair()]
+    library.network = lambda arrays: {name: value + np.float32(0.5) for name, value in right(arrays).items()}
     with pytest.raises(EngineError, match=r"parity: expected disparity within 0.05 px .* got 0.5"):
         open_checked(cache, KEY, reference, frames)
-    assert gpu.calls == ["push", "pop"] * 3 + ["detach"]
-    gpu.error = 0.0
+    assert nothing_left(library.gpu)
+    library.network = right
     with pytest.raises(EngineError, match="refused before: parity"):
         open_checked(cache, KEY, reference, frames)
 
 
-def test_the_whole_way(gpu, cache, make_model, monkeypatch):
-    """From the first frame on ONNX Runtime to the engine, by way of a build that is a fake."""
-    monkeypatch.setattr("depth_ros.engine.build.build", lambda request, cache: types.SimpleNamespace(key=KEY))
+def test_a_gpu_that_fails_in_the_gate_is_tried_again(library, cache, make_model):
+    """Memory that another process held, or a fault, says nothing about the engine."""
+    reference, frames = OnnxEngine(make_model()), [pair()]
+    right = library.network
+
+    def faulty(arrays):  # with images; not with the zeros of the warm-up
+        library.gpu.fault = 719 if arrays["left"].any() else 0
+        return right(arrays)
+
+    library.network = faulty
+    with pytest.raises(EngineError, match="unspecified launch failure"):
+        open_checked(cache, KEY, reference, frames)
+    assert cache.load(KEY).about.get("parity") is None
+    library.network, library.gpu.fault = right, 0
+    open_checked(cache, KEY, reference, frames)
+    assert cache.load(KEY).about["parity"]["mean"] == 0
+
+
+def test_a_cache_that_cannot_be_written_costs_no_engine(library, cache, make_model, monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise OSError("read-only file system")
+
+    monkeypatch.setattr(EngineCache, "note", refuse)
+    engine = open_checked(cache, KEY, OnnxEngine(make_model()), [pair()])
+    assert np.all(engine.run(pair())["disparity"] == 4)
+
+
+def test_what_tensorrt_does_not_take_is_removed(library, cache):
+    library.broken, library.words = "foreign", "Requested amount of GPU memory could not be allocated"
+    with pytest.raises(EngineError):
+        open_checked(cache, KEY, None, [])
+    cache.load(KEY)  # a lack of memory is no fault of the engine
+    library.words = ""
+    with pytest.raises(StaleEngine, match="expecting compute 8.7 .*the next start builds it anew"):
+        open_checked(cache, KEY, None, [])
+    with pytest.raises(StaleEngine, match="no engine is built"):
+        cache.load(KEY)
+
+
+def test_the_whole_way(library, cache, make_model, monkeypatch):
+    """From the first frame on ONNX Runtime to the engine and back, by way of a build that is a fake."""
+    monkeypatch.setattr("depth_ros.engine.build.build", lambda request, cache, **more: types.SimpleNamespace(key=KEY))
     monkeypatch.setenv("DEPTH_ROS_CACHE", str(cache.folder))
     said = []
     engine = on_tensorrt(OnnxEngine(make_model()), said.append)
-    assert float(engine.run(pair())["disparity"].mean()) == 4 and engine.name == "onnxruntime"
+    frame = lambda left: in_thread(lambda: float(engine.run(pair(left))["disparity"].mean()))  # noqa: E731
+    assert frame(5.0) == 4 and engine.name == "onnxruntime"
     engine.wait(60)
-    assert float(engine.run(pair())["disparity"].mean()) == 4 and engine.name == "tensorrt", said
+    assert frame(5.0) == 4 and frame(3.0) == 2 and engine.name == "tensorrt", said
     assert cache.load(KEY).about["parity"]["frames"] == 3
+    engine.close()
+    assert nothing_left(library.gpu) and frame(5.0) == 4 and engine.name == "onnxruntime"
 
 
 def test_what_is_missing_is_said(make_model, monkeypatch):
@@ -230,14 +249,27 @@ def test_what_is_missing_is_said(make_model, monkeypatch):
     assert load_engine(make_model()).name == "onnxruntime"
 
 
-def test_pycuda_that_is_missing_or_finds_no_gpu(monkeypatch):
+def test_pycuda_that_is_missing_broken_or_finds_no_gpu(monkeypatch):
     monkeypatch.setitem(sys.modules, "pycuda", None)
     with pytest.raises(EngineError, match="expected pycuda"):
         import_cuda()
-    package, fake = types.ModuleType("pycuda"), Gpu()
+
+    class Broken(types.ModuleType):
+        def __getattr__(self, name):
+            raise AttributeError("module 'numpy' has no attribute 'bool'")
+
+    monkeypatch.setitem(sys.modules, "pycuda", Broken("pycuda"))
+    monkeypatch.delitem(sys.modules, "pycuda.driver", raising=False)
+    with pytest.raises(EngineError, match="expected pycuda"):
+        import_cuda()
+
+    def init():
+        raise fake.Error("cuInit failed: no CUDA-capable device is detected")
+
+    package = types.ModuleType("pycuda")
+    fake = types.SimpleNamespace(Error=type("Error", (Exception,), {}), init=init)
     package.driver = fake
     monkeypatch.setitem(sys.modules, "pycuda", package)
     monkeypatch.setitem(sys.modules, "pycuda.driver", fake)
-    fake.broken = "init"
-    with pytest.raises(EngineError, match="expected an NVIDIA driver that works, got: init failed"):
+    with pytest.raises(EngineError, match="expected an NVIDIA driver that works, got: cuInit failed"):
         import_cuda()

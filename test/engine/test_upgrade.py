@@ -44,7 +44,7 @@ def first(make_model):
 def test_starts_at_once_and_changes_between_frames(first):
     gate, said = threading.Event(), []
 
-    def prepare(inputs):
+    def prepare(inputs, cancelled):
         assert threading.current_thread().name == "engine build" and inputs["left"].shape == (1, 3, 16, 24)
         gate.wait(10)
         return Fast
@@ -62,7 +62,7 @@ def test_starts_at_once_and_changes_between_frames(first):
 def test_another_size_is_built_when_it_comes(first):
     made = []
 
-    def prepare(inputs):
+    def prepare(inputs, cancelled):
         return lambda: made.append(Fast()) or made[-1]
 
     engine = UpgradingEngine(first, prepare)
@@ -79,7 +79,7 @@ def test_another_size_is_built_when_it_comes(first):
 def test_a_failure_is_said_once_and_the_first_goes_on(first, where):
     said, tried = [], []
 
-    def prepare(inputs):
+    def prepare(inputs, cancelled):
         tried.append(1)
         if where == "build":
             raise EngineError("expected an NVIDIA driver, got: none")
@@ -100,7 +100,7 @@ def test_a_failure_is_said_once_and_the_first_goes_on(first, where):
 
 def test_an_engine_that_fails_later_is_closed(first):
     fast = []
-    engine = UpgradingEngine(first, lambda inputs: lambda: fast.append(Fast()) or fast[-1])
+    engine = UpgradingEngine(first, lambda inputs, cancelled: lambda: fast.append(Fast()) or fast[-1])
     answer(engine)
     engine.wait(10)
     assert answer(engine) == 7
@@ -110,6 +110,6 @@ def test_an_engine_that_fails_later_is_closed(first):
 
 
 def test_inputs_that_nothing_fits_are_refused(first):
-    engine = UpgradingEngine(first, lambda inputs: Fast)
+    engine = UpgradingEngine(first, lambda inputs, cancelled: Fast)
     with pytest.raises(EngineError, match="missing"):
         engine.run({"left": pair()["left"]})
