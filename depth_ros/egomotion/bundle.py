@@ -140,8 +140,9 @@ def _linearise(problem: _Problem, poses, landmarks, bias: float) -> _Linear:
     """Whitened and weighted residuals and their Jacobians, padded with rows of 0 where a landmark was seen less."""
     of, camera, (L, K) = problem, problem.camera, (len(landmarks), len(poses))
     target_T_source = np.linalg.inv(poses)[:, None] @ poses
-    between, inv = target_T_source[of.frame, of.anchor], landmarks[of.row, 2]
-    moved = move(between, bearings(landmarks[:, :2], camera)[of.row], inv)
+    between = target_T_source.reshape(-1, 16).T.take(of.frame * K + of.anchor, axis=1).reshape(4, 4, -1)
+    between, inv = between.transpose(2, 0, 1), landmarks[of.row, 2]  # component by component in memory
+    moved = move(between, bearings(landmarks[of.row, :2], camera), inv)
     residual = of.seen - observe(moved, inv, camera)
     residual[:, 2] += bias
     residual *= of.scale
