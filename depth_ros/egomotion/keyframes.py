@@ -153,6 +153,7 @@ class Keyframes:
         if self._still:
             angle = _LOCKING_PX / self._rig[0].fx
             independent = independent + np.diag(np.square([angle * typical] * 3 + [angle] * 3))
+        independent = independent + step.spread
         covariance = independent + influence.covariance
         moved = np.linalg.norm(step.prev_T_curr[:3, 3]) > 3 * np.sqrt(np.trace(covariance[:3, :3]))
         turned = np.linalg.norm(so3_log(step.prev_T_curr[:3, :3])) > 1e-3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from ..core.camera import Camera
 from ..core.lie import inverse, se3_exp, se3_log
 from .bundle import curvature
-from .measure import bearings
+from .modes import likeliest
 from .pairs import Pairs
 from .uncertainty import Pull
 
@@ -18,25 +18,24 @@ _CAUCHY = 2.0
 _CONSISTENT = 1.47  # 1 / the variance that these weights, taken as information, give too much under normal noise
 _INLIER_CHI2 = 12.8  # 3 values, 99.5 %
 _MEDIAN_CHI2, _MOST_NOISE, _INLIER_NOISE = 2.37, 3.0, 2.0  # of 3 values; in more noise anything agrees with anything
-_ENOUGH, _LEAST = 0.6, 12  # share of the points that makes a search needless; fewest points of any answer
+_CLEAR, _LEAST = 0.7, 12  # share of agreeing points that leaves no doubt; fewest points of any answer
 _LEAST_SHARE = 0.25
 _STILL = 1e-2  # a step so small in squared standard deviations changes nothing
-_MUCH_BETTER = 0.6  # of the cost: the first was no minimum of all the points
-_PRIOR_BONUS = 1.6  # a motion that goes on as before may have fewer points: most of a picture can be a lorry
-_TRIALS, _RANSAC_PX = 100, 1.5
+_TRIALS, _RANSAC_PX, _CLOSE_PX = 100, 1.5, 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
     """prev_T_curr (4, 4) metres; inlier (N,) bool; covariance (6, 6) of the right perturbation of prev_T_curr, if the
     sigmas are true. parts: residuals (N, 3), Jacobians (N, 3, 6), weights (N,), information, curvature.
-    noise: of all points, in their sigmas."""
+    noise: of all points, in their sigmas. spread (6, 6): what is open besides, as it may be quite another motion."""
 
     prev_T_curr: np.ndarray
     inlier: np.ndarray
     covariance: np.ndarray
     parts: tuple
     noise: float = 1.0
+    spread: np.ndarray = field(default_factory=lambda: np.zeros((6, 6)))
 
     @property
     def pull(self) -> Pull:
@@ -60,13 +59,8 @@ def estimate_step(before, after, sigma_before, sigma_after, camera: Camera, gues
     step = _refined(best, prior, pairs)
     known = np.isfinite(sigma_before[:, 2]) & (before[:, 2] > 0)
     telling = known if known.sum() >= _LEAST else np.ones(len(before), bool)  # one without depth agrees with many
-    if step.inlier[telling].mean() < _ENOUGH:
-        searched = _search(before, after, sigma_before, camera)
-        if searched is not None:
-            other = _refined(searched, prior, pairs)
-            many = other.inlier[telling].sum() > _PRIOR_BONUS * step.inlier[telling].sum()
-            if many or _cost(other.prev_T_curr, pairs) < _MUCH_BETTER * _cost(step.prev_T_curr, pairs):
-                step = other
+    if _agrees(step)[telling].mean() < _CLEAR:
+        step = _doubted(step, telling, known, guesses, prior, pairs)
     agreeing = int(step.inlier.sum())
     if agreeing < max(_LEAST, _LEAST_SHARE * len(before)):
         return f"{agreeing} of {len(before)} points agree on a motion"
@@ -75,6 +69,23 @@ def estimate_step(before, after, sigma_before, sigma_after, camera: Camera, gues
     if not np.isfinite(step.covariance).all():
         return "the points do not determine the motion"
     return step
+
+
+def _doubted(step: Step, telling, known, guesses, prior, pairs: Pairs) -> Step:
+    """Look for other motions of all points and of those that this one does not explain; the likeliest of them."""
+    found = [step]
+    for among, within_px in ((telling, _RANSAC_PX), (telling, _CLOSE_PX), (telling & ~step.inlier, _RANSAC_PX)):
+        searched = _search(pairs, known & among, within_px)
+        if searched is not None:
+            found.append(_refined(searched, prior, pairs))
+    best, spread = likeliest(found, telling, guesses)
+    return replace(best, spread=spread)
+
+
+def _agrees(step: Step) -> np.ndarray:
+    """Which points (N,) agree within their sigmas, however large the noise is that the motion makes of them."""
+    residual, _, weight, *_ = step.parts
+    return (weight > 0) & ((residual**2).sum(1) * step.noise**2 < _INLIER_CHI2)
 
 
 def _cost(guess, pairs: Pairs) -> float:
@@ -122,16 +133,16 @@ def _judged(residual: np.ndarray, in_front: np.ndarray) -> tuple[np.ndarray, flo
     return chi2 / noise, noise**0.5
 
 
-def _search(before, after, sigma_before, camera: Camera):
-    """PnP in a RANSAC (Fischler and Bolles 1981) over points with depth; None where it finds nothing."""
-    good = np.flatnonzero(np.isfinite(sigma_before[:, 2]) & (before[:, 2] > 1e-3))
+def _search(pairs: Pairs, among: np.ndarray, within_px: float):
+    """PnP in a RANSAC (Fischler and Bolles 1981) over some points with depth; None where it finds nothing."""
+    good = np.flatnonzero(among & (pairs.inv > 1e-3))
     if len(good) < _LEAST:
         return None
-    points = bearings(before[good, :2], camera) / before[good, 2:]
+    points = pairs.rays[good] / pairs.inv[good, None]
     try:
         found, rotvec, t, _ = cv2.solvePnPRansac(
-            points, np.ascontiguousarray(after[good, :2]), camera.K, None, iterationsCount=_TRIALS,
-            reprojectionError=_RANSAC_PX, confidence=0.999,
+            points, np.ascontiguousarray(pairs.after.T[good, :2]), pairs.camera.K, None, iterationsCount=_TRIALS,
+            reprojectionError=within_px, confidence=0.999,
         )  # fmt: skip
     except cv2.error:
         return None
