@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 from ..core.errors import InputError
 from ..replay.account import UNEXPLAINED, NodeCounters, Sent, account, surplus
@@ -18,6 +20,9 @@ RATE_HZ, WIDTH, HEIGHT = 60, 640, 480
 ENGINE = "5,60"  # ms; every 50th frame takes 60, so that frames must be dropped and counted
 GROWTH_MB, GROWTH_MS = 2.0, 5.0  # over the whole run, and more than twice their standard error: else within noise
 TREND_S = 120.0  # slopes are judged from here on: what a start leaves behind is no trend
+# DDS keeps the buffers of the most messages that ever waited at once. Both sides are stopped for a moment before anything
+# is judged, so that all queues have been full and what grows afterwards is no buffer.
+_STALLED_AT, _STALL_S = (5, 9, 13, 17), 1.0  # seconds
 _BEFORE_PAIRING = ("unmatched", "overflow", "time_jump", "duplicate_stamp", "stamp_reversed")
 
 
@@ -73,11 +78,7 @@ def judge(samples: list[dict], end: dict, seconds: float) -> dict:
 
 
 def failures(result: dict) -> list[str]:
-    """Say what the soak does not pass.
-
-    Memory must grow in the second half, too, to be called growing: DDS keeps the buffers of the most images that ever
-    waited at once, at most its depth of five of each camera, so that each disturbance may add a step, but no trend.
-    """
+    """Say what the soak does not pass; memory must grow in the second half, too, to be called growing."""
     found, hours = [], result["seconds"] / 3600
     trends = result["seconds"] >= TREND_S
     for name, unit, limit in (("memory", "mb", GROWTH_MB), ("latency", "ms", GROWTH_MS)):
@@ -113,6 +114,13 @@ def table(result: dict) -> str:
     ])  # fmt: skip
 
 
+def stall(pid: int) -> None:
+    """Stop a process for a moment, as a machine that is too busy does."""
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(_STALL_S)
+    os.kill(pid, signal.SIGCONT)
+
+
 def _played(plan: dict, progress):
     """Run the camera's process and yield its lines."""
     player = subprocess.Popen(
@@ -122,8 +130,11 @@ def _played(plan: dict, progress):
     try:
         player.stdin.write(json.dumps(plan))
         player.stdin.close()
-        for line in player.stdout:
+        for second, line in enumerate(player.stdout, 1):
             yield json.loads(line)
+            if second in _STALLED_AT and second < plan["seconds"] - _STALL_S:
+                stall(plan["pid"])
+                stall(player.pid)
             if progress is not None:
                 progress.update()
         if player.wait():
