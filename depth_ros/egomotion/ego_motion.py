@@ -12,7 +12,7 @@ from ..core.errors import InputError
 from ..core.frames import carry_pose
 from ..core.lie import inverse
 from ..core.odometry import twist
-from .frame import INITIALISING, LOST, METHODS, EgoEstimate, EgoFrame, ImuSample, unscaled
+from .frame import INITIALISING, LOST, METHODS, EgoEstimate, EgoFrame, ImuSample, turns_only, unscaled
 from .guess import guesses
 from .imu import rotation_since
 from .keyframes import Keyframes, Motion
@@ -60,7 +60,12 @@ class EgoMotion(Way):
         if self._last is None or self._last[0] != self._last_seen_ns:
             frame = replace(frame, network_motion=None)  # it begins at a frame whose pose is not known
         self._last_seen_ns, self._imu = frame.stamp_ns, imu
-        estimate = self._network(frame) if self.method == "network" else self._geometric(frame)
+        try:
+            estimate = self._network(frame) if self.method == "network" else self._geometric(frame)
+        except Exception:
+            self._keys.clear()  # half of a step may have been taken: the next frame names the gap
+            self._mono.clear()
+            raise
         estimate.timing_ms.update(total=1e3 * (time.perf_counter() - clock))
         return estimate
 
@@ -189,7 +194,7 @@ class EgoMotion(Way):
         self._had_metres |= estimate.is_metric
         if frame.is_metric:
             if not self._had_metres:
-                self._chain.reset(self._chain.odom_T_camera, _turns_only(self._chain.covariance))
+                self._chain.reset(self._chain.odom_T_camera, turns_only(self._chain.covariance))
             self._begin_keys(frame, grey)
         return estimate
 
@@ -283,13 +288,6 @@ class EgoMotion(Way):
         if self.method == "network":
             return "network" if frame.network_motion is not None else "none"
         return "stereo baseline" if frame.is_stereo else "depth" if frame.depth is not None else "none"
-
-
-def _turns_only(covariance: np.ndarray) -> np.ndarray:
-    """The covariance of a pose whose place is the origin by definition."""
-    out = covariance.copy()
-    out[:3], out[:, :3] = 0.0, 0.0
-    return out
 
 
 def _network_sigma(frame: EgoFrame) -> np.ndarray:

@@ -162,7 +162,13 @@ def unscaled(covariance: np.ndarray) -> np.ndarray:
     >>> np.diag(unscaled(np.eye(6))).tolist()
     [1000000.0, 1000000.0, 1000000.0, 1.0, 1.0, 1.0]
     """
+    out = turns_only(covariance)
+    out[range(3), range(3)] = LOST_VARIANCE
+    return out
+
+
+def turns_only(covariance: np.ndarray) -> np.ndarray:
+    """Give the covariance (6, 6) of a pose whose place is exact, as that of an origin."""
     out = np.array(covariance, np.float64)
     out[:3], out[:, :3] = 0.0, 0.0
-    out[range(3), range(3)] = LOST_VARIANCE
     return out

@@ -11,7 +11,7 @@ from .frame import ImuSample
 from .imu import Preintegrated, preintegrate, rotation_since, rotation_variance
 
 _G = 9.81
-_FORCE = (0.5, 2.0)  # times g, over a step: else the accelerometer is dead, counts in g, or the camera falls
+FORCE = (0.5 * _G, 2 * _G)  # m/s^2, over a step: else the accelerometer is dead, counts in g, or the camera falls
 _SPEED, _TILT = 10.0, 1.0  # m/s and m/s^2, standard deviations before anything was seen
 _G_SIGMA = 0.05  # m/s^2: |g| differs over the world, an accelerometer's scale more
 _G_WALK = 0.02  # m/s^2 in a second: what the accelerometer's bias does to it as the camera turns
@@ -105,8 +105,8 @@ class Inertial:
         key = (self.stamp_ns, stamp_ns, len(samples))
         if self._cache is None or self._cache[0] != key:
             found = preintegrate(samples, self.stamp_ns, stamp_ns, self.gyro_bias)
-            force = 0.0 if found is None else np.linalg.norm(found.velocity) / (_G * found.span_s)
-            self._cache = key, found if _FORCE[0] < force < _FORCE[1] else None
+            force = 0.0 if found is None else np.linalg.norm(found.velocity) / found.span_s
+            self._cache = key, found if FORCE[0] < force < FORCE[1] else None
         return self._cache[1]
 
     def _learn(self, step: np.ndarray, covariance: np.ndarray, found: Preintegrated) -> None:

@@ -10,6 +10,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Imu
 
 from ..egomotion import ImuSample
+from ..egomotion.inertial import FORCE
 from .decode import stamp_to_ns
 from .extrinsics import Extrinsics
 from .infos import Gate, take_all
@@ -66,7 +67,9 @@ class ImuInput:
             self.state = f"unused: no transform from {imu_frame or 'its nameless frame'} to {camera_frame}"
             self._window.clear()
             return
-        self.state = "used"
+        force = float(np.median([np.linalg.norm(accel) for *_, accel in ready]))
+        told = f"for turns only: it reads {force:.1f} m/s^2, expected about 9.8 (another unit, or no accelerometer?)"
+        self.state = "used" if FORCE[0] < force < FORCE[1] else f"used {told}"
         camera_R_imu = camera_T_imu[:3, :3]
         for stamp_ns, _, gyro, accel in ready:
             self._window.append(ImuSample(stamp_ns, tuple(camera_R_imu @ gyro), tuple(camera_R_imu @ accel)))

@@ -7,7 +7,7 @@ from depth_ros.core.errors import InputError
 from depth_ros.core.frames import body_R_optical
 from depth_ros.core.lie import inverse, se3_exp, se3_log, so3_log
 from depth_ros.core.odometry import LOST_VARIANCE
-from depth_ros.egomotion import EgoMotion
+from depth_ros.egomotion import EgoMotion, keyframes
 
 from .billboards import CAMERA, boards, frame
 
@@ -209,6 +209,20 @@ def test_the_network_alone_goes_on_behind_a_gap_that_it_names():
     assert [e.state for e in estimates] == ["initialising", "tracking", "lost", "tracking"]
     assert estimates[3].has_gap and estimates[3].prev_stamp_ns == frames[2].stamp_ns
     np.testing.assert_allclose(estimates[3].twist, 10 * se3_log(STEP), atol=1e-9)
+
+
+def test_a_fault_in_the_middle_of_a_step_is_a_gap(monkeypatch):
+    way, ego = poses(14), EgoMotion()
+    run((frame(SCENE, i, pose) for i, pose in enumerate(way[:6])), ego)
+    with monkeypatch.context() as patched:
+        patched.setattr(keyframes.Window, "adjust", lambda *more: 1 / 0)
+        at = 6
+        with pytest.raises(ZeroDivisionError):
+            for at in range(6, 12):  # until one becomes a keyframe
+                ego.update(frame(SCENE, at, way[at]))
+    after = run((frame(SCENE, i, way[i]) for i in (at + 1, at + 2)), ego)
+    assert [e.state for e in after] == ["lost", "tracking"] and after[1].has_gap
+    assert after[0].reason == "a step is missing"
 
 
 def test_an_unknown_method_is_refused():

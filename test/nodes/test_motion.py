@@ -283,6 +283,11 @@ def test_an_imu_is_turned_into_the_camera(make_bench):
     assert (bench.motion.values()["odom_imu"], bench.motion.values()["odom_imu_received"]) == ("used", 3)
     bench.step(stamp_ns=START_NS + STEP_NS + 5_000_000)
     assert len(bench.ego.imu[-1]) == 3, "those before belong to a keyframe"
+    msg.header, msg.linear_acceleration.z = make_header(START_NS + STEP_NS + 20_000_000, "base_link"), 1.0
+    publisher.publish(msg)
+    bench.wait(lambda: False, 0.3)
+    bench.step(stamp_ns=START_NS + STEP_NS + 25_000_000)
+    assert bench.motion.values()["odom_imu"].startswith("used for turns only: it reads 1.0 m/s^2")
     msg.header = make_header(START_NS + STEP_NS + 30_000_000, "elsewhere")
     publisher.publish(msg)
     bench.wait(lambda: False, 0.3)
