@@ -36,7 +36,8 @@ class TensorrtEngine:
         self._cuda = import_cuda()
         trt = import_library(key["library"])
         self._context = self._cuda.Device(0).retain_primary_context()
-        self._graph = self._execution = self._engine = self._runtime = self._stream = None
+        self._graph: CudaGraph | None = None
+        self._execution = self._engine = self._runtime = self._stream = None
         self._device, self._host, self.note = {}, {}, ""
         self._log = logger(trt)
         try:

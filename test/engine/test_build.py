@@ -1,7 +1,10 @@
 """Builds with tensorrt_rtx where it is installed: it compiles without a GPU. No engine is run here."""
 
 import json
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,6 +106,30 @@ def test_an_interrupted_build_writes_nothing(rtx, cache, make_model):
     assert {path.suffix for path in cache.folder.iterdir()} <= {".lock"}
 
 
+def test_a_process_that_ends_while_it_builds_does_not_crash(rtx, tmp_path):
+    """A library torn down under its builder ends in a segmentation fault; a node is often stopped while it builds."""
+    if (path := default_model("stereo")) is None:
+        pytest.skip("no stereo model is shipped")
+    code = f"""
+import threading
+from depth_ros.engine.build import Request, build
+from depth_ros.engine.cache import EngineCache
+began = threading.Event()
+request = Request({str(path)!r}, (96, 128), compute_capability="8.6")
+work = lambda: build(request, EngineCache({str(tmp_path)!r}), progress=lambda share: began.set())
+threading.Thread(target=work, daemon=True).start()
+assert began.wait(60)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert not list(tmp_path.glob("*.engine"))
+
+
+def test_another_gpu_than_asked_for_is_not_built_for(rtx, cache, make_model):
+    with pytest.raises(EngineError, match=r"compute capability: expected one of 7.5, .*, got 8.7"):
+        build(tiny(make_model, compute_capability="8.7"), cache)
+
+
 def test_key_of_the_request(rtx, make_model):
     spec = OnnxEngine(make_model()).spec
     key = make_key(tiny(make_model), rtx, spec)
@@ -171,11 +198,15 @@ class Off:
         (lambda x: x + 0.06, "expected disparity within 0.05 px .* got 0.06 over 2 frames"),
         (lambda x: x * np.float32(np.nan), "0% finite"),
         (lambda x: x[..., 1:], "shape"),
+        ("reference", "0% finite"),
     ],
 )
 def test_parity_gate(make_model, change, words):
     reference = OnnxEngine(make_model())
     frames = [{"left": np.ones((1, 3, 16, 24), np.float32), "right": np.zeros((1, 3, 16, 24), np.float32)}] * 2
+    if change == "reference":  # a mean over nothing proves nothing
+        reference = change = Off(reference, lambda x: x * np.float32(np.nan))
+        reference.spec, change = reference.engine.spec, lambda x: x
     if words is None:
         assert check_parity(Off(reference, change), reference, "fp16", frames)["mean"] == pytest.approx(0.04, rel=1e-3)
         return

@@ -113,3 +113,40 @@ def test_inputs_that_nothing_fits_are_refused(first):
     engine = UpgradingEngine(first, lambda inputs, cancelled: Fast)
     with pytest.raises(EngineError, match="missing"):
         engine.run({"left": pair()["left"]})
+    answer(engine)
+    engine.wait(10)
+    assert answer(engine) == 7
+    with pytest.raises(EngineError, match="expected float32"):
+        engine.run({name: value.astype(np.float64) for name, value in pair().items()})
+    assert answer(engine) == 7, "inputs that do not fit are no fault of the engine"
+
+
+def test_what_is_closed_stops_its_build_and_gives_back(first):
+    made, stopped = [], threading.Event()
+
+    def prepare(inputs, cancelled):
+        if made:
+            assert cancelled.wait(10)
+            stopped.set()
+            raise EngineError("interrupted")
+        return lambda: made.append(Fast()) or made[-1]
+
+    engine = UpgradingEngine(first, prepare)
+    answer(engine)
+    engine.wait(10)
+    assert answer(engine) == 7
+    answer(engine, width=32)
+    engine.close()
+    assert stopped.wait(10) and made[0].closed
+    assert answer(engine, width=48) == 2 and engine.name == "onnxruntime" and len(made) == 1
+    engine.close()
+
+
+def test_a_graph_that_was_not_recorded_is_said(first):
+    fast = Fast()
+    fast.note = "no CUDA graph: an old driver"
+    engine = UpgradingEngine(first, lambda inputs, cancelled: lambda: fast)
+    answer(engine)
+    engine.wait(10)
+    answer(engine)
+    assert engine.note == "fast answers from now on, for 24x16; no CUDA graph: an old driver"
