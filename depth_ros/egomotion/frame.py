@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -82,7 +83,7 @@ class EgoFrame:
         """True where there is a right image."""
         return self.right is not None
 
-    @property
+    @cached_property
     def is_metric(self) -> bool:
         """True where points have metres: depth at 5 % of the pixels and more, or a right image and depth yet unknown.
 

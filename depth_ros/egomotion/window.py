@@ -94,7 +94,7 @@ class Window:
         start[:, 2] = np.where(np.isfinite(sigma[np.arange(len(use)), anchor, 2]), start[:, 2], depth)
         local = np.stack([inverse(self.poses[0]) @ pose for pose in self.poses])
         adjusted = adjust(Bundle(seen, sigma, anchor), local, start, camera, bias, rounds)
-        self.poses = [_rigid(pose) for pose in adjusted.poses]
+        self.poses = list(_rigid(adjusted.poses))
         bad = np.zeros(len(self.seen), bool)
         bad[use] = np.nan_to_num(adjusted.chi2[:, -1]) > _CULL_CHI2
         ids = self.ids[use]
@@ -102,9 +102,8 @@ class Window:
         return adjusted, ids
 
 
-def _rigid(pose: np.ndarray) -> np.ndarray:
-    """The pose with an exact rotation: going round from window to window, rounding would double each time."""
-    U, _, Vt = np.linalg.svd(pose[:3, :3])
-    out = np.eye(4)
-    out[:3, :3], out[:3, 3] = U @ Vt, pose[:3, 3]
+def _rigid(poses: np.ndarray) -> np.ndarray:
+    """The poses (K, 4, 4) with exact rotations: going round from window to window, rounding would double each time."""
+    R, out = poses[:, :3, :3], poses.copy()
+    out[:, :3, :3] = R @ (1.5 * np.eye(3) - 0.5 * R.transpose(0, 2, 1) @ R)  # Newton's step to the nearest one
     return out
