@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,17 +26,21 @@ class Pull:
     curvature: float
 
     def left_out(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give the names (G,) of groups (N,), and how much the estimate (G, D) would change without each.
-
-        A group on which the estimate leans has small residuals because of that; leaving it out tells (the jackknife;
-        HC3 of MacKinnon and White 1985), to first order: (information - own)^-1 score.
-        """
+        """Give the names (G,) of groups (N,), and how much the estimate (G, D) would change without each."""
         names, member = np.unique(groups, return_inverse=True)
         to_group = np.zeros((len(names), len(groups)))
         to_group[member.ravel(), np.arange(len(groups))] = 1.0
         own = (to_group @ self.own.reshape(len(groups), -1)).reshape(-1, *self.information.shape)
-        rest = self.information - _MOST_LEVERAGE * own + 1e-9 * np.eye(len(self.information))
-        return names, np.linalg.solve(rest, (to_group @ self.scores)[..., None])[..., 0] / self.curvature
+        return names, replace(self, scores=to_group @ self.scores, own=own).changes()
+
+    def changes(self) -> np.ndarray:
+        """Give how much the estimate (N, D) would change without each.
+
+        What an estimate leans on has small residuals because of that; leaving it out tells (the jackknife; HC3 of
+        MacKinnon and White 1985), to first order: (information - own)^-1 score.
+        """
+        rest = self.information - _MOST_LEVERAGE * self.own + 1e-9 * np.eye(len(self.information))
+        return np.linalg.solve(rest, self.scores[..., None])[..., 0] / self.curvature
 
 
 def adjoint(target_T_source: np.ndarray) -> np.ndarray:
@@ -66,7 +70,7 @@ def last_step(adjusted: Adjusted, ids: np.ndarray) -> tuple[np.ndarray, Influenc
     if len(adjusted.poses) > 2:
         J[:, -13:-7] = -adjoint(inverse(adjusted.poses[-1]) @ adjusted.poses[-2])
     groups, scores, own = adjusted.of_groups(ids)
-    _, moved = Pull(scores, own, adjusted.information, adjusted.curvature).left_out(groups)
+    moved = Pull(scores, own, adjusted.information, adjusted.curvature).changes()
     return J @ inverse_of_free @ J.T, Influence(groups, -moved @ J.T)
 
 
