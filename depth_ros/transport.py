@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PROFILE = "fastdds.xml"
+_PROFILE_NAMES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # of Fast DDS 3; of 2
 _MMAP_THRESHOLD = 32 * 1024 * 1024  # the largest that glibc accepts: a larger one would be ignored in silence
 _TRIM_THRESHOLD = 256 * 1024 * 1024  # freed buffers up to this are kept and not faulted in again for every image
 
@@ -33,11 +34,25 @@ def transport_environment() -> dict[str, str]:
     environment = {"MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD), "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD)}
     if "OPENBLAS_NUM_THREADS" not in os.environ:
         environment["OPENBLAS_NUM_THREADS"] = "1"
-    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
     profile = fastdds_profile()
-    if profile is not None and not any(os.environ.get(name) for name in names):
-        environment[names[1] if _is_fastdds_2() else names[0]] = str(profile)
+    if profile is not None and not any(os.environ.get(name) for name in _PROFILE_NAMES):
+        environment[_profile_name()] = str(profile)
     return environment
+
+
+def too_large() -> str:
+    """Ask what the watchdog and the doctor suspect of images that do not arrive, and say the cure.
+
+    >>> too_large()[:57]
+    'too large for the shared memory of the sender? start the '
+    """
+    cure = f"start the camera with {_profile_name()} set to depth_ros' config/{_PROFILE}"
+    return f"too large for the shared memory of the sender? {cure}"
+
+
+def _profile_name() -> str:
+    """The variable by which the Fast DDS of this machine finds its profile."""
+    return _PROFILE_NAMES[1] if _is_fastdds_2() else _PROFILE_NAMES[0]
 
 
 def _is_fastdds_2() -> bool:

@@ -18,6 +18,7 @@ def test_the_profile_is_set_by_the_name_that_is_read(monkeypatch, distribution, 
     monkeypatch.setenv("ROS_DISTRO", distribution)
     environment = transport.transport_environment()
     assert [n for n in NAMES if n in environment] == [name]
+    assert f"start the camera with {name} set to" in transport.too_large()
     root = ElementTree.parse(environment[name])
     sizes = [int(e.text) for e in root.iter() if e.tag.endswith("segment_size")]
     assert sizes == [64 * 2**20]

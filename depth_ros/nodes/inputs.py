@@ -8,7 +8,6 @@ import threading
 import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -19,6 +18,7 @@ from .decode import stamp_to_ns
 from .infos import Gate, InfoReader, take_all
 from .pairing import Calibrator, Pair
 from .parameters import Parameters
+from .qos import overridable
 from .quiet import NO_SUBSCRIPTION_EVENTS
 from .receiver import Receiver
 from .statistics import Statistics
@@ -138,7 +138,7 @@ class Inputs:
             raw=is_raw,
             callback_group=gate,
             event_callbacks=NO_SUBSCRIPTION_EVENTS,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=overridable(),
         )
 
     def _on_info(self, side, name, raw):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from nav_msgs.msg import Odometry, Path
 from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_srvs.srv import Trigger
 
 from ..core.frame import Estimate
@@ -16,6 +15,7 @@ from .imu import ImuInput
 from .motion_worker import MotionWorker
 from .odom import BoundedPath, base_motion, body_motion, motion_to_odometry
 from .parameters import Parameters
+from .qos import overridable
 from .quiet import NO_PUBLISHER_EVENTS
 from .set_pose import SetPose
 from .tf import TfOutput
@@ -166,5 +166,5 @@ class Motion:
         return self._node.create_lifecycle_publisher(
             kind, topic, QoSProfile(depth=5),
             event_callbacks=NO_PUBLISHER_EVENTS,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=overridable(),
         )  # fmt: skip

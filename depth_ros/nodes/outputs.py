@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from stereo_msgs.msg import DisparityImage
 
@@ -11,6 +10,7 @@ from ..core.frame import Estimate
 from ..estimator import Estimator, MonoEstimator
 from . import messages
 from .parameters import Parameters
+from .qos import overridable
 from .quiet import NO_PUBLISHER_EVENTS
 
 TOPICS = {
@@ -58,7 +58,7 @@ class Outputs:
                 topic,
                 QoSProfile(depth=5),
                 event_callbacks=NO_PUBLISHER_EVENTS,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                qos_overriding_options=overridable(),
             )
             for name, (topic, kind) in TOPICS.items()
             if name in outputs_of(estimator)

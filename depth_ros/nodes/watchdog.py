@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..transport import too_large
+
 _STRANGE_AGE_S = 10.0
 _FAULTS = {
     "bad_image": "images are refused",
@@ -76,9 +78,11 @@ def _of_stream(stream: Stream, snapshot: Snapshot) -> list[str]:
         return [f"no publisher on {what}{near}"]
     if stream.received:
         return []
-    images_lost = "image" in stream.name and any(s.received for s in snapshot.streams if "camera_info" in s.name)
-    cure = "; camera_info arrives but no image does: too large for the shared memory of the sender? start the camera " \
-        "with FASTDDS_DEFAULT_PROFILES_FILE set to depth_ros' config/fastdds.xml" if images_lost else ""
+    is_image, cure = "image" in stream.name, ""
+    if any(s.received for s in snapshot.streams if ("image" in s.name) != is_image):
+        latched = f"sent once, before? set durability and reliability in qos_overrides.{stream.topic}"
+        cure = f"; camera_info arrives but no image does: {too_large()}" if is_image \
+            else f"; images arrive but no camera_info does: {latched}"
     return [f"no message on {what}, although it has {stream.publishers} publisher(s){cure}"]
 
 

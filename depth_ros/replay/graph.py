@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.camera import Calibration
 from ..core.frame import Frame
+from ..transport import too_large
 from .checks import (
     OK,
     PROBLEM,
@@ -27,10 +28,6 @@ _OLD_S, _LATE_S, _EARLY_S = 10.0, 1.0, -0.5
 _LOST = 0.7  # of the camera_infos that came with images: fewer images than that are lost on the way
 _OTHER_RATE = 0.8
 _NEXT = {"unconfigured": "configure", "inactive": "activate"}
-_SEGMENT = (
-    "too large for the shared memory of the sender? start the camera with FASTDDS_DEFAULT_PROFILES_FILE set to "
-    "depth_ros' config/fastdds.xml"
-)
 
 
 @dataclass
@@ -177,11 +174,11 @@ def _of_stream(stream: Stream, look: Look, partner: Stream | None = None) -> lis
     if partner:  # those that came since the first image did
         infos = sum(t >= (stream.arrivals_s or [0.0])[0] for t in partner.arrivals_s)
     if not came:
-        why = f"; its camera_info does: {_SEGMENT}" if infos else ": is the driver running?"
+        why = f"; its camera_info does: {too_large()}" if infos else ": is the driver running?"
         words = f"{', '.join(stream.publishers)} publishes it, but nothing arrived in {look.seconds:.0f} s{why}"
         found.append(Finding(PROBLEM, topic, words))
     elif infos > 5 and came < _LOST * infos:
-        words = f"{came} images came with {infos} camera_infos: the others are lost on the way, {_SEGMENT}"
+        words = f"{came} images came with {infos} camera_infos: the others are lost on the way, {too_large()}"
         found.append(Finding(PROBLEM, topic, words))
     elif not found and partner:
         sizes = {fact.size for fact in stream.facts}

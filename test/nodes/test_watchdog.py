@@ -35,6 +35,8 @@ def snapshot(changes=None, **values):
     (snapshot({"left image": {"conflict": "RELIABILITY", "received": 0}}), "incompatible QoS (RELIABILITY)"),
     (snapshot({"left image": {"received": 0}}), "too large for the shared memory of the sender"),
     (snapshot({"left camera_info": {"received": 0}}), "no message on /left/camera_info"),
+    (snapshot({"left camera_info": {"received": 0}}), "images arrive but no camera_info does: sent once, before? set "
+     "durability and reliability in qos_overrides./left/camera_info"),
     (snapshot(pairs=9, drops={"no_camera_info": 9}, texts={"no_camera_info": "nothing yet on /left/camera_info"}),
      "nothing yet on /left/camera_info"),
     (snapshot(pairs=9, drops={"bad_calibration": 9}, texts={"bad_calibration": "K: expected positive, got zero"}),

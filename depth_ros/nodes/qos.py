@@ -1,0 +1,12 @@
+"""The QoS that a user may change by parameters (qos_overrides)."""
+
+from __future__ import annotations
+
+from rclpy.qos import QoSPolicyKind
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+
+def overridable() -> QoSOverridingOptions:
+    """Give rclpy's usual ones, history, depth and reliability, and durability: without it nothing latched is heard."""
+    kinds = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
+    return QoSOverridingOptions(policy_kinds=kinds)
