@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import traceback
 
 import numpy as np
 
@@ -71,7 +72,7 @@ class TensorrtEngine:
     def close(self) -> None:
         """Give the GPU back, in the thread that ran it or after that has ended. A second time does nothing.
 
-        pycuda lets the context go with the last that was made in it; an array that run gave stays readable.
+        What run gave must not be read any more: its memory may go with the context.
         """
         if self._context is None:
             return
@@ -81,6 +82,8 @@ class TensorrtEngine:
             # What uses goes before what is used.
             self._graph = self._execution = self._engine = self._runtime = self._stream = None
             self._device, self._host = {}, {}
+        with contextlib.suppress(self._cuda.Error):
+            self._context.detach()  # itself: of a primary context pycuda's destructor makes a mess
         self._context = None
 
     @contextlib.contextmanager
@@ -169,6 +172,7 @@ def open_checked(cache: EngineCache, key, reference: Runnable, frames: list[dict
     try:
         outcome = check_parity(engine, reference, key.precision, frames)
     except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # they hold answers, in memory that pycuda frees only before detach
         engine.close()
         if isinstance(error, ParityError):  # nothing else, as memory that another process holds now, is for good
             _note(cache, cached, {"refused": str(error)})

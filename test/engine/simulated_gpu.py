@@ -165,11 +165,18 @@ def _pycuda(gpu):
 
     class Context:
         def __init__(self):
-            self.thread = here()
+            self.thread, self.valid = here(), True
 
-        def __del__(self):
+        def detach(self):
+            if not self.valid:
+                raise kinds["LogicError"]("context::detach failed: invalid device context")
+            self.valid = False
             if self.thread == here():  # pycuda pushes it to release it, and does not pop it again
                 gpu.current[here()].append(PRIMARY)
+
+        def __del__(self):
+            if self.valid:  # pycuda then calls what no primary context takes, and says so on the terminal
+                gpu.leaks.append("Context")
 
         def push(self):
             if gpu.stacks[here()]:
@@ -204,6 +211,8 @@ def _pycuda(gpu):
             if not hasattr(self, "handle"):
                 return
             stack = gpu.stacks[here()]
+            if not self.context.valid:  # pycuda takes it for freed with its context, which others may well keep
+                return
             if self.context.thread != here() and not (stack and stack[-1] is self.context):
                 gpu.leaks.append(type(self).__name__)  # "in out-of-thread context could not be cleaned up"
                 return
