@@ -95,8 +95,7 @@ class PlainStep:
         ndisp = int(inputs["max_disparity_px"][0]) if "max_disparity_px" in inputs else 1  # else in the prior already
         outputs = self.engine.run(to_tensors(frame, self.spec, ndisp, inputs.get("prior")))
         disparity, sigma_px = from_tensors(outputs, self.spec, camera.height, camera.width)
-        with np.errstate(over="ignore"):  # a disparity of almost nothing
-            depth = disparity_to_depth(disparity, camera.fx, rig.baseline_m, rig.doffs_px)
+        depth = disparity_to_depth(disparity, camera.fx, rig.baseline_m, rig.doffs_px)
         return depth, depth_sigma(depth, sigma_px, camera.fx, rig.baseline_m)
 
     def _mono(self, inputs: dict, camera: Camera, numbers) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,8 @@ def disparity_to_depth(disparity: np.ndarray, fx: float, baseline_m: float, doff
     """Convert disparity to depth: z = fx * baseline / (disparity + doffs).
 
     disparity: any shape, pixels. fx, doffs_px: pixels at the resolution of disparity. baseline_m: metres.
-    Returns float32 metres of the same shape; NaN where disparity is not finite or disparity + doffs <= 0.
+    Returns float32 metres of the same shape; NaN where disparity is not finite, where disparity + doffs <= 0, or so
+    near 0 that depth would be infinite.
 
     >>> disparity_to_depth(np.array([10.0, 0.0, np.nan]), fx=100.0, baseline_m=0.5).tolist()
     [5.0, nan, nan]
@@ -113,10 +114,10 @@ def resize_nearest(values: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _reciprocal(numerator: float, denominator: np.ndarray) -> np.ndarray:
-    """numerator / denominator, NaN where the denominator is not positive and finite."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        known = (denominator > 0) & np.isfinite(denominator)
-        return np.where(known, np.float32(numerator) / denominator, np.float32(np.nan)).astype(np.float32)
+    """numerator / denominator, NaN where either it or the denominator is not positive and finite."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        quotient = np.float32(numerator) / denominator  # 0 of an infinite denominator, infinite of one next to 0
+        return np.where((quotient > 0) & np.isfinite(quotient), quotient, np.float32(np.nan)).astype(np.float32)
 
 
 def _check_resize(values: np.ndarray, height: int, width: int) -> None:
