@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.influence import Influence
 from ..core.lie import inverse, so3_log
-from .depths import measured_inverse, rig_sigma
+from .depths import RelativeSigma, measured_inverse, rig_sigma
 from .frame import EgoFrame
 from .measure import bearings, move, observe
 from .step import Step, estimate_step
@@ -56,6 +56,7 @@ class Keyframes:
         self._window = Window(max(size, 2))
         self._size = size
         self._rig, self._bias = None, (0.0, 0.0)
+        self._rel_sigma = RelativeSigma()
         self.clear()
 
     def clear(self) -> None:
@@ -83,6 +84,7 @@ class Keyframes:
         self._window.clear()
         if _rig_of(frame) != self._rig:
             self._rig, self._bias = _rig_of(frame), (0.0, rig_sigma(frame))
+            self._rel_sigma = RelativeSigma()
         self.stamp_ns, self._grey, self._before = frame.stamp_ns, grey, None
         self._window.add_frame(np.eye(4), np.zeros((0, 3)), np.zeros((0, 3)))
         pixels = detect(grey, np.zeros((0, 2)), _POINTS)
@@ -126,6 +128,10 @@ class Keyframes:
         window.keep(keep)
         pixels = np.concatenate([pixels, detect(grey, pixels, max(_POINTS - count, 0))])
         seen, sigma = self._measure(frame, grey, pixels)
+        if not frame.is_stereo:
+            key = window.seen[:, -1]
+            moved = move(inverse(step.prev_T_curr), bearings(key[:, :2], frame.camera), key[:, 2])
+            self._rel_sigma.learn(observe(moved, key[:, 2], frame.camera)[:, 2], seen[:count, 2])
         sigma[:count, :2] = pixel_sigma
         sigma[:count] *= step.noise
         window.add_frame(window.poses[-1] @ step.prev_T_curr, seen[:count], sigma[:count])
@@ -169,7 +175,7 @@ class Keyframes:
         """Measurements (N, 3) and their standard deviations of pixels in a frame."""
         right = to_grey(frame.right) if frame.is_stereo else None
         coarse = coarse_disparity(grey, right) if frame.is_stereo and frame.depth is None else None
-        inv, sigma_inv = measured_inverse(frame, grey, right, coarse, pixels)
+        inv, sigma_inv = measured_inverse(frame, grey, right, coarse, pixels, self._rel_sigma.value)
         seen = np.concatenate([pixels, np.nan_to_num(inv)[:, None]], 1).astype(np.float64)
         sigma = np.full(seen.shape, _SIGMA_PX)
         sigma[:, 2] = np.where(np.isfinite(inv), sigma_inv, np.inf)

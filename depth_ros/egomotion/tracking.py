@@ -8,6 +8,9 @@ import numpy as np
 _WINDOW_PX, _LEVELS, _BORDER_PX = 11, 3, 4
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.02)
 _QUALITY, _CELLS = 0.2, (6, 8)  # share of the mean strength that a corner must have
+# Squared grey levels per pixel that a patch must change by in its weakest direction, times OpenCV's scale: a straight
+# edge has less, and so has the noise of a sensor alone (3 grey levels); points slide there, and back again alike.
+_LEAST_TEXTURE = 2.0 / 1024
 _BACK_PX = 0.5  # forward and back again must end where it began
 _ROW_PX = 1.0  # a rectified pair agrees in rows
 _SAME_PX = 2.5  # the tracked disparity and that of the depth map, before the point is taken for an edge
@@ -139,6 +142,6 @@ def _lucas_kanade(before, after, pixels, guess, levels):
     """Track one way; (N, 2) float32, (N,) bool, and the mean difference of the patches (N,), grey levels."""
     found, status, difference = cv2.calcOpticalFlowPyrLK(
         before, after, pixels, guess.copy(), winSize=(_WINDOW_PX, _WINDOW_PX), maxLevel=levels, criteria=_STOP,
-        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW, minEigThreshold=_LEAST_TEXTURE,
     )  # fmt: skip
     return found, status[:, 0] > 0, difference[:, 0]

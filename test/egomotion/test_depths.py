@@ -1,0 +1,58 @@
+"""How sure a depth map is that does not say it, and what may be followed."""
+
+import numpy as np
+import pytest
+
+from depth_ros.core.camera import Camera
+from depth_ros.egomotion.depths import RelativeSigma, measured_inverse
+from depth_ros.egomotion.frame import EgoFrame
+from depth_ros.egomotion.tracking import follow
+
+CAMERA = Camera(64, 48, 50, 52, 30, 25)
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.05])
+def test_the_disagreement_of_two_frames_is_the_noise_of_both(sigma):
+    rng, learned = np.random.default_rng(3), RelativeSigma()
+    for _ in range(20):
+        true = rng.uniform(0.2, 2.0, 100)
+        before, after = (true * np.exp(sigma * rng.normal(size=100)) for _ in range(2))
+        after[:10] *= 3.0  # seen through an edge
+        after[10:15] = np.nan
+        learned.learn(before * 1.04, after)  # the motion is wrong by as much for all
+    assert learned.value == pytest.approx(sigma, rel=0.2)
+
+
+def test_few_points_teach_nothing():
+    learned = RelativeSigma()
+    before = learned.value
+    learned.learn(np.ones(19), np.linspace(1, 2, 19))
+    assert learned.value == before
+
+
+def test_no_depth_is_believed_without_limit():
+    learned = RelativeSigma()
+    learned.learn(np.ones(50), np.ones(50))
+    assert learned.value == 0.005
+
+
+def test_sigma_of_inverse_depth_is_a_share_of_it():
+    frame = EgoFrame(7, np.zeros((48, 64, 3), np.uint8), CAMERA, depth=np.full((48, 64), 4.0, np.float32))
+    inv, sigma = measured_inverse(frame, None, None, None, np.array([[20.0, 20.0]]), 0.03)
+    assert inv == pytest.approx([0.25]) and sigma == pytest.approx([0.0075])
+
+
+def test_what_the_map_says_goes_before_what_was_learned():
+    says = {"depth": np.full((48, 64), 4.0, np.float32), "sigma_m": np.full((48, 64), 0.4, np.float32)}
+    frame = EgoFrame(7, np.zeros((48, 64, 3), np.uint8), CAMERA, **says)
+    _, sigma = measured_inverse(frame, None, None, None, np.array([[20.0, 20.0]]), 0.03)
+    assert sigma == pytest.approx([0.025])
+
+
+def test_a_point_on_a_straight_edge_is_not_followed():
+    before, after = np.full((120, 160), 60, np.uint8), np.full((120, 160), 60, np.uint8)
+    before[:, 80:], after[:, 83:] = 140, 140
+    before[20:30, 20:30], after[20:30, 23:33] = 140, 140
+    pixels = np.array([[80.0, 60.0], [20.0, 20.0]], np.float32)
+    _, arrived, _ = follow(before, after, pixels, pixels)
+    assert arrived.tolist() == [False, True]
