@@ -22,9 +22,17 @@ def evaluate_one(
     else:
         source, estimator, label = open_both(input, sync_tolerance_s, mode, *asked)
         run = evaluate_offline(source, estimator, label, egomotion, progress)
+    pairs = has_pairs(input)
+    if pairs and source.mode == "mono":
+        run.notes.append(f"The recording has pairs: {run.model} was given the left images only.")
     for name in against:
         chosen = (None, "sgbm") if name == "sgbm" else (Path(name), backend if backend != "sgbm" else "auto")
-        other, estimator, label = open_both(input, sync_tolerance_s, source.mode, *chosen, max_disparity_px)
+        task = "stereo" if name == "sgbm" else _mode_of("auto", *chosen, max_disparity_px)
+        if task == "stereo" and not pairs:
+            run.uncompared.append(name)
+            run.notes.append(f"Not compared with {name}: it needs two cameras, this recording has one.")
+            continue
+        other, estimator, label = open_both(input, sync_tolerance_s, task, *chosen, max_disparity_px)
         others.append(evaluate_offline(other, estimator, label, egomotion, progress))
     run.findings = findings_of(input, source.mode)
     folder = out or Path("evaluation") / source.name
@@ -33,6 +41,17 @@ def evaluate_one(
         click.echo(f"{scene:24} bad2 {values['bad2_pct']:6.2f} %  coverage {values['coverage']:.3f}")
     click.echo("\n".join(words_of(run, report, others)))
     click.echo(f"{folder / 'report.html'}")
+
+
+def has_pairs(input) -> bool:
+    """Tell whether an input has images of a right camera."""
+    from .core.errors import InputError
+    from .replay.sample import open_source
+
+    try:
+        return open_source(input).mode == "stereo"
+    except InputError:  # a right camera without camera_info, say
+        return False
 
 
 def replayed(source, asked, sync_tolerance_s: float, egomotion: str, progress):

@@ -27,6 +27,7 @@ class FrameResult:
 
     depth: of metres as they are; depth_median: after median scaling (mono only). ranges: ranges.range_sums of the depth
     that is judged, or None. sigma: of metres, or None. proxies: where nothing is known to judge by.
+    relative: depth has no unit.
     """
 
     name: str
@@ -39,6 +40,7 @@ class FrameResult:
     ranges: np.ndarray | None = None
     sigma: SigmaFrame | None = None
     proxies: dict = field(default_factory=dict)
+    relative: bool = False
 
     @property
     def error(self) -> float | None:
@@ -53,7 +55,8 @@ class Evaluation:
 
     age_ms: of the published depth, per answered pair (replay). track: the way that ego-motion found, or None.
     in_order: frames follow each other. findings: replay.doctor's, or None where it did not look.
-    causes: why each dropped frame was dropped, by name (replay).
+    causes: why each dropped frame was dropped, by name (replay). notes: what the verdict must not leave out.
+    uncompared: the other models that were asked for and could not be run on this input.
     """
 
     input: str
@@ -73,6 +76,7 @@ class Evaluation:
     in_order: bool = True
     findings: list | None = None
     causes: dict[str, str] = field(default_factory=dict)
+    uncompared: list[str] = field(default_factory=list)
 
 
 def evaluate(
@@ -160,7 +164,7 @@ def judge(sample: Sample, estimate: Estimate) -> FrameResult:
 
 def _judge_mono(sample: Sample, estimate: Estimate) -> FrameResult:
     """Compare depth with truth: as it is where both are metric, and with the median of the truth lent to it."""
-    result = FrameResult(sample.name, timing_ms=estimate.timing_ms)
+    result = FrameResult(sample.name, timing_ms=estimate.timing_ms, relative=estimate.depth is None)
     depth, truth = mono_depth(estimate), sample.truth_depth
     result.coverage = float(np.isfinite(depth).mean())
     if truth is not None and within_range(truth):

@@ -28,6 +28,11 @@ KEYS = {
 MONO_KEYS = {key: KEYS[key] for key in ("frames", "latency_ms", "depth")}
 MONO_KEYS |= {"depth_median": _DEPTH, "by_range": KEYS["by_range"], "uncertainty": SIGMA_KEYS}
 MONO_KEYS |= {"proxies": PROXY_KEYS[:1] + PROXY_KEYS[2:], "odometry": KEYS["odometry"]}
+ERROR_WORDS = {
+    "stereo.bad2_pct": "pixels off by more than 2 px, %",
+    "depth.abs_rel": "mean error / depth",
+    "depth_median.abs_rel": "mean error / depth, scale lent by the truth",
+}
 _HEAD = ("input", "model", "backend", "mode")
 
 
@@ -51,14 +56,16 @@ def to_report(run: Evaluation) -> dict:
         missing += [f"{section}.{key}" for key in keys if key not in values]
         if values:
             report[section] = values
-    return {**report, "not_measured": missing}
+    missing += [f"against.{name}" for name in run.uncompared]
+    return {**report, **({"notes": run.notes} if run.notes else {}), "not_measured": missing}
 
 
-def error_key(run: Evaluation) -> tuple[str, str, str]:
-    """Name what frames are ranked by: (section, key, words)."""
-    if _any(run, "stereo"):
-        return "stereo", "bad2_pct", "pixels off by more than 2 px, %"
-    return ("depth" if _any(run, "depth") else "depth_median"), "abs_rel", "mean relative error of depth"
+def error_key(run: Evaluation, other: Evaluation | None = None) -> tuple[str, str]:
+    """Name what frames are ranked by: (section, key); with another run, what both have, if they have anything."""
+    for section, key in (("stereo", "bad2_pct"), ("depth", "abs_rel")):
+        if _any(run, section) and (other is None or _any(other, section)):
+            return section, key
+    return "depth_median", "abs_rel"
 
 
 def compare(run: Evaluation, other: Evaluation) -> dict | None:
@@ -67,7 +74,7 @@ def compare(run: Evaluation, other: Evaluation) -> dict | None:
     A difference below 0 says that run is better. ci: 95 %, from resampling the frames' own differences, which is
     sharper than two intervals side by side. None where the two share fewer than three judged frames.
     """
-    section, key, _ = error_key(run)
+    section, key = error_key(run, other)
     there = {r.name: getattr(r, section).get(key) for r in other.results}
     pairs = [(getattr(r, section).get(key), there.get(r.name)) for r in run.results]
     gaps = np.array([a - b for a, b in pairs if a is not None and b is not None and np.isfinite([a, b]).all()])

@@ -10,6 +10,7 @@ import numpy as np
 from .intervals import mean_interval
 from .many import Task
 from .output import write_bytes, write_json
+from .words import label, number, short
 
 COLUMNS = (
     ("stereo", "bad2_pct"), ("depth", "abs_rel"), ("depth", "rmse"), ("depth_median", "abs_rel"),
@@ -23,7 +24,9 @@ def merge(tasks: list[Task], errors: dict[str, str], out: Path) -> dict:
     """Read every bag's report.json below out, write out/report.json and out/report.html; returns the report.
 
     figures: {"section.key": {"mean", "ci", "bags"}}: each bag counts alike, whatever its length; ci (95 %) resamples
-    bags and stands only with three of them. Raises InputError where the folder cannot be written.
+    bags and stands only with three of them. against: {model: {"section.key": {"mean", "other", "bags"}}}: the means of
+    run and other over the bags that have both; uncompared: {model: bags}. Raises InputError where the folder cannot be
+    written.
     """
     reports = {task.name: _read(out / task.name) for task in tasks if not errors.get(task.name)}
     reports = {name: report for name, report in reports.items() if report}
@@ -37,6 +40,8 @@ def merge(tasks: list[Task], errors: dict[str, str], out: Path) -> dict:
         "bags": {"in": len(tasks), "out": len(reports), "failed": {n: words for n, words in errors.items() if words}},
         "frames": _frames(reports.values()),
         "figures": figures,
+        "against": _against(reports.values()),
+        "uncompared": _uncompared(reports),
         "per_bag": {name: _row(one) for name, one in reports.items()},
     }
     write_bytes(out / "report.html", _html(report).encode())
@@ -59,6 +64,14 @@ def words_of(report: dict) -> list[str]:
             bags = figures[key]["bags"]
             of = "one bag" if bags == 1 else f"mean of {bags} bags"
             lines.append(f"{words.format(figures[key]['mean'])} ({of}).")
+    for model, pairs in report["against"].items():
+        key = next((key for key in ("stereo.bad2_pct", "depth.abs_rel", "depth_median.abs_rel") if key in pairs), None)
+        if key is not None:
+            (words, factor, unit), pair = label(*key.split(".")), pairs[key]
+            both = (number(pair[one], factor) for one in ("mean", "other"))
+            lines.append(f"Beside {model}: {words}: {{}} against its {{}} {unit} ({pair['bags']} bags).".format(*both))
+    for model, bags in report["uncompared"].items():
+        lines.append(f"Not compared with {model}, which needs two cameras: {', '.join(bags)}.")
     return lines
 
 
@@ -80,6 +93,34 @@ def _frames(reports) -> dict:
     return total
 
 
+def _against(reports) -> dict:
+    """Means beside each other model, over the bags where both have a figure."""
+    found: dict[str, dict[str, list]] = {}
+    for report in reports:
+        for other in report.get("against", []):
+            for section, key in COLUMNS:
+                values = report.get(section, {}).get(key), other.get(section, {}).get(key)
+                if None not in values:
+                    found.setdefault(short(other["model"]), {}).setdefault(f"{section}.{key}", []).append(values)
+    return {
+        model: {
+            key: {"mean": float(np.mean(values, 0)[0]), "other": float(np.mean(values, 0)[1]), "bags": len(values)}
+            for key, values in columns.items()
+        }
+        for model, columns in found.items()
+    }
+
+
+def _uncompared(reports: dict) -> dict[str, list[str]]:
+    """The bags by the model that could not be run on them."""
+    bags: dict[str, list[str]] = {}
+    for name, report in reports.items():
+        for key in report.get("not_measured", []):
+            if key.startswith("against."):
+                bags.setdefault(Path(key.removeprefix("against.")).name, []).append(name)
+    return bags
+
+
 def _row(report: dict) -> dict:
     """The figures of one bag, by "section.key"."""
     known = {f"{section}.{key}": report.get(section, {}).get(key) for section, key in COLUMNS}
@@ -91,4 +132,17 @@ def _html(report: dict) -> str:
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_TEMPLATE.read_text()).render(report=report, words=words_of(report))
+    return environment.from_string(_TEMPLATE.read_text()).render(
+        report=report, words=words_of(report), head=_head, cell=_cell
+    )
+
+
+def _head(key: str) -> str:
+    """The words and unit of "section.key"."""
+    words, _, unit = label(*key.split("."))
+    return f"{words}, {unit}" if unit else words
+
+
+def _cell(key: str, value) -> str:
+    """A figure in the unit of _head."""
+    return number(value, label(*key.split("."))[1])

@@ -12,6 +12,7 @@ from .output import colour_error, colour_inverse_depth, encode_image, inverse_de
 
 ERROR_SCALE_PX = 4.0  # dark red in the error picture
 ERROR_SCALE_SHARE = 0.5  # the same in mono: of the true depth
+_NAMES = ("image", "inverse depth", "truth", "error")  # of panels and mono_panels, in their order
 _WIDTH = 420
 _PICTURES = 120  # kept of a run: a report shows three, a long recording must not fill the memory
 
@@ -83,8 +84,17 @@ def _spread(values: np.ndarray) -> np.ndarray:
 
 
 def panels_to_jpeg(pictures: list[np.ndarray]) -> bytes:
-    """The panels below each other, small enough for a report that a phone opens: JPEG bytes."""
+    """The panels below each other, each with its name, small enough for a report that a phone opens: JPEG bytes."""
     height, width = pictures[0].shape[:2]
     size = (_WIDTH, max(1, round(height * _WIDTH / width)))
     small = [cv2.resize(panel, size, interpolation=cv2.INTER_AREA) for panel in pictures]
+    for panel, name in zip(small, _NAMES):
+        _write_on(panel, name)
     return encode_image(np.vstack(small), ".jpg", quality=80)
+
+
+def _write_on(picture: np.ndarray, words: str) -> None:
+    """Write in a corner, white on black, so that it is read on any picture."""
+    (width, height), below = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1)
+    cv2.rectangle(picture, (0, 0), (width + 6, height + below + 4), (0, 0, 0), -1)
+    cv2.putText(picture, words, (3, height + 3), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)

@@ -22,8 +22,8 @@ def plot_path(track: Track, others: dict[str, Track] | None = None) -> bytes:
         truth = in_frame_of_first(np.stack([track.truth[i] for i in judged]), poses[judged[0]])
         axes.plot(*from_above(truth), color="0.6", linewidth=3, label="true")
     axes.plot(*from_above(poses), color="tab:blue", linewidth=1.2, label="estimated")
-    for name, other in (others or {}).items():
-        axes.plot(*from_above(np.stack(other.odom_T_camera)), linewidth=1, linestyle="--", label=name)
+    for i, (name, other) in enumerate((others or {}).items(), start=1):
+        axes.plot(*from_above(np.stack(other.odom_T_camera)), f"C{i}--", linewidth=1, label=name)
     lost = np.array([state == "lost" for state in track.states], bool)
     if lost.any():
         axes.plot(*from_above(poses[lost]), "rx", label="lost")
@@ -31,7 +31,7 @@ def plot_path(track: Track, others: dict[str, Track] | None = None) -> bytes:
     axes.set(xlabel="right, m", ylabel="ahead, m", aspect="equal")
     axes.set_adjustable("datalim")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, fontsize=8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

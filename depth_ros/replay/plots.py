@@ -17,7 +17,9 @@ def plot_lines(lines: dict[str, list[float]], label: str) -> bytes:
     figure, axes = canvas()
     for colour, (name, values) in zip(_cycle(), _filled(lines)):
         axes.plot(np.arange(len(values)), values, marker=".", linewidth=1, markersize=4, label=name, color=colour)
-    axes.set(xlabel="frame", ylabel=label, ylim=(0, None))
+    axes.set(xlabel="frame", ylim=(0, None))
+    axes.set_ylabel(label, fontsize=8)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     return _finished(figure, axes)
 
 
@@ -63,6 +65,7 @@ def plot_ranges(tables: dict[str, list[dict]]) -> bytes:
 def plot_sigma(frames: list) -> bytes:
     """Draw uncertainty calibration: share of errors within k sigma beside Gauss, and error beside sigma."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = Figure(figsize=(4.8, 2.5), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -74,6 +77,10 @@ def plot_sigma(frames: list) -> bytes:
     right.loglog(ends, ends, color="0.6", linewidth=3, label="right")
     right.loglog(100 * said, 100 * found, "o-", color=_COLOURS[0], markersize=4, label="found")
     right.set(xlabel="said: sigma / depth, %", ylabel="found: rms error / depth, %")
+    for axis in (right.xaxis, right.yaxis):  # 20, 50, 100 and not 2x10^1 beside each other
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     return _finished(figure, left, right)
 
 

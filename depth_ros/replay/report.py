@@ -7,13 +7,13 @@ from pathlib import Path
 
 from . import plots
 from .evaluate import Evaluation, FrameResult
-from .figures import compare, error_key, percentile, to_report
+from .figures import ERROR_WORDS, compare, error_key, percentile, to_report
 from .heard import off_between
 from .output import write_bytes, write_json
 from .path_plot import plot_drift, plot_path
-from .proxies import PROXY_WORDS
 from .trajectory import write_track
 from .verdict import against_words, verdict
+from .words import label, missing, number, short_names, table
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 _SIDE_BY_SIDE = (
@@ -66,30 +66,33 @@ def to_html(run: Evaluation, report: dict, against: list[Evaluation] = ()) -> st
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = _number
+    environment.filters["number"] = number
     template = environment.from_string(_TEMPLATE.read_text())
     others = report.get("against", [])
     return template.render(
         report=report,
         run=run,
         verdict=words_of(run, report, against),
-        proxy_words=PROXY_WORDS,
-        error_words=error_key(run)[2],
+        table=table,
+        missing=missing(report["not_measured"], report),
+        error_words=_error_words(run),
+        error_text=_error_text,
         age=[(f"p{p}", percentile(run.age_ms, p)) for p in (50, 95, 99)] if run.age_ms else [],
         pictures=[(label, result, _base64(result.picture)) for label, result in chosen(run.results)],
         beside=side_by_side(report, others) if others else [],
-        models=[report["model"], *(other["model"] for other in others)],
+        models=short_names([report["model"], *(other["model"] for other in others)]),
         plots={name: _base64(plot) for name, plot in _plots(run, report, against).items()},
     )
 
 
 def side_by_side(report: dict, others: list[dict]) -> list[tuple[str, list]]:
-    """Give (name, value of each model) of the figures that any of them has; None where one was not measured."""
+    """Give (words and unit, text of each model) of the figures that any of them has; a dash where one has none."""
     rows = []
     for section, key in _SIDE_BY_SIDE:
         values = [one.get(section, {}).get(key) for one in (report, *others)]
         if any(value is not None for value in values):
-            rows.append((f"{section}.{key}", values))
+            words, factor, unit = label(section, key)
+            rows.append((f"{words}, {unit}" if unit else words, [number(value, factor) for value in values]))
     return rows
 
 
@@ -111,37 +114,37 @@ def chosen(results: list[FrameResult]) -> list[tuple[str, FrameResult]]:
 def _plots(run: Evaluation, report: dict, against: list[Evaluation]) -> dict[str, bytes]:
     """Draw every plot that has something to show, by the name that the template knows it by."""
     drawn = {}
-    every = (report, *report.get("against", []))
-    if tables := {one["model"]: one["by_range"]["rows"] for one in every if "by_range" in one}:
+    every, runs = (report, *report.get("against", [])), (run, *against)
+    names = short_names([one.model for one in runs])
+    if tables := {n: one["by_range"]["rows"] for n, one in zip(names, every, strict=True) if "by_range" in one}:
         drawn["by_range"] = plots.plot_ranges(tables)
     if sigmas := [result.sigma for result in run.results if result.sigma is not None]:
         drawn["sigma"] = plots.plot_sigma(sigmas)
     if run.track is not None and len(run.track):
-        drawn["path"] = plot_path(run.track, {other.model: other.track for other in against if other.track})
+        others = {n: other.track for n, other in zip(names[1:], against, strict=True) if other.track}
+        drawn["path"] = plot_path(run.track, others)
         if len(run.track.judged) > 2:
             drawn["drift"] = plot_drift(run.track)
     if run.latency_ms:
         drawn["latency"] = plots.plot_histogram({"latency": run.latency_ms, "age": run.age_ms}, "milliseconds")
         drawn["latency_over_time"] = plots.plot_lines({"latency": run.latency_ms, "age": run.age_ms}, "milliseconds")
-    errors = {one.model: [r.error for r in one.results if r.error is not None] for one in (run, *against)}
+    alike = [(n, one) for n, one in zip(names, runs, strict=True) if error_key(one) == error_key(run)]
+    errors = {n: [r.error for r in one.results if r.error is not None] for n, one in alike}
     if any(map(len, errors.values())):
-        drawn["error_over_time"] = plots.plot_lines(errors, error_key(run)[2])
+        drawn["error_over_time"] = plots.plot_lines(errors, _error_words(run))
     if dropped := {cause: count for cause, count in report["frames"]["dropped"].items() if count}:
         drawn["drops"] = plots.plot_bars(dropped, "frames dropped")
     return drawn
 
 
-def _number(value) -> str:
-    """A figure for a table cell."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_number(item) for item in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {count}" for key, count in value.items()) or "none"
-    return str(value)
+def _error_words(run: Evaluation) -> str:
+    """Say what frames are ranked by."""
+    return ERROR_WORDS[".".join(error_key(run))]
+
+
+def _error_text(result: FrameResult) -> str:
+    """Write the error of a frame in percent; of disparity it is that already."""
+    return f"{result.error if result.stereo else 100 * result.error:.1f} %"
 
 
 def _base64(content: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .evaluate import Evaluation, noun
-from .figures import error_key, percentile
+from .figures import ERROR_WORDS, percentile
 
 
 def verdict(run: Evaluation, report: dict) -> list[str]:
@@ -35,9 +35,10 @@ def verdict(run: Evaluation, report: dict) -> list[str]:
         )
     if not {"stereo", "depth", "depth_median"} & set(report):
         covered = 100 * float(np.mean([result.coverage for result in run.results])) if run.results else 0.0
-        lines.append(f"No ground truth, so accuracy was not judged; {covered:.1f} % of the pixels have a depth.")
+        depth = "a relative depth, no metres" if any(result.relative for result in run.results) else "a depth"
+        lines.append(f"No ground truth, so accuracy was not judged; {covered:.1f} % of the pixels have {depth}.")
     lines += _proxy(report) + _sigma(report) + _way(report.get("odometry", {})) + _speed(run, report)
-    return lines + findings_words(run)
+    return lines + run.notes + findings_words(run)
 
 
 def _way(odometry: dict) -> list[str]:
@@ -101,14 +102,14 @@ def findings_words(run: Evaluation) -> list[str]:
 
 def against_words(run: Evaluation, others: list[tuple[Evaluation, dict | None]]) -> list[str]:
     """Say of every other model whether the difference is more than chance. others: (run, figures.compare's answer)."""
-    lines, words = [], error_key(run)[2]
+    lines = []
     for other, gap in others:
         if gap is None:
             continue
         low, high = gap["ci"]
         level = "better than" if high < 0 else "worse than" if low > 0 else "not told apart from"
         lines.append(
-            f"{run.model} is {level} {other.model}: {words}: {gap['difference']:+.3g} "
+            f"{run.model} is {level} {other.model}: {ERROR_WORDS[gap['what']]}: {gap['difference']:+.3g} "
             f"[{low:+.3g}, {high:+.3g}] over {gap['frames']} frames."
         )
     return lines

@@ -127,3 +127,20 @@ def make_scene(tmp_path, pair):
         return folder.parent
 
     return make
+
+
+@pytest.fixture
+def mono_bag(bag_builder, pair):
+    """A factory: three images of one camera, of a wall at truth_m; every message's name can be changed."""
+
+    def make(truth_m=5.0, name="image_rect", **changes):
+        bag = bag_builder("mono")
+        for stamp_ns in range(START_NS, START_NS + 3 * STEP_NS, STEP_NS):
+            bag.info("camera", stamp_ns, **changes)
+            bag.image("camera", stamp_ns, pair[0], name=name)
+            bag.image("right", stamp_ns, pair[1], name="image_blurred")
+            if truth_m:
+                bag.depth(stamp_ns, np.full(pair[0].shape[:2], truth_m, np.float32))
+        return bag.close()
+
+    return make

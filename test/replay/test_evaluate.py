@@ -92,7 +92,7 @@ def test_report_files(make_bag, estimator, tmp_path):
     html = (tmp_path / "out" / "report.html").read_text()
     assert "3 of 3 pairs answered (100 %)" in html and "width=device-width" in html
     assert not re.search(r'(src|href)="(?!data:)', html)  # nothing loaded from elsewhere
-    assert html.count("data:image/jpeg") == 3 and "odometry.ate_m" in html
+    assert html.count("data:image/jpeg") == 3 and "not asked for: --egomotion hybrid" in html
     assert sorted(child.name for child in (tmp_path / "out").iterdir()) == ["report.html", "report.json"]
 
 

@@ -67,6 +67,21 @@ def test_one_report_of_all_and_a_second_run_goes_on(bags, tmp_path, monkeypatch)
     assert done == ["broken"]  # the finished ones are not done again
 
 
+def test_a_bag_of_one_camera_is_not_compared_with_what_needs_two(mono_bag, make_bag, tmp_path):
+    folder = tmp_path / "bags"
+    folder.mkdir()
+    shutil.move(make_bag(n=2, name="pairs"), folder / "pairs")
+    shutil.move(mono_bag(), folder / "one")
+    options = ["--max-disparity-px", 32, "--against", "sgbm", "--egomotion", "off", "--out", tmp_path / "out"]
+    result = CliRunner().invoke(cli.main, ["evaluate", str(folder), *map(str, options)])
+    assert result.exit_code == 0, result.output
+    assert "Not compared with sgbm, which needs two cameras: one." in result.output
+    report, one = (json.loads((tmp_path / "out" / name).read_text()) for name in ("report.json", "one/report.json"))
+    assert report["bags"]["out"] == 2 and report["against"]["OpenCV SGBM-3WAY"]["stereo.bad2_pct"]["bags"] == 1
+    assert "against.sgbm" in one["not_measured"] and "against" not in one
+    assert "Not compared with sgbm" in (tmp_path / "out" / "one" / "report.html").read_text()
+
+
 def test_replay_needs_a_machine_to_itself(bags):
     result = invoke(bags, "--jobs", 2, "--replay")
     assert result.exit_code == 2 and "expected one bag for --replay" in result.stderr
