@@ -74,8 +74,8 @@ def count(model, inputs: list[np.ndarray]) -> dict:
     bytes_least: weights, inputs and outputs once: what no fusion can save. bytes_unfused: every operator reads its
     inputs and writes its output.
     """
-    module = to_torch(model)
-    tensors = [torch.from_numpy(array) for array in inputs]
+    module = to_torch(model).to("meta")  # shapes only: in half precision a CPU would take minutes
+    tensors = [torch.from_numpy(array).to("meta") for array in inputs]
     with torch.inference_mode():
         ShapeProp(module).propagate(*tensors)
     flops = unfused = 0

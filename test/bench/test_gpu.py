@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ ort = pytest.importorskip("onnxruntime")
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
 
+import gpu  # noqa: E402
 from gpu_graphs import Model, count  # noqa: E402
+from gpu_report import Report, table  # noqa: E402
 from onnx_torch import to_torch  # noqa: E402
 
 from depth_ros.engine.load import default_model  # noqa: E402
@@ -69,3 +72,55 @@ def test_the_rehearsal_writes_every_row(tmp_path):
     assert counts["roofline_ms"] > 0 and counts["bytes_unfused"] > counts["bytes_least"] > counts["bytes_weights"]
     assert "--rehearse" in report["machine"]["command"] and set(report["tensorrt"]) == {"tensorrt", "tensorrt_rtx"}
     assert "pose 64x96 fp32" in result.stdout and not list(tmp_path.glob("*.part"))
+    assert set(report["checks"]) == {"driver", "graph", "pycuda", "engine", "tensorrt"}
+    assert "check engine" in result.stdout and all("seconds" not in check for check in report["checks"].values())
+
+
+def options(**changes):
+    found = {
+        "rehearse": False,
+        "no_compile": False,
+        "tasks": ["stereo", "mono", "pose"],
+        "precisions": ["fp16", "fp32"],
+    }
+    return SimpleNamespace(**{**found, **changes})
+
+
+def test_what_is_worth_most_comes_first():
+    """A lease may end early: every model in fp16, called and on TensorRT, ahead of the first that is compiled."""
+    works = gpu.plan(options())
+    assert [work.way for work in works] == sorted((work.way for work in works), key=list(gpu.LEAST_S).index)
+    assert len(works) == 3 * 2 * (5 + 4) and len(gpu.plan(options(no_compile=True))) == 2 * 2 * 9
+    first = next(work for work in works if work.way == "compile")
+    assert (first.task, first.size, first.precision, first.kind) == ("stereo", (480, 640), "fp16", "network")
+
+
+def test_one_failure_costs_one_row(tmp_path, monkeypatch):
+    report = Report({"machine": {}, "counts": {}, "peaks": {}, "seconds": {}, "rows": []}, tmp_path / "r.json")
+    work = gpu.Work("pose", (64, 96), (64, 96), "fp32", "network", "eager")
+
+    def out_of_memory(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(gpu, "torch_rows", out_of_memory)
+    report.add(work, *gpu.timed_rows(work, {}, report, torch.device("cpu"), 1))
+    report.part("peaks", out_of_memory)
+    kept = json.loads((tmp_path / "r.json").read_text())
+    assert kept["rows"] == [{"name": "pose 64x96 fp32", "kind": "network", "way": "eager",
+                             "failed": "OutOfMemoryError: CUDA out of memory"}]  # fmt: skip
+    assert "out of memory" in kept["peaks"]["failed"] and kept["counts"]["pose 64x96 fp32"]["flops"] > 1e6
+    assert "out of memory" in table(report.found)
+
+
+def test_what_hangs_is_ended_with_a_table(tmp_path):
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(BENCH)!r})
+import gpu
+gpu.GRACE_S, gpu.all_checks, gpu.peaks = 0, dict, lambda device: {{}}
+gpu.timed_rows = lambda *arguments: time.sleep(60)
+sys.argv = ["gpu.py", "--rehearse", "--seconds", "0.5", "--out", {str(tmp_path / "r.json")!r}]
+gpu.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert ended.returncode == 3 and "gave up" in ended.stdout and (tmp_path / "r.json").is_file(), ended.stderr
