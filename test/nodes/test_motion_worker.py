@@ -75,10 +75,9 @@ def test_the_newest_wins_and_the_network_bridges_what_was_dropped(worker, ego, h
     inside, go = block
     worker.put(stereo_estimate(0))
     assert inside.wait(5)
-    start = time.monotonic()
-    for i, step in enumerate(STEPS[:3]):  # while the first is at work
+    for i, step in enumerate(STEPS[:3]):  # the first is let go behind them: none may wait for it
         worker.put(stereo_estimate((i + 1) * STEP_NS, prev_T_curr=step, prev_stamp_ns=i * STEP_NS))
-    assert time.monotonic() - start < 0.5, "put waits"
+    assert len(ego.frames) == 0 and not heard
     go.set()
     until(lambda: len(heard) == 2)
     assert [stamp for stamp, _ in heard] == [0, 3 * STEP_NS] and worker.dropped == 2

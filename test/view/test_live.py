@@ -62,9 +62,12 @@ def ros():
 
 def test_a_moment_has_one_stamp(ros):
     shown = []
-    with Talker():
+    with Talker() as talker:
         page = SimpleNamespace(show=shown.append, note=lambda words: None)
-        count = Live(ros, "/front", "").run(page, hz=8, seconds=4, way=False)
+        live = Live(ros, "/front", "")
+        said, started = talker.count, time.monotonic()
+        count = live.run(page, hz=8, seconds=4, way=False)
+        rate_hz = (talker.count - said) / (time.monotonic() - started)  # 20, less on a busy machine
     assert count == len(shown) and 8 < count <= 33  # eight a second of twenty
     whole = [moment for moment in shown if moment.image is not None and moment.sigma is not None]
     assert len(whole) > 5
@@ -73,7 +76,7 @@ def test_a_moment_has_one_stamp(ros):
         assert moment.sigma[3, 4] == pytest.approx(moment.depth[3, 4] / 10)
         assert (moment.camera, moment.relative, moment.odom_T_camera) == (CAMERA, False, None)
         assert 0 <= moment.figures["times_ms/age"] < 2000
-    assert shown[-1].figures["rates_hz/depth"] == pytest.approx(20, abs=8)
+    assert shown[-1].figures["rates_hz/depth"] == pytest.approx(rate_hz, rel=0.4)
     stamps = [moment.stamp_ns for moment in shown]
     assert stamps == sorted(set(stamps))
 
@@ -116,16 +119,21 @@ AHEAD_IN_ODOM = [2.0 - 0.1, 0.4 + 3.0, 1.5, 1.0]  # 3 m ahead of the camera
 @pytest.mark.parametrize("mount", [MOUNT, None])
 def test_the_camera_stands_where_the_node_says(ros, mount):
     shown, notes = [], []
-    page = SimpleNamespace(show=shown.append, note=notes.append)
-    with Robot(mount), Talker():
-        Live(ros, "/front", "").run(page, hz=8, seconds=4, way=True)
+    wanted = "placed by the node's base_T_camera" if mount else "no transform to eye is known"
+
+    def note(words):
+        notes.append(words)
+        if wanted in words:
+            raise KeyboardInterrupt
+
+    with Robot(mount), Talker(), pytest.raises(KeyboardInterrupt):
+        Live(ros, "/front", "").run(SimpleNamespace(show=shown.append, note=note), hz=8, seconds=30, way=True)
     pose = shown[-1].odom_T_camera
     if mount is None:
-        assert pose is None and "no transform to eye is known" in notes[-1]
-        assert "points in the camera's frame" in notes[-1]
+        assert pose is None and "points in the camera's frame" in notes[-1]
     else:
         np.testing.assert_allclose(pose @ [0, 0, 3, 1], AHEAD_IN_ODOM, atol=1e-9)
-        assert "base_link" in notes[-1] and "base_T_camera" in notes[-1]
+        assert "base_link" in notes[-1]
 
 
 def test_the_camera_stands_where_tf_says(ros):
