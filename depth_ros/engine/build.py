@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import threading
 import time
@@ -22,7 +21,7 @@ from .spec import ModelSpec
 from .tensorrt_library import Gpu, compile_network, find_gpu, import_library
 from .tensors import Tensors
 
-_POLL_S, _STOP_S = 0.2, 10.0
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -111,6 +110,8 @@ def _build(request: Request, network: OnnxEngine, trt, key: CacheKey, cache, rea
     elif not frames:
         frames = rendered_frames(spec, request.size)
     model = converted.SerializeToString()
+    if cancelled.is_set():
+        raise EngineError("interrupted: no engine was written")
     parity = check_parity(_Graph(model, tensors.outputs), reference, request.precision, frames)
     content, found = _compile(trt, model, request, progress, cancelled)
     tensors.check_compiled(found)
@@ -170,10 +171,7 @@ class _Graph:
 
 
 def _compile(trt, model: bytes, request: Request, progress, cancelled: threading.Event):
-    """Compile in another thread, so that Ctrl-C reaches this one, which then stops that one.
-
-    Where the process ends meanwhile, the build is stopped before: a library torn down under its builder crashes.
-    """
+    """Compile in another thread, so that Ctrl-C reaches this one, which then stops that one."""
     outcome: list = []
 
     def work():
@@ -184,13 +182,7 @@ def _compile(trt, model: bytes, request: Request, progress, cancelled: threading
             outcome.append(error)
 
     thread = threading.Thread(target=work, name="build", daemon=True)
-
-    def stop():
-        cancelled.set()
-        thread.join(_STOP_S)
-
     thread.start()
-    atexit.register(stop)
     try:
         while thread.is_alive():
             thread.join(_POLL_S)
@@ -198,8 +190,6 @@ def _compile(trt, model: bytes, request: Request, progress, cancelled: threading
         cancelled.set()
         thread.join()
         raise
-    finally:
-        atexit.unregister(stop)
     if isinstance(outcome[0], EngineError):
         raise outcome[0]
     if isinstance(outcome[0], Exception):

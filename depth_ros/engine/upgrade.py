@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ from .base import Engine, check_inputs
 Size = tuple[int, ...]
 # Builds in a background thread (slow), until the event is set; what it returns opens the engine in the worker's thread.
 Prepare = Callable[[dict[str, np.ndarray], threading.Event], Callable[[], Engine]]
-_CLOSE_S = 5.0
+_CLOSE_S, _STOP_S = 5.0, 10.0
 
 
 class UpgradingEngine:
@@ -117,7 +118,10 @@ class UpgradingEngine:
 
 
 class _Build:
-    """One build in the background: .open once it has ended, or .error."""
+    """One build in the background: .open once it has ended, or .error.
+
+    A process that ends meanwhile stops it first: libraries that are torn down under a thread of theirs crash.
+    """
 
     def __init__(self, sizes: tuple[Size, ...], inputs: dict, prepare: Prepare):
         self.sizes = sizes
@@ -125,6 +129,7 @@ class _Build:
         self.error: Exception | None = None
         self.cancelled = threading.Event()
         self.thread = threading.Thread(target=self._work, args=(inputs, prepare), name="engine build", daemon=True)
+        atexit.register(self._stop)
         self.thread.start()
 
     def _work(self, inputs: dict, prepare: Prepare) -> None:
@@ -132,6 +137,12 @@ class _Build:
             self.open = prepare(inputs, self.cancelled)
         except Exception as error:  # noqa: BLE001 - raised again in the worker's thread
             self.error = error
+        finally:
+            atexit.unregister(self._stop)
+
+    def _stop(self) -> None:
+        self.cancelled.set()
+        self.thread.join(_STOP_S)
 
 
 def _words(sizes: tuple[Size, ...]) -> str:

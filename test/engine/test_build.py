@@ -106,19 +106,28 @@ def test_an_interrupted_build_writes_nothing(rtx, cache, make_model):
     assert {path.suffix for path in cache.folder.iterdir()} <= {".lock"}
 
 
-def test_a_process_that_ends_while_it_builds_does_not_crash(rtx, tmp_path):
-    """A library torn down under its builder ends in a segmentation fault; a node is often stopped while it builds."""
+@pytest.mark.parametrize("moment", ["converting", "compiling"])
+def test_a_process_that_ends_while_it_builds_does_not_crash(rtx, tmp_path, moment):
+    """A library torn down under its thread ends in a segmentation fault; a node is often stopped while it builds."""
     if (path := default_model("stereo")) is None:
         pytest.skip("no stereo model is shipped")
     code = f"""
-import threading
+import threading, time
 from depth_ros.engine.build import Request, build
 from depth_ros.engine.cache import EngineCache
+from depth_ros.engine.onnx_engine import OnnxEngine
+from depth_ros.engine.parity import rendered_frames
+from depth_ros.engine.upgrade import UpgradingEngine
 began = threading.Event()
-request = Request({str(path)!r}, (96, 128), compute_capability="8.6")
-work = lambda: build(request, EngineCache({str(tmp_path)!r}), progress=lambda share: began.set())
-threading.Thread(target=work, daemon=True).start()
+def prepare(inputs, cancelled):
+    if {moment == "converting"}:
+        began.set()
+    request = Request({str(path)!r}, (96, 128), compute_capability="8.6")
+    build(request, EngineCache({str(tmp_path)!r}), False, lambda share: began.set(), cancelled)
+first = OnnxEngine({str(path)!r})
+UpgradingEngine(first, prepare).run(rendered_frames(first.spec, (96, 128))[0])
 assert began.wait(60)
+time.sleep(0.2)
 """
     ended = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr

@@ -6,7 +6,15 @@ from depth_ros.core.errors import EngineError, SpecError
 from depth_ros.core.scale import CameraHeightScale, OdometryScale
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.nodes import modes
-from depth_ros.nodes.modes import make_egomotion, make_estimator, notes, rest_unless_wanted, scale_name, speak
+from depth_ros.nodes.modes import (
+    give_back,
+    make_egomotion,
+    make_estimator,
+    notes,
+    rest_unless_wanted,
+    scale_name,
+    speak,
+)
 from depth_ros.nodes.parameters import Parameters
 
 SIZE = {"height": 0, "width": 0}
@@ -124,3 +132,11 @@ def test_engines_that_change_say_so_where_the_node_speaks():
     assert said == ["tensorrt answers from now on"] and not hasattr(plain, "say")
     speak(SimpleNamespace(engine=changing), print)
     assert changing.say is print
+
+
+def test_a_gpu_is_given_back_by_every_engine_that_holds_one():
+    closed = []
+    depth, pose_engine = (SimpleNamespace(close=lambda name=name: closed.append(name)) for name in ("depth", "pose"))
+    give_back(SimpleNamespace(engine=depth, motion=SimpleNamespace(engine=pose_engine)))
+    give_back(SimpleNamespace(engine=SimpleNamespace()))
+    assert closed == ["depth", "pose"]
