@@ -144,4 +144,5 @@ def _lucas_kanade(before, after, pixels, guess, levels):
         before, after, pixels, guess.copy(), winSize=(_WINDOW_PX, _WINDOW_PX), maxLevel=levels, criteria=_STOP,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW, minEigThreshold=_LEAST_TEXTURE,
     )  # fmt: skip
-    return found, status[:, 0] > 0, difference[:, 0]
+    good = status[:, 0] > 0  # of the others the difference is whatever the memory held
+    return found, good, np.where(good, difference[:, 0], np.float32(0))
