@@ -4,7 +4,10 @@
 
 Depth of stereo recordings is SGBM's (what the node has without a network), that of the others is the recording's own.
 ATE: root mean square of positions after a rigid alignment, no scale. Drift: error of the last pose against the first,
-as a share of the way. Time: median CPU time of one thread, without depth; the baseline's beside it.
+as a share of the way. Steps: what their errors are, what the covariance says they are (both root mean square), and how
+far the errors agree with the baseline's (correlation): what both have in common is in the truth, the calibration, the
+shutter or the depth, not in how a method works. Time: median CPU time of one thread, without depth; the baseline's
+beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from depth_ros.core.lie import inverse, quat_to_matrix, so3_log
+from depth_ros.core.lie import inverse, quat_to_matrix, se3_log, so3_log
 from depth_ros.core.trajectory import CHI2_95_OF_6, nees
 from depth_ros.egomotion import EgoFrame, EgoMotion
 from depth_ros.engine.sgbm_engine import SgbmEngine
@@ -25,7 +28,8 @@ from depth_ros.prepare import rectified
 from depth_ros.replay.bag import cdr_stamp_ns, open_reader, raw_messages
 from depth_ros.replay.sample import open_source
 
-BAGS = ("kitti06_stereo", "kitti02_stereo_color", "euroc_static_unrectified", "tum_fr1_piece")
+BAGS = ("kitti06_stereo", "kitti02_stereo_color", "euroc_static_unrectified", "tum_fr1_piece", "rgbd_office",
+        "tartanair_hospital")  # fmt: skip
 ROW = "{:26} {:12} {:>7} {:>8} {:>8} {:>8} {:>7} {:>5} {:>7}"
 
 
@@ -102,8 +106,8 @@ def figures(poses: np.ndarray, truth: np.ndarray) -> tuple[float, float, float, 
     return float(np.sqrt((((a @ R.T) - b) ** 2).sum(1).mean())), drift, turned, way[0] / way[1]
 
 
-def run(name: str, update, frames, truth) -> list[np.ndarray]:
-    """Print the line of one method; gives its poses."""
+def run(name: tuple[str, str], update, frames, truth, baseline=None) -> list[np.ndarray]:
+    """Print the line of one method, the lines of its steps beside the poses of a baseline; gives its poses."""
     poses, spent, lost, answers = [], [], 0, []
     for frame in frames:
         begin = time.process_time()
@@ -120,6 +124,8 @@ def run(name: str, update, frames, truth) -> list[np.ndarray]:
     print(ROW.format(*name, *numbers), flush=True)
     if not isinstance(answer, np.ndarray):
         print_nees(answers, [truth.get(frame.stamp_ns) for frame in frames])
+        if baseline is not None:
+            print_steps(answers, baseline, [truth.get(frame.stamp_ns) for frame in frames])
     return poses
 
 
@@ -141,6 +147,27 @@ def print_nees(answers, truth) -> None:
     print(f"{line}; sigma at the end {1e3 * sigma[:3].max():.2f} mm, {np.degrees(sigma[3:].max()):.3f} deg", flush=True)
 
 
+def print_steps(answers, baseline: list[np.ndarray], truth) -> None:
+    """Print the errors of the steps beside what the covariance says, and what of them the baseline has too."""
+    errors, others, said = [], [], []
+    for i, answer in enumerate(answers[1:], 1):
+        if answer.prev_T_curr is None or answer.prev_stamp_ns != answers[i - 1].stamp_ns:
+            continue
+        if truth[i - 1] is None or truth[i] is None:
+            continue
+        true = inverse(truth[i - 1]) @ truth[i]
+        errors.append(se3_log(inverse(true) @ answer.prev_T_curr))
+        others.append(se3_log(inverse(true) @ inverse(baseline[i - 1]) @ baseline[i]))
+        said.append(np.diag(answer.step_covariance))
+    texts = []
+    for part, size, unit in ((slice(0, 3), 1e3, "mm"), (slice(3, 6), 180 / np.pi, "deg")):
+        mine, theirs = (np.stack(e)[:, part] for e in (errors, others))
+        both = (mine * theirs).sum() / np.sqrt((mine**2).sum() * (theirs**2).sum())
+        off, sure = (size * np.sqrt(v.sum(1).mean()) for v in (mine**2, np.stack(said)[:, part]))
+        texts.append(f"{off:.2f} {unit} (said {sure:.2f}; shared with the baseline {both:.2f})")
+    print(f"{'':26} steps are off by {', '.join(texts)}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared/data/bags")
@@ -155,9 +182,9 @@ def main() -> None:
             print(f"{bag:26} skipped: not at {args.data}")
             continue
         frames, truth = frames_of(args.data / bag), truth_poses(args.data / bag)
-        run((bag, "opencv pnp"), PnpBaseline().update, frames, truth)
+        baseline = run((bag, "opencv pnp"), PnpBaseline().update, frames, truth)
         ego = EgoMotion(args.method, args.window)
-        poses = run((bag, args.method), ego.update, frames, truth)
+        poses = run((bag, args.method), ego.update, frames, truth, baseline)
         if "static" in bag:
             moved = max(np.linalg.norm(p[:3, 3] - poses[0][:3, 3]) for p in poses)
             turned = max(np.linalg.norm(so3_log(poses[0][:3, :3].T @ p[:3, :3])) for p in poses)
