@@ -12,7 +12,7 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depth_ros.nodes import messages
@@ -85,10 +85,10 @@ class World:
         self.stamp_ns = START_NS
 
     def listen(self, topic, kind):
-        """Collect the messages of a topic by stamp."""
+        """Collect the messages of a topic by stamp; reliably, so that what is not heard was not published."""
         inbox = self.heard[topic] = {}
         return self.ros.create_subscription(
-            kind, topic, lambda msg: inbox.__setitem__(stamp_to_ns(msg.header.stamp), msg), qos_profile_sensor_data
+            kind, topic, lambda msg: inbox.__setitem__(stamp_to_ns(msg.header.stamp), msg), QoSProfile(depth=100)
         )
 
     def wait(self, condition, limit_s=8.0):
@@ -135,6 +135,16 @@ class World:
             self.values = {}
             assert self.wait(lambda: self.values, 5), "no diagnostics"
         return self.values
+
+    def burst(self, send, n=30):
+        """Send n images at once, then single ones until one is answered (some may get lost); gives all stamps."""
+        stamps = [send() for _ in range(n)]
+        while len(stamps) < n + 5:
+            self.wait(lambda: False, 0.2)
+            stamps.append(send())
+            if self.depth(stamps[-1], 3.0) is not None:
+                return stamps
+        raise AssertionError(f"no answer to {stamps[n:]}")
 
     def drops(self):
         return {k[8:]: int(v) for k, v in self.fresh_values().items() if k.startswith("dropped/") and int(v)}
