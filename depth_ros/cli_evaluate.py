@@ -33,6 +33,9 @@ def evaluate_one(
             run.notes.append(f"Not compared with {name}: it needs two cameras, this recording has one.")
             continue
         other, estimator, label = open_both(input, sync_tolerance_s, task, *chosen, max_disparity_px)
+        if label == run.model:
+            run.notes.append(f"Not compared with {name}: it is the same model.")
+            continue
         others.append(evaluate_offline(other, estimator, label, egomotion, progress))
     run.findings = findings_of(input, source.mode)
     folder = out or Path("evaluation") / source.name

@@ -11,12 +11,13 @@ import click
 
 def are_many(inputs: tuple[Path, ...], jobs: int | None, scheduler: str) -> bool:
     """Tell many bags from one input: several, a folder with bags below it, or an option that only many have."""
+    from .replay.many import bags_below
     from .replay.sample import is_bag
 
     if len(inputs) > 1 or jobs or scheduler:
         return True
     path = inputs[0]
-    return path.is_dir() and not is_bag(path) and not any(path.glob("*/calib.txt")) and any(path.rglob("metadata.yaml"))
+    return path.is_dir() and not is_bag(path) and not any(path.glob("*/calib.txt")) and bool(bags_below(path))
 
 
 def evaluate_many(inputs: tuple[Path, ...], jobs: int | None, scheduler: str, out: Path | None, **options) -> None:

@@ -46,11 +46,23 @@ def find_bags(inputs: list[Path]) -> list[Path]:
         if is_bag(path) or any(path.glob("*/calib.txt")):
             found.append(path)
             continue
-        below = sorted({meta.parent for meta in path.rglob("metadata.yaml")})
+        below = bags_below(path)
         if not below:
             raise InputError(f"{path}: expected a bag, or a folder with bags below it, got neither")
         found += below
     return list(dict.fromkeys(path.resolve() for path in found))
+
+
+def bags_below(folder: Path) -> list[Path]:
+    """Give the folders below that hold files of a bag, whole or not, in order; links are followed, circles are not."""
+    found, seen = [], set()
+    for place, names, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen or any("metadata.yaml" == name or ".mcap" in name or ".db3" in name for name in files):
+            names.clear()
+            found += [Path(real)] if real not in seen else []
+        seen.add(real)
+    return sorted(found)
 
 
 def make_tasks(bags: list[Path], options: list[str], version: str) -> list[Task]:

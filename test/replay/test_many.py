@@ -28,6 +28,14 @@ def bags(make_bag, tmp_path):
 def test_bags_below_a_folder_are_found(bags, tmp_path):
     assert [path.name for path in many.find_bags([bags])] == ["a", "b", "broken"]
     assert many.find_bags([bags / "a", bags]) == many.find_bags([bags])
+    (bags / "linked").symlink_to(bags / "a")  # the same bag, found once
+    (bags / "c").mkdir()
+    (bags / "c" / "circle").symlink_to(bags)
+    (bags / "c" / "cut_off_0.mcap").write_bytes(b"")  # no metadata.yaml: named as failing, not passed over
+    assert [path.name for path in many.find_bags([bags])] == ["a", "b", "broken", "c"]
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x").symlink_to(bags / "b")
+    assert many.find_bags([tmp_path / "elsewhere"]) == [(bags / "b").resolve()]
     (bags / "empty").mkdir()
     with pytest.raises(InputError, match="expected a bag, or a folder with bags"):
         many.find_bags([bags / "empty"])
