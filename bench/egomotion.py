@@ -133,8 +133,8 @@ def print_nees(answers, truth) -> None:
     """Print how true the covariance is: of the steps, and of the last pose against the first."""
     values = [
         nees(b.prev_T_curr, inverse(p) @ q, b.step_covariance)
-        for b, p, q in zip(answers[1:], truth, truth[1:])
-        if b.prev_T_curr is not None and p is not None and q is not None
+        for a, b, p, q in zip(answers, answers[1:], truth, truth[1:])
+        if b.prev_T_curr is not None and b.prev_stamp_ns == a.stamp_ns and p is not None and q is not None
     ]
     covered = 100 * np.mean(np.array(values) < CHI2_95_OF_6)
     line = f"{'':26} NEES of steps, mean {np.mean(values):.1f} (6 is true), {covered:.0f} % within the 95 % bound"
