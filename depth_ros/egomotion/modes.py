@@ -16,8 +16,8 @@ _BLUNDER_SIGMAS = 20.0  # blunders lie anywhere within so many
 # Points on one thing are wrong together: four count as one, and a picture has about a dozen of them. Set on the
 # calibration seeds of bench/egomotion_nees.py, where these give the true motions the greatest likelihood.
 _COUNTS, _THINGS = 0.25, 12.0
-_MANOEUVRE, _LEAST_SIGMA = 0.3, (0.01, 0.005)  # of the step, metres and radians: how far from going on as before
-_LEAST_LOG = -6.9  # one step in a thousand goes anywhere
+_MANOEUVRE, _LEAST_SIGMA = 0.2, (0.01, 0.005)  # of the step, metres and radians: how far from going on as before
+_LEAST_LOG = -9.2  # one step in ten thousand goes anywhere
 _SAME = 22.5  # 99.9 % of a chi-square of 6: within, the covariance already knows of the other
 
 
@@ -26,7 +26,7 @@ def log_odds(one, other, telling: np.ndarray, guesses: list[np.ndarray]) -> floa
 
     one, other: Step. What one does not explain may be something that moves as the other says, but the world is
     mostly the larger part; and a motion likely goes on as before. telling: (N,) bool, the points that are asked.
-    guesses: prev_T_curr (4, 4), that which goes on as before first, standing still last.
+    guesses: prev_T_curr (4, 4), that which goes on as before first, standing still last; alike where no step is known.
     """
     a, b = (_density(step)[telling] for step in (one, other))
     blunder = _BLUNDER / _BLUNDER_SIGMAS**3
@@ -69,6 +69,8 @@ def _expected(prev_T_curr: np.ndarray, guesses: list[np.ndarray]) -> float:
     """The logarithm of how likely a motion is before looking, but for a constant."""
     stood = guesses[-1] if len(guesses) > 1 else np.eye(4)
     before, off = (se3_log(inverse(a) @ b) for a, b in ((stood, guesses[0]), (guesses[0], prev_T_curr)))
+    if not before.any():
+        return 0.0  # the first step: nothing is expected
     sigma = [_MANOEUVRE * np.linalg.norm(part) for part in (before[:3], before[3:])] + np.array(_LEAST_SIGMA)
     far = [np.linalg.norm(part) for part in (off[:3], off[3:])] / sigma
     return max(-float(far @ far) / 2, _LEAST_LOG)

@@ -78,6 +78,8 @@ def _doubted(step: Step, telling, known, guesses, prior, pairs: Pairs) -> Step:
         searched = _search(pairs, known & among, within_px)
         if searched is not None:
             found.append(_refined(searched, prior, pairs))
+    noise = min(one.noise for one in found)  # it is the pictures': what one motion does not need no other may have
+    found = [one if one.noise == noise else _refined(one.prev_T_curr, prior, pairs, noise) for one in found]
     best, spread = likeliest(found, telling, guesses)
     return replace(best, spread=spread)
 
@@ -94,12 +96,12 @@ def _cost(guess, pairs: Pairs) -> float:
     return float(np.log1p((residual**2).sum(1) / 16).sum() + 10 * (~in_front).sum())
 
 
-def _refined(guess, prior, pairs: Pairs) -> Step:
+def _refined(guess, prior, pairs: Pairs, most_noise: float = _MOST_NOISE) -> Step:
     """Gauss-Newton with Cauchy's weights, the scale tightened from round to round."""
     T, known = guess.copy(), np.zeros((6, 6)) if prior is None else prior[1]
     residual, J, in_front, at = pairs.residuals(T, pairs.inv)
     for scale in (4.0, *[_CAUCHY] * 6):
-        chi2, noise = _judged(residual, in_front)
+        chi2, noise = _judged(residual, in_front, most_noise)
         weight = np.where(in_front, 1 / (1 + chi2 / scale**2), 0.0) / noise**2
         weighted = (J * weight[:, None, None]).T.reshape(6, -1)
         H = weighted @ J.T.reshape(6, -1).T + 1e-9 * np.eye(6) + known
@@ -109,7 +111,7 @@ def _refined(guess, prior, pairs: Pairs) -> Step:
         residual, J, in_front, at = pairs.residuals(T, at)
         if scale == _CAUCHY and xi @ H @ xi < _STILL:
             break
-    chi2, noise = _judged(residual, in_front)
+    chi2, noise = _judged(residual, in_front, most_noise)
     weight = np.where(in_front, 1 / (1 + chi2 / _CAUCHY**2), 0.0)
     residual, J = residual / noise, J / noise
     H = (J * weight[:, None, None]).T.reshape(6, -1) @ J.T.reshape(6, -1).T
@@ -120,8 +122,8 @@ def _refined(guess, prior, pairs: Pairs) -> Step:
                 (residual, J, weight, whole, kept), noise)  # fmt: skip
 
 
-def _judged(residual: np.ndarray, in_front: np.ndarray) -> tuple[np.ndarray, float]:
-    """The squared residuals (N,) in the noise that they show, and that noise in sigmas, 1 to 3.
+def _judged(residual: np.ndarray, in_front: np.ndarray, most_noise: float) -> tuple[np.ndarray, float]:
+    """The squared residuals (N,) in the noise that they show, and that noise in sigmas, 1 to 3 at most.
 
     Sigmas are of pictures like those they were measured on; where half of the points are worse, all are: their median
     is the scale of a robust estimate (Huber 1981, section 7.7), lest good points are taken for outliers.
@@ -129,7 +131,7 @@ def _judged(residual: np.ndarray, in_front: np.ndarray) -> tuple[np.ndarray, flo
     chi2 = (residual**2).sum(1)
     front = chi2[in_front]
     of_half = float(np.partition(front, len(front) // 2)[len(front) // 2]) / _MEDIAN_CHI2 if len(front) else 1.0
-    noise = min(max(of_half, 1.0), _MOST_NOISE**2)
+    noise = min(max(of_half, 1.0), most_noise**2)
     return chi2 / noise, noise**0.5
 
 
