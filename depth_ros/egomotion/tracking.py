@@ -11,6 +11,7 @@ _QUALITY, _CELLS = 0.2, (6, 8)  # share of the mean strength that a corner must 
 # Squared grey levels per pixel that a patch must change by in its weakest direction, times OpenCV's scale: a straight
 # edge has less, and so has the noise of a sensor alone (3 grey levels); points slide there, and back again alike.
 _LEAST_TEXTURE = 2.0 / 1024
+_LEAST_STRENGTH = _LEAST_TEXTURE / 7  # how a corner of that texture looks at half resolution: weaker ones do not begin
 _BACK_PX = 0.5  # forward and back again must end where it began
 _ROW_PX = 1.0  # a rectified pair agrees in rows
 _SAME_PX = 2.5  # the tracked disparity and that of the depth map, before the point is taken for an edge
@@ -43,7 +44,7 @@ def detect(grey: np.ndarray, taken: np.ndarray, count: int) -> np.ndarray:
     (height, width), border = small.shape, _BORDER_PX
     strength = cv2.cornerMinEigenVal(small, 3)
     is_best = cv2.compare(strength, cv2.dilate(strength, np.ones((9, 9), np.uint8)), cv2.CMP_GE)
-    is_best &= cv2.compare(strength, max(_QUALITY * cv2.mean(strength)[0], 1e-5), cv2.CMP_GT)
+    is_best &= cv2.compare(strength, max(_QUALITY * cv2.mean(strength)[0], _LEAST_STRENGTH), cv2.CMP_GT)
     is_best[:border], is_best[-border:], is_best[:, :border], is_best[:, -border:] = 0, 0, 0, 0
     near = np.zeros(strength.shape, np.uint8)
     u, v = np.asarray(taken, int).reshape(-1, 2).T // 2
