@@ -28,7 +28,7 @@ def main():
     """
 
 
-@main.command()
+@main.command(short_help="Judge depth and ego-motion on INPUT; writes report.html.")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @mode_option
 @model_option
@@ -63,7 +63,7 @@ def evaluate(inputs, jobs, scheduler, out, **options):
         evaluate_one(inputs[0], open_both, open_input, progress, out=out, **options)
 
 
-@main.command()
+@main.command(short_help="Write the depth of INPUT as PNG, NPY and PLY.")
 @input_argument
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
 @mode_option
@@ -98,7 +98,7 @@ def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
         click.echo(f"{scaleless} of them {why} written, no metres")
 
 
-@main.command()
+@main.command(short_help="Name what is wrong with BAG, or with the running ROS graph.")
 @click.argument("bag", type=click.Path(path_type=Path), required=False)
 @click.option("--namespace", default="", help="Live: of the depth_node and its cameras; default: any.")
 @click.option("--seconds", type=click.FloatRange(0.5), default=10.0, show_default=True, help="Live: how long to look.")
@@ -137,7 +137,7 @@ def examine_live(namespace: str, seconds: float):
         return examine_graph(look(namespace, seconds, tick=bar.update))
 
 
-@main.command()
+@main.command(short_help="Show the contract that an ONNX MODEL carries.")
 @click.argument("model", type=click.Path(path_type=Path))
 @refuses_plainly
 def info(model):
@@ -152,7 +152,7 @@ def info(model):
         click.echo(f"{key:18}{', '.join(map(str, value)) if isinstance(value, list) else value}")
 
 
-@main.command()
+@main.command(short_help="Compile an ONNX MODEL for TensorRT.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--precision", type=click.Choice(["fp16", "fp32", "int8"]), default="fp16", show_default=True)
 @click.option("--shape", default="", help="HxW of the camera's images; default: the bag's, else 480x640.")
@@ -172,7 +172,7 @@ def build(model, **options):
     build_engine(model, **options)
 
 
-@main.command()
+@main.command(short_help="Show BAG, or a running node, in a browser.")
 @click.argument("input", metavar="[BAG]", required=False, type=click.Path(path_type=Path))
 @click.option("--topics", metavar="NAMESPACE", is_flag=False, flag_value="/", help="Show a running node's topics [/].")
 @click.option("--save", type=click.Path(path_type=Path), help="Write a file (.rrd) to open later, serve nothing.")
@@ -197,7 +197,7 @@ def view(**options):
     run_view(open_both=open_both, progress=progress, **options)
 
 
-@main.command()
+@main.command(short_help="Measure this machine.")
 @click.option("--overhead", is_flag=True, help="What the node costs beside its engine: x floor, x plain rclpy.")
 @click.option("--engines", is_flag=True, help="What the shipped models cost here, and how accurate they are.")
 @click.option("--soak", type=click.FloatRange(0.05), metavar="MINUTES", is_flag=False, flag_value=30.0,
@@ -260,7 +260,7 @@ def make_estimator(engine, mode: str, backend: str, max_disparity_px: int):
     if mode == "mono":
         if engine is None and (path := default_model("mono")) is None:
             raise EngineError("expected --model for a mono input, got none, and no released mono model is installed")
-        engine = engine or load_engine(path, backend)
+        engine = engine or load_engine(path, backend, task="mono")
     engine = engine or load_engine(None, backend, max_disparity_px)
     estimator = MonoEstimator(engine) if mode == "mono" else Estimator(engine, max_disparity_px)
     return estimator, f"{engine.spec.name} ({engine.model_hash})"

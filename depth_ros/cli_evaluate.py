@@ -16,6 +16,7 @@ def evaluate_one(
     from .replay.report import words_of, write_report
 
     others, asked = [], (model, backend, max_disparity_px)
+    rivals = [_rival(name, backend, max_disparity_px) for name in against]  # a file that is missing is said at once
     if replay:
         source = open_input(input, sync_tolerance_s, _mode_of(mode, *asked))
         run, others = replayed(source, asked, sync_tolerance_s, egomotion, progress)
@@ -25,9 +26,7 @@ def evaluate_one(
     pairs = has_pairs(input)
     if pairs and source.mode == "mono":
         run.notes.append(f"The recording has pairs: {run.model} was given the left images only.")
-    for name in against:
-        chosen = (None, "sgbm") if name == "sgbm" else (Path(name), backend if backend != "sgbm" else "auto")
-        task = "stereo" if name == "sgbm" else _mode_of("auto", *chosen, max_disparity_px)
+    for name, task, chosen in rivals:
         if task == "stereo" and not pairs:
             run.uncompared.append(name)
             run.notes.append(f"Not compared with {name}: it needs two cameras, this recording has one.")
@@ -44,6 +43,14 @@ def evaluate_one(
         click.echo(f"{scene:24} bad2 {values['bad2_pct']:6.2f} %  coverage {values['coverage']:.3f}")
     click.echo("\n".join(words_of(run, report, others)))
     click.echo(f"{folder / 'report.html'}")
+
+
+def _rival(name: str, backend: str, max_disparity_px: int) -> tuple[str, str, tuple]:
+    """Give (name, stereo or mono, model and backend) of what --against names."""
+    if name == "sgbm":
+        return name, "stereo", (None, "sgbm")
+    chosen = Path(name), backend if backend != "sgbm" else "auto"
+    return name, _mode_of("auto", *chosen, max_disparity_px), chosen
 
 
 def has_pairs(input) -> bool:
