@@ -159,6 +159,8 @@ def _configure(trt, config, precision: str, strong: bool, capability: str, works
         config.clear_flag(trt.BuilderFlag.TF32)  # who asks for fp32 wants its digits
     if not strong and precision != "fp32":
         config.set_flag(getattr(trt.BuilderFlag, precision.upper()))
+    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # tensorrt_rtx: else its frames need not be recordable
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if not hasattr(config, "num_compute_capabilities"):
         return
     known = trt.ComputeCapability.__members__

@@ -55,11 +55,11 @@ class UpgradingEngine:
 
     def close(self) -> None:
         """Stop a build that is under way and give the GPU back; from any thread. `first` answers from then on."""
+        self._closed = True
+        if build := self._build:
+            build.cancelled.set()
         if self._lock.acquire(timeout=_CLOSE_S):  # else a GPU hangs: what it works on must not be taken from it
             try:
-                self._closed = True
-                if self._build:
-                    self._build.cancelled.set()
                 self._build = None
                 self._drop_fast()
             finally:

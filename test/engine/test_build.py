@@ -286,3 +286,22 @@ def test_the_gpu_is_asked_for(monkeypatch):
 def test_metadata_is_json_for_people(rtx, cache, make_model):
     about = json.loads(build(tiny(make_model), cache).path.with_suffix(".json").read_text())
     assert about["spec"]["name"] == "tiny" and about["key"]["precision"] == "fp16" and about["parity"] is None
+
+
+def test_the_simulated_library_asks_for_nothing_that_the_real_one_lacks(rtx):
+    """What the tests stand in for is there, by name, in the bindings that are installed."""
+    from depth_ros.engine.tensorrt_library import _configure, logger, type_name
+
+    from .simulated_tensorrt import _Engine, _Execution
+
+    library = type("Library", (), {"inputs": {}, "outputs": {}})
+    used = {name for name in (*vars(_Engine), *vars(_Engine(library, None))) if not name.startswith("_")}
+    assert used - {"library", "log", "tensors"} <= set(dir(rtx.ICudaEngine))
+    used = {name for name in vars(_Execution) if not name.startswith("_")} | {"is_stream_capturable"}
+    assert used <= set(dir(rtx.IExecutionContext)) and "deserialize_cuda_engine" in dir(rtx.Runtime)
+    assert (type_name(rtx.DataType.FLOAT), type_name(rtx.DataType.UINT8)) == ("float", "uint8")
+    config = rtx.Builder(logger(rtx)).create_builder_config()
+    _configure(rtx, config, "fp32", True, "8.6", 64)
+    assert config.get_flag(rtx.BuilderFlag.REQUIRE_USER_ALLOCATION), "else no frame of it need be recordable"
+    assert config.get_memory_pool_limit(rtx.MemoryPoolType.WORKSPACE) == 64 << 20
+    assert rtx.ILogger.INTERNAL_ERROR <= rtx.ILogger.ERROR < rtx.ILogger.WARNING
