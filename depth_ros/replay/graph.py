@@ -27,6 +27,7 @@ from .checks import (
 _OLD_S, _LATE_S, _EARLY_S = 10.0, 1.0, -0.5
 _LOST = 0.7  # of the camera_infos that came with images: fewer images than that are lost on the way
 _OTHER_RATE = 0.8
+_IDLE = "nobody subscribes to an output, so nothing is computed"  # as nodes.watchdog says it
 _NEXT = {"unconfigured": "configure", "inactive": "activate"}
 
 
@@ -114,7 +115,7 @@ def examine_graph(look: Look) -> list[Finding]:
             findings += examine_images(image.topic, image.facts)
         findings += [Finding(PROBLEM, info.topic, words) for words in dict.fromkeys(info.errors)]
         if info.infos:
-            findings += examine_calibrations(info.topic, info.infos, image.facts)
+            findings += examine_calibrations(info.topic, info.infos, image.facts) + _of_rectification(image, info, look)
         if info.infos and len(look.sides) == 1:
             rectified = not (look.node.parameters.get("rectify") if look.node else "raw" in image.topic)
             findings += examine_camera(info.topic, info.infos[-1][1], rectified)
@@ -122,7 +123,8 @@ def examine_graph(look: Look) -> list[Finding]:
         findings += _of_pair(look)
     findings += _of_tf(look)
     if look.node is not None and look.node.status is not None and look.node.status[0]:
-        level = PROBLEM if look.node.status[0] > 1 else WARNING
+        idle = look.node.status[1] == _IDLE  # nothing is wrong with it
+        level = PROBLEM if look.node.status[0] > 1 and not idle else WARNING
         findings.append(Finding(level, look.node.name, f"/diagnostics says: {look.node.status[1]}"))
     return findings
 
@@ -135,7 +137,10 @@ def _of_node(look: Look) -> list[Finding]:
         words = f"no depth_node runs here (nodes seen: {seen}): start it, or check ROS_DOMAIN_ID and --namespace"
         return [Finding(PROBLEM, look.where, words)]
     findings = [Finding(PROBLEM, node.name, words) for words in node.conflicts]
-    if node.others:
+    if same := node.others.count(node.name):
+        words = f"{same + 1} nodes have this name, their outputs mix: stop one, or give it a namespace"
+        findings.append(Finding(PROBLEM, node.name, words))
+    elif node.others:
         findings.append(Finding(WARNING, node.name, f"there are more: {', '.join(node.others)}: choose by --namespace"))
     if not node.state:
         findings.append(Finding(PROBLEM, node.name, "it does not answer: it hangs, or the machine is too busy"))
@@ -180,7 +185,7 @@ def _of_stream(stream: Stream, look: Look, partner: Stream | None = None) -> lis
     elif infos > 5 and came < _LOST * infos:
         words = f"{came} images came with {infos} camera_infos: the others are lost on the way, {too_large()}"
         found.append(Finding(PROBLEM, topic, words))
-    elif not found and partner:
+    elif not found and partner and not all(fact.error for fact in stream.facts):
         sizes = {fact.size for fact in stream.facts}
         shown = ", ".join(f"{w}x{h}" for w, h in sorted(sizes))
         words = f"{stream.rate_hz:.1f} Hz, {shown}, {_age(stream) * 1e3:.0f} ms old on arrival"
@@ -191,6 +196,19 @@ def _of_stream(stream: Stream, look: Look, partner: Stream | None = None) -> lis
 def _age(stream: Stream) -> float:
     """Seconds from the stamps to the arrival, the median."""
     return float(np.median(stream.ages_s))
+
+
+def _of_rectification(image: Stream, info: Stream, look: Look) -> list[Finding]:
+    """Lens distortion that nobody takes out, or that is taken out twice; the topic's name says what the images are."""
+    if look.node is None or not any(info.infos[-1][1].D):
+        return []
+    name, rectifies = image.topic.rsplit("/", 1)[-1], bool(look.node.parameters.get("rectify"))
+    if "raw" in name and not rectifies:  # image_rect_raw has no D
+        words = "raw images by their name, D of camera_info is not zero, and rectify is false: set rectify:=true"
+        return [Finding(WARNING, image.topic, words)]
+    if "rect" in name and "raw" not in name and rectifies:
+        return [Finding(WARNING, image.topic, "rectified images by their name, and rectify is true: done twice?")]
+    return []
 
 
 def _of_age(stream: Stream, look: Look) -> list[Finding]:

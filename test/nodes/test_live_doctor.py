@@ -150,6 +150,11 @@ def test_a_sound_graph_has_no_problem(make_graph):
     assert says(graph.all, OK, "px off their row"), graph.all
 
 
+def test_a_node_that_nobody_listens_to_is_no_problem(make_graph):
+    graph = make_graph()
+    assert graph.told() == [] and says(graph.all, WARNING, "nobody subscribes"), graph.all
+
+
 def test_no_node(make_graph):
     graph = make_graph(node=False)
     assert graph.told() == [
@@ -218,6 +223,40 @@ def test_calibrations(make_graph, change, where, words):
 
     graph.change_info = spoil
     assert says(graph.told(), f"{where}: ", words), graph.all
+
+
+def test_raw_images_that_nobody_rectifies(make_graph):
+    topics = {f"{side}_image_topic": f"{side}/image_raw" for side in ("left", "right")}
+    for rectify, words in ((False, "rectify is false: set rectify:=true"), (True, None)):
+        graph = make_graph(topics="{side}/image_raw", rectify=rectify, **topics)
+        graph.change_info = lambda side, msg: setattr(msg, "d", [-0.3, 0.1, 0.0, 0.0, 0.0])
+        graph.told()
+        assert says(graph.all, WARNING, "/left/image_raw", words) if words else not says(graph.all, "rectify")
+    graph = make_graph(rectify=True)
+    graph.change_info = lambda side, msg: setattr(msg, "d", [-0.3, 0.1, 0.0, 0.0, 0.0])
+    assert says(graph.told(WARNING), "/right/image_rect", "done twice?"), graph.all
+
+
+def test_two_nodes_of_one_name(make_graph):
+    graph = make_graph()
+    first, graph.node = graph.node, graph._make_node(True, {})
+    assert says(graph.told(), "/depth_node: 2 nodes have this name"), graph.all
+    graph._stop.set()
+    graph._thread.join(5)
+    first.free()
+    first.destroy_node()
+
+
+def test_encoding_that_is_not_known_and_no_good_word_for_it(make_graph):
+    graph = make_graph()
+
+    def spoil(side, msg):
+        msg.encoding, msg.step = "yuv422_yuy2", 2 * msg.width
+        msg.data = bytes(msg.step * msg.height)
+
+    graph.change_image = spoil
+    assert says(graph.told(), "/left/image_rect", "images cannot be used", "yuv422_yuy2"), graph.all
+    assert not says(graph.all, OK, "/left/image_rect"), graph.all
 
 
 def test_swapped_calibrations_and_swapped_pictures(make_graph):
