@@ -13,6 +13,7 @@ _QUALITY, _CELLS = 0.2, (6, 8)  # share of the mean strength that a corner must 
 _LEAST_TEXTURE = 2.0 / 1024
 _LEAST_STRENGTH = _LEAST_TEXTURE / 7  # how a corner of that texture looks at half resolution: weaker ones do not begin
 _BACK_PX = 0.5  # forward and back again must end where it began
+_SAME_BRIGHTNESS = 8.0  # grey levels: beyond, the exposure may have changed
 _ROW_PX = 1.0  # a rectified pair agrees in rows
 _SAME_PX = 2.5  # the tracked disparity and that of the depth map, before the point is taken for an edge
 # Standard deviations in pixels, of how far a patch moves per grey level of difference, times that difference: fitted to
@@ -69,6 +70,15 @@ def follow(before: np.ndarray, after: np.ndarray, pixels: np.ndarray, guess: np.
     """
     if not len(pixels):
         return np.zeros((0, 2), np.float32), np.zeros(0, bool), np.zeros((0, 2))
+    found = _there_and_back(before, after, pixels, guess)
+    if abs(cv2.mean(before)[0] - cv2.mean(after)[0]) > _SAME_BRIGHTNESS:
+        again = _there_and_back(before, _as_bright(after, before), pixels, guess)
+        found = again if again[1].sum() > found[1].sum() else found
+    return found
+
+
+def _there_and_back(before, after, pixels, guess):
+    """As follow, with the pictures as they are."""
     pixels, height, width = np.ascontiguousarray(pixels, np.float32), *after.shape
     guess = np.clip(np.nan_to_num(guess), -50, max(height, width) + 50).astype(np.float32)
     found, good, left_over = _lucas_kanade(before, after, pixels, guess, _LEVELS)
@@ -77,6 +87,13 @@ def follow(before: np.ndarray, after: np.ndarray, pixels: np.ndarray, guess: np.
     good = good & returned & inside & (np.linalg.norm(back - pixels, axis=1) < _BACK_PX)
     ratio = unsharpness(before, pixels) * np.nan_to_num(left_over)[:, None]
     return found, good, np.clip(_FLOW_SIGMA[0] + _FLOW_SIGMA[1] * np.clip(ratio, 0.0, 9.0) ** 3, None, _MOST_SIGMA_PX)
+
+
+def _as_bright(grey: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Give a picture the mean and the contrast of another: Lucas and Kanade take brightness for constant."""
+    (mean, deviation), (as_mean, as_deviation) = (cv2.meanStdDev(image) for image in (grey, other))
+    gain = float(as_deviation[0, 0] / max(deviation[0, 0], 1.0))
+    return cv2.convertScaleAbs(grey, alpha=gain, beta=float(as_mean[0, 0] - gain * mean[0, 0]))
 
 
 def match_right(left: np.ndarray, right: np.ndarray, pixels: np.ndarray, guess_px: np.ndarray):

@@ -1,12 +1,13 @@
 """How sure a depth map is that does not say it, and what may be followed."""
 
+import cv2
 import numpy as np
 import pytest
 
 from depth_ros.core.camera import Camera
 from depth_ros.egomotion.depths import RelativeSigma, measured_inverse
 from depth_ros.egomotion.frame import EgoFrame
-from depth_ros.egomotion.tracking import follow
+from depth_ros.egomotion.tracking import detect, follow
 
 CAMERA = Camera(64, 48, 50, 52, 30, 25)
 
@@ -56,3 +57,14 @@ def test_a_point_on_a_straight_edge_is_not_followed():
     pixels = np.array([[80.0, 60.0], [20.0, 20.0]], np.float32)
     _, arrived, _ = follow(before, after, pixels, pixels)
     assert arrived.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("exposed", [lambda grey: 0.6 * grey + 70, lambda grey: grey + 25, lambda grey: 0.5 * grey])
+def test_points_are_followed_over_a_change_of_exposure(exposed):
+    noise = cv2.GaussianBlur(np.random.default_rng(5).normal(size=(120, 160)), (0, 0), 2)
+    before = np.clip(120 + 30 * noise / noise.std(), 0, 255).astype(np.uint8)
+    after = np.clip(exposed(np.roll(before, 3, 1).astype(float)), 0, 255).astype(np.uint8)
+    pixels = detect(before, np.zeros((0, 2)), 60)
+    found, arrived, _ = follow(before, after, pixels, pixels)
+    assert arrived[pixels[:, 0] < 140].mean() > 0.9
+    assert np.median(np.linalg.norm(found - pixels - (3, 0), axis=1)[arrived]) < 0.1
