@@ -6,13 +6,15 @@ Schur complement (Triggs et al. 2000, section 6.1), and outliers lose weight by 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from ..core.camera import Camera
-from .measure import adjoints, bearings, exps, motion_jacobian, move, observe, source_jacobian, whitened
+from ..core.lie import se3_log
+from .measure import adjoints, bearings, exps, hats, motion_jacobian, move, observe, source_jacobian, whitened
 
 _CAUCHY = 2.0  # standard deviations at which a measurement's weight has halved
 _DAMPING = 1e-6
@@ -21,11 +23,14 @@ _DAMPING = 1e-6
 @dataclass(frozen=True, eq=False)
 class Bundle:
     """What was seen: seen (L, K, 3) measurements of L landmarks in K frames, NaN where not seen; sigma (L, K, 3), inf
-    for a part that was not measured (inverse depth without depth). anchor (L,): the frame of each landmark's ray."""
+    for a part that was not measured (inverse depth without depth). anchor (L,): the frame of each landmark's ray.
+    motions: what else is known of the motion from one frame to the next, as an IMU knows it, K - 1 of (prev_T_curr
+    (4, 4), the information (6, 6) of its right perturbation) or None; empty where nothing is."""
 
     seen: np.ndarray
     sigma: np.ndarray
     anchor: np.ndarray
+    motions: Sequence[tuple[np.ndarray, np.ndarray] | None] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +117,7 @@ class _Problem:
 
     def __init__(self, bundle: Bundle, camera: Camera, bias: tuple[float, float]):
         self.camera, self.bias = camera, bias
+        self.motions = [(k, *known) for k, known in enumerate(bundle.motions) if known is not None]
         self.row, self.frame = np.nonzero(np.isfinite(bundle.seen[..., 0]))
         self.anchor = bundle.anchor[self.row]
         slot = np.arange(len(self.row)) - np.searchsorted(self.row, np.arange(len(bundle.seen)))[self.row]
@@ -126,14 +132,14 @@ class _Problem:
 @dataclass(frozen=True, eq=False)
 class _Linear:
     """rows (L, M, D + 1), as in Adjusted; by_landmark (L, M, 3): Jacobians by (u, v, inverse depth). weight, chi2 (N,).
-    off: of the bias from what was known of it, in its sigma."""
+    known (B, D + 1): the rows of what is known besides the landmarks."""
 
     rows: np.ndarray
     by_landmark: np.ndarray
     weight: np.ndarray
     chi2: np.ndarray
     cost: float
-    off: float
+    known: np.ndarray
 
 
 def _linearise(problem: _Problem, poses, landmarks, bias: float) -> _Linear:
@@ -161,10 +167,32 @@ def _linearise(problem: _Problem, poses, landmarks, bias: float) -> _Linear:
     rows[of.place, 2, -2] = -scale[:, 2] * of.bias[1]  # the bias counts in units of its sigma
     rows[of.place, :, -1] = residual * root
     by_landmark[of.place] = source_jacobian(between, moved, inv, camera) * scale[..., None]
-    off = (bias - of.bias[0]) / of.bias[1] if of.bias[1] else 0.0
-    cost = _CAUCHY**2 * float(np.log1p(chi2 / _CAUCHY**2).sum()) + off**2
+    known = _known(of, target_T_source, bias)[:, 6:]
+    cost = _CAUCHY**2 * float(np.log1p(chi2 / _CAUCHY**2).sum()) + float(known[:, -1] @ known[:, -1])
     free = rows.reshape(-1, 6 * K + 2)[:, 6:]  # the first pose stays
-    return _Linear(free.reshape(L, -1, free.shape[1]), by_landmark.reshape(L, -1, 3), weight, chi2, cost, off)
+    return _Linear(free.reshape(L, -1, free.shape[1]), by_landmark.reshape(L, -1, 3), weight, chi2, cost, known)
+
+
+def _known(problem: _Problem, target_T_source: np.ndarray, bias: float) -> np.ndarray:
+    """Rows (1 + 6 B, 6K + 2) like those of landmarks: of what was known of the bias, and of B motions."""
+    motions, sigma = problem.motions, problem.bias[1]
+    rows = np.zeros((1 + 6 * len(motions), 6 * len(target_T_source) + 2))
+    rows[0, -2:] = 1.0, (problem.bias[0] - bias) / sigma if sigma else 0.0
+    for i, (k, prev_T_curr, information) in enumerate(motions):
+        off = se3_log(np.linalg.solve(prev_T_curr, target_T_source[k, k + 1]))
+        root, part = np.linalg.cholesky(information).T, rows[1 + 6 * i : 7 + 6 * i]
+        by_next = root @ _inverse_right_jacobian(off)
+        part[:, 6 * k : 6 * k + 6] = -by_next @ adjoints(target_T_source[k + 1, k])
+        part[:, 6 * k + 6 : 6 * k + 12], part[:, -1] = by_next, -root @ off
+    return rows
+
+
+def _inverse_right_jacobian(twist: np.ndarray) -> np.ndarray:
+    """Differentiate log(exp(twist) exp(xi)) by xi at 0, (6, 6), to second order in the twist, which is small here."""
+    small = np.zeros((6, 6))
+    small[:3, :3] = small[3:, 3:] = hats(twist[3:])
+    small[:3, 3:] = hats(twist[:3])
+    return np.eye(6) + small / 2 + small @ small / 12
 
 
 def _reduced(state: _Linear, damping: float):
@@ -178,9 +206,7 @@ def _reduced(state: _Linear, damping: float):
     right = np.concatenate([transposed @ state.rows, np.broadcast_to(np.eye(3), V.shape)], -1)
     taken, C_inverse = np.split(whitened(V, right), [width], axis=-1)
     rows, flat = state.rows.reshape(-1, width), taken.reshape(-1, width)
-    H = rows.T @ rows - flat.T @ flat
-    H[-2, -2] += 1.0
-    H[-2, -1] -= state.off
+    H = rows.T @ rows - flat.T @ flat + state.known.T @ state.known
     return H[:-1, :-1], H[:-1, -1], taken, C_inverse
 
 

@@ -120,9 +120,9 @@ class Keyframes:
             self._before = self._motion(step, step.covariance, Influence(*step.pull.left_out(ids)), False)
             return self._before
         keep = np.flatnonzero(arrived)[step.inlier]
-        return self._new_key(frame, grey, step, ids, keep, flat[step.inlier, :2], flat_sigma[step.inlier, :2])
+        return self._new_key(frame, grey, step, ids, keep, flat[step.inlier, :2], flat_sigma[step.inlier, :2], prior)
 
-    def _new_key(self, frame: EgoFrame, grey, step: Step, ids, keep, pixels, pixel_sigma) -> Motion:
+    def _new_key(self, frame: EgoFrame, grey, step: Step, ids, keep, pixels, pixel_sigma, prior) -> Motion:
         """Append the frame to the window, adjust, and begin new points."""
         window, count = self._window, len(keep)
         window.keep(keep)
@@ -134,7 +134,7 @@ class Keyframes:
             self._rel_sigma.learn(observe(moved, key[:, 2], frame.camera)[:, 2], seen[:count, 2])
         sigma[:count, :2] = pixel_sigma
         sigma[:count] *= step.noise
-        window.add_frame(window.poses[-1] @ step.prev_T_curr, seen[:count], sigma[:count])
+        window.add_frame(window.poses[-1] @ step.prev_T_curr, seen[:count], sigma[:count], prior)
         key_T_curr = step.prev_T_curr
         adjusted = window.adjust(frame.camera, self._bias, _IN_WINDOW) if self._size >= 2 else None
         if adjusted is not None:

@@ -29,6 +29,7 @@ class Window:
     def clear(self) -> None:
         """Forget all points and keyframes."""
         self.poses: list[np.ndarray] = []
+        self.motions: list[tuple[np.ndarray, np.ndarray] | None] = []
         self.seen = np.zeros((0, 0, 3))
         self.sigma = np.zeros((0, 0, 3))
         self.ids = np.zeros(0, np.int64)
@@ -40,8 +41,13 @@ class Window:
         """Drop the points that are not in the mask (N,)."""
         self.seen, self.sigma, self.ids = self.seen[mask], self.sigma[mask], self.ids[mask]
 
-    def add_frame(self, origin_T_camera: np.ndarray, seen: np.ndarray, sigma: np.ndarray) -> None:
-        """Append a keyframe: what the points (N, 3) look like in it; the oldest keyframe goes."""
+    def add_frame(self, origin_T_camera: np.ndarray, seen: np.ndarray, sigma: np.ndarray, motion=None) -> None:
+        """Append a keyframe: what the points (N, 3) look like in it; the oldest keyframe goes.
+
+        motion: what an IMU knows of the motion since the last keyframe, prev_T_curr (4, 4) and the information (6, 6)
+        of its right perturbation, or None.
+        """
+        self.motions = [*self.motions, motion][-self.size :]
         self.poses = [*self.poses, origin_T_camera][-self.size :]
         self.seen = np.concatenate([self.seen, seen[:, None]], 1)[:, -self.size :]
         self.sigma = np.concatenate([self.sigma, sigma[:, None]], 1)[:, -self.size :]
@@ -93,7 +99,7 @@ class Window:
         depth = np.where(known, seen[..., 2], 0).sum(1) / np.maximum(known.sum(1), 1)
         start[:, 2] = np.where(np.isfinite(sigma[np.arange(len(use)), anchor, 2]), start[:, 2], depth)
         local = np.stack([inverse(self.poses[0]) @ pose for pose in self.poses])
-        adjusted = adjust(Bundle(seen, sigma, anchor), local, start, camera, bias, rounds)
+        adjusted = adjust(Bundle(seen, sigma, anchor, self.motions[1:]), local, start, camera, bias, rounds)
         self.poses = list(_rigid(adjusted.poses))
         bad = np.zeros(len(self.seen), bool)
         bad[use] = np.nan_to_num(adjusted.chi2[:, -1]) > _CULL_CHI2
