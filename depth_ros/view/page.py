@@ -44,7 +44,7 @@ class Page:
             except (OSError, RuntimeError) as error:
                 raise InputError(f"{save}: expected to write a file here, got: {error}") from error
         self._recording.log("odom", self._rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
-        self._name, self._note = name, ""
+        self._name, self._note, self._seen = name, "", False
         self.say("name", name)
 
     def __enter__(self) -> Page:
@@ -79,11 +79,20 @@ class Page:
             if moment.sigma is not None:
                 log("pictures/sigma", _jpeg(rr, sigma_picture(moment.depth, moment.sigma)))
             if not moment.relative:
+                self._step_back(moment.depth)
                 points, colours = cloud(moment.depth, moment.camera, moment.image)
                 log("odom/camera/points", rr.Points3D(points, colors=colours, radii=rr.Radius.ui_points(2.0)))
         self._move(moment.odom_T_camera)
         for name, value in moment.figures.items():
             log(f"figures/{name}", rr.Scalars(float(value)))
+
+    def _step_back(self, depth: np.ndarray) -> None:
+        """Once, at the first cloud: look at the middle of it, a street from farther away than a desk."""
+        known = depth[np.isfinite(depth)]
+        if self._seen or not known.size:
+            return
+        self._seen = True
+        self._recording.send_blueprint(blueprint(self._rr, float(np.clip(np.median(known), 0.5, 20))))
 
     def say(self, name: str, words: str) -> None:
         """Show a text (Markdown) on the page."""
@@ -135,15 +144,19 @@ def serve_viewer(rr, port: int, data_port: int, host: str, open_browser: bool) -
     return f"http://{host}:{port}/?url={data.replace('+', '%2B')}&renderer=webgl"
 
 
-def blueprint(rr):
-    """Lay the page out: pictures left, the turning cloud in the middle, rates and drops below."""
+def blueprint(rr, distance_m: float = 5.0):
+    """Lay the page out: pictures left, the turning cloud in the middle, rates and drops below.
+
+    distance_m: of what is looked at, ahead of the camera.
+    """
     import rerun.blueprint as rrb
 
     titles = {"image": "Camera", "depth": "Inverse depth: red near, blue far", "sigma": "Uncertainty: dark is sure"}
     views = [rrb.Spatial2DView(origin=f"pictures/{key}", name=title) for key, title in titles.items()]
     # seen from behind the camera, in its own axes (x right, y down, z ahead): the way moves, the cloud stays near
+    position, target = (0.4 * distance_m, -0.6 * distance_m, -distance_m), (0.0, 0.0, distance_m)
     eye = rrb.EyeControls3D(
-        kind=rrb.Eye3DKind.Orbital, spin_speed=_SPIN_RAD_S, position=(2.0, -3.0, -5.0), look_target=(0.0, 0.0, 5.0),
+        kind=rrb.Eye3DKind.Orbital, spin_speed=_SPIN_RAD_S, position=position, look_target=target,
         eye_up=(0.0, -1.0, 0.0),
     )  # fmt: skip
     scene = rrb.Spatial3DView(origin="odom/camera", contents="odom/**", name="Points and way", eye_controls=eye)
