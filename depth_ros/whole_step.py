@@ -156,7 +156,7 @@ def step_on_tensorrt(
                           step=step_of(engine.spec, image_size), plain=gate)  # fmt: skip
         key = build(request, cache, cancelled=cancelled, say=estimator.engine.say).key
         answers = Answers(gate, frames)  # here, so that the worker's thread need not wait for them
-        return lambda: open_checked(cache, key, answers, frames)
+        return lambda: open_checked(cache, key, answers, frames, STEP_OUTPUTS[:2])  # nodes pack clouds themselves
 
     estimator = StepEstimator(PlainStep(engine, with_points=False), prepare, max_disparity_px, say)
     return estimator

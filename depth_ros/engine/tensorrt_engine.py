@@ -36,16 +36,20 @@ class TensorrtEngine:
         self.precision, self.tensors = key["precision"], Tensors.of(self.spec, key["shapes"])
         self._cuda = import_cuda()
         trt = import_library(key["library"])
-        self._context = self._cuda.Device(0).retain_primary_context()
+        try:
+            self._context = self._cuda.Device(0).retain_primary_context()
+        except self._cuda.Error as error:  # it takes memory itself, which another process may hold
+            raise EngineError(f"the GPU failed: {error}") from error
         self._graph: CudaGraph | None = None
         self._execution = self._engine = self._runtime = self._stream = None
-        self._device, self._host, self.note = {}, {}, ""
+        self._device, self._host, self.note, self._read = {}, {}, "", tuple(self.tensors.outputs)
         self._log = logger(trt)
         try:
             with self._current():
                 self._open(trt, cached)
                 self._make_buffers()
                 self._warm_up()
+                self._record()
         except BaseException:
             self.close()
             raise
@@ -64,7 +68,15 @@ class TensorrtEngine:
             else:
                 self._graph.launch()
             self._stream.synchronize()
-        return {name: self._host[name] for name in self.tensors.outputs}
+        return {name: self._host[name] for name in self._read}
+
+    def read_only(self, names: tuple[str, ...]) -> None:
+        """Copy these outputs back from now on, and leave the others there: copies are a good part of a frame."""
+        with self._current():
+            self._read = names
+            if self._graph is not None:
+                self._graph.free()
+                self._record()
 
     def warmup(self) -> None:
         """Nothing is left to do: the engine ran when it was opened."""
@@ -125,11 +137,15 @@ class TensorrtEngine:
                 raise EngineError(f"{name}: expected an address that TensorRT takes, got: {'; '.join(self._log.words)}")
 
     def _warm_up(self) -> None:
-        """Run on zeros until the library has chosen and loaded all it needs, then record one frame and replay it."""
+        """Run on zeros until the library has chosen and loaded all it needs."""
         self._cuda.Context.synchronize()  # what opening left on the default stream, for which ours does not wait
         for _ in range(_WARM_RUNS):
             self._enqueue()
         self._stream.synchronize()
+
+    def _record(self) -> None:
+        """Record one frame, and replay it once."""
+        self._graph = None
         capturable = getattr(self._execution, "is_stream_capturable", lambda stream: True)  # tensorrt_rtx has it
         try:
             if not capturable(self._stream.handle):
@@ -147,16 +163,18 @@ class TensorrtEngine:
             self._cuda.memcpy_htod_async(self._device[name], self._host[name], self._stream)
         if not self._execution.execute_async_v3(self._stream.handle):
             raise EngineError(f"the engine failed: {'; '.join(self._log.words) or 'no reason given'}")
-        for name in self.tensors.outputs:
+        for name in self._read:
             self._cuda.memcpy_dtoh_async(self._host[name], self._device[name], self._stream)
 
 
-def open_checked(cache: EngineCache, key, reference: Runnable, frames: list[dict]) -> TensorrtEngine:
+def open_checked(
+    cache: EngineCache, key, reference: Runnable, frames: list[dict], read: tuple[str, ...] = ()
+) -> TensorrtEngine:
     """Open the engine of a key, and pass it through the parity gate the first time that it runs on this machine.
 
-    Called in the thread that will run it. Raises StaleEngine, and removes what TensorRT does not take, so that it is
-    built anew; ParityError where the engine answers otherwise than ONNX Runtime does: the outcome is kept in the
-    metadata, so that a refused engine is not tried again; EngineError as TensorrtEngine.
+    read: the outputs that are wanted after the gate, () = all. Raises StaleEngine, and removes what TensorRT does not
+    take, so that it is built anew; ParityError where the engine answers otherwise than ONNX Runtime does: the outcome
+    is kept in the metadata, so that a refused engine is not tried again; EngineError as TensorrtEngine.
     """
     cached = cache.load(key)
     outcome = cached.about.get("parity") or {}
@@ -167,17 +185,17 @@ def open_checked(cache: EngineCache, key, reference: Runnable, frames: list[dict
     except StaleEngine as error:
         cache.discard(cached.path)
         raise StaleEngine(f"{error} (removed: the next start builds it anew)") from error
-    if outcome:
-        return engine
     try:
-        outcome = check_parity(engine, reference, key.precision, frames)
+        if not outcome:
+            _note(cache, cached, check_parity(engine, reference, key.precision, frames))
+        if read:
+            engine.read_only(read)
     except BaseException as error:
         traceback.clear_frames(error.__traceback__)  # they hold answers, in memory that pycuda frees only before detach
         engine.close()
         if isinstance(error, ParityError):  # nothing else, as memory that another process holds now, is for good
             _note(cache, cached, {"refused": str(error)})
         raise
-    _note(cache, cached, outcome)
     return engine
 
 

@@ -109,6 +109,21 @@ class _Libcuda:
         words._obj.value = WORDS.get(code, "unknown").encode()
         return 0
 
+    def cuInit(self, flags):
+        return 0
+
+    def cuDeviceGet(self, device, index):
+        device._obj.value = index
+        return 0
+
+    def cuDeviceGetName(self, name, size, device):
+        name.value = b"Simulated"
+        return 0
+
+    def cuDeviceGetAttribute(self, value, attribute, device):
+        value._obj.value = {75: 8, 76: 7}[attribute]
+        return 0
+
     def cuStreamBeginCapture_v2(self, stream, mode):
         found = self._gpu.streams.get(stream.value)
         if found is None or found.capture is not None:
@@ -165,7 +180,9 @@ def _pycuda(gpu):
 
     class Context:
         def __init__(self):
-            self.thread, self.valid = here(), True
+            self.thread, self.valid = here(), False
+            check(0 if gpu.room else NO_MEMORY, "cuDevicePrimaryCtxRetain")
+            self.valid = True
 
         def detach(self):
             if not self.valid:

@@ -18,6 +18,10 @@ class TensorRT:
         self.gpu, self.inputs, self.outputs, self.network = gpu, inputs, outputs, network
         self.broken, self.words, self.meanwhile = "", "", lambda: None
 
+    def load(self, content):
+        """Inputs, outputs and network of an engine file."""
+        return self.inputs, self.outputs, self.network
+
     def module(self, name="tensorrt"):
         library = self
 
@@ -36,15 +40,16 @@ class TensorRT:
                 if library.broken == "foreign":
                     self.log.log(1, library.words or "expecting compute 8.7 got compute 8.6, please rebuild.")
                     return None
-                return _Engine(library, self.log)
+                return _Engine(library, self.log, content)
 
-        return types.SimpleNamespace(ILogger=ILogger, Runtime=Runtime, __name__=name, __version__="10.3.0")
+        return types.SimpleNamespace(ILogger=ILogger, Runtime=Runtime, __name__="tensorrt", __version__="10.3.0")
 
 
 class _Engine:
-    def __init__(self, library, log):
+    def __init__(self, library, log, content=b""):
         self.library, self.log = library, log
-        self.tensors = library.inputs | library.outputs
+        self.inputs, outputs, self.network = library.load(content)
+        self.tensors = self.inputs | outputs
         self.num_io_tensors, self.get_tensor_name = len(self.tensors), list(self.tensors).__getitem__
 
     def get_tensor_shape(self, name):
@@ -81,14 +86,13 @@ class _Execution:
         return library.gpu.put(handle, self._kernel) == 0
 
     def _kernel(self):
-        library, gpu = self.engine.library, self.engine.library.gpu
-        arrays = {}
-        for name, (shape, kind) in library.inputs.items():
+        gpu, arrays = self.engine.library.gpu, {}
+        for name, (shape, kind) in self.engine.inputs.items():
             there = gpu.bytes_at(self.addresses[name], int(np.prod(shape)) * np.dtype(kind).itemsize)
             if there is None:
                 return ILLEGAL_ADDRESS
             arrays[name] = there.view(kind).reshape(shape).copy()
-        for name, value in library.network(arrays).items():
+        for name, value in self.engine.network(arrays).items():
             there = gpu.bytes_at(self.addresses[name], value.nbytes)
             if there is None:
                 return ILLEGAL_ADDRESS

@@ -292,11 +292,11 @@ def test_the_simulated_library_asks_for_nothing_that_the_real_one_lacks(rtx):
     """What the tests stand in for is there, by name, in the bindings that are installed."""
     from depth_ros.engine.tensorrt_library import _configure, logger, type_name
 
-    from .simulated_tensorrt import _Engine, _Execution
+    from .simulated_tensorrt import TensorRT, _Engine, _Execution
 
-    library = type("Library", (), {"inputs": {}, "outputs": {}})
+    library = TensorRT(None, {}, {}, None)
     used = {name for name in (*vars(_Engine), *vars(_Engine(library, None))) if not name.startswith("_")}
-    assert used - {"library", "log", "tensors"} <= set(dir(rtx.ICudaEngine))
+    assert used - {"library", "log", "tensors", "inputs", "network"} <= set(dir(rtx.ICudaEngine))
     used = {name for name in vars(_Execution) if not name.startswith("_")} | {"is_stream_capturable"}
     assert used <= set(dir(rtx.IExecutionContext)) and "deserialize_cuda_engine" in dir(rtx.Runtime)
     assert (type_name(rtx.DataType.FLOAT), type_name(rtx.DataType.UINT8)) == ("float", "uint8")

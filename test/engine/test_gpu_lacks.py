@@ -89,9 +89,10 @@ def open_step(tmp_path, make_library):
 NEEDED = 90 * 150 * (3 + 4 + 4 + 16) + 16
 
 
-def test_another_process_has_the_memory(open_step):
-    gpu, opened = open_step(NEEDED - 1)
-    with pytest.raises(EngineError, match="the GPU failed: cuMemAlloc failed: out of memory"):
+@pytest.mark.parametrize("room, call", [(NEEDED - 1, "cuMemAlloc"), (0, "cuDevicePrimaryCtxRetain")])
+def test_another_process_has_the_memory(open_step, room, call):
+    gpu, opened = open_step(room)
+    with pytest.raises(EngineError, match=f"the GPU failed: {call} failed: out of memory"):
         opened()
     assert not any(gpu.used().values()) and not any(gpu.stacks.values())
 
@@ -102,6 +103,10 @@ def test_the_whole_step_takes_bytes(open_step):
     wide = np.full((90, 300, 3), 7, np.uint8)
     found = engine.run({"image": wide[:, ::2], "camera": np.ones(4, np.float32)})  # a view with steps is no fault
     assert list(found) == list(MADE) and np.all(found["metres"] == 7) and found["points"].shape == (90, 150, 4)
+    engine.read_only(("metres", "sigma_m"))
+    assert [len(work) for work in gpu.executables.values()] == [2 + 1 + 2], "two copies in, a frame, two copies out"
+    found = engine.run({"image": wide[:, ::2], "camera": np.full(4, 2, np.float32)})
+    assert list(found) == ["metres", "sigma_m"] and np.all(found["metres"] == 14)
     with pytest.raises(EngineError, match="input image: expected .* uint8, got .* float32"):
         engine.run({"image": np.zeros((90, 150, 3), np.float32), "camera": np.ones(4, np.float32)})
     with pytest.raises(EngineError, match="missing"):
