@@ -33,6 +33,7 @@ CAMERAS = {
     "oak_d": ("stereo", "oak-d-base-frame"),
     "usb_cam": ("mono", ""),
 }
+BODY = "camera_link"  # of a camera that no TF knows
 # Package, launch file, its argument for a file of parameters, and others: as read in the versions that config/cameras/
 # names.
 DRIVERS = {
@@ -71,17 +72,21 @@ def _start(context):
         _expect_package(context, "rviz2", "or rviz:=false, and a page in the browser: depth-ros view --topics")
     camera_mode, body = CAMERAS.get(camera, ("stereo", ""))
     asked = given(context, "mode") or (camera_mode if camera else "")
-    topics, fixed_frame = recorded(bag, asked) if bag else ({}, "camera_optical" if camera == "usb_cam" else "")
+    topics, frame = recorded(bag, asked) if bag else ({}, "camera_optical" if camera == "usb_cam" else "")
     mode = asked or topics.get("mode", "stereo")
     own_file = given(context, "params_file")
     file = own_file or str(CONFIG / (f"cameras/{camera}.yaml" if camera else f"{mode}.yaml"))
     values = {} if own_file or camera else topics  # who names a file or a camera has named topics
     values = {**values, "mode": mode, "use_sim_time": bool(bag), **({"model": model} if model else {})}
+    alone = frame and not own_file  # nobody says where this frame is: RViz would show the scene lying on its back
+    body = body or (BODY if alone else "")
     values |= {"base_frame": body, "publish_tf": True} if body else {}
     node = depth_node([file_of_parameters(file), values], given(context, "remap"))
     actions = [_driver(camera), node] if camera and not bag else [node]  # a driver that fails leaves no node behind
     if flag(context, "rviz"):
-        actions.append(_rviz(bool(bag), fixed_frame))
+        actions.append(_rviz(bool(bag), body if alone else frame))
+    if alone:
+        actions.append(_upright(body, frame))
     if bag:  # a second for the subscriptions, or the first images are lost
         play = ["ros2", "bag", "play", bag, "--clock", "--delay", "2"]
         actions.append(ExecuteProcess(cmd=play, additional_env=environment(), output="screen"))
@@ -97,20 +102,35 @@ def _expect_package(context, package, cure):
 
 
 def recorded(bag, mode):
-    """Read the node's parameters for the topics of a recording, and its images' frame_id.
+    """Read the node's parameters for the topics of a recording, and its images' frame_id where it has no TF itself.
 
-    With that as fixed frame RViz needs no TF. Nothing where the recording does not say, or without rosbags: topics of
-    other names, perhaps, which the node can still be told.
+    Nothing where the recording does not say, or without rosbags: topics of other names, perhaps, which the node can
+    still be told.
     """
     from depth_ros.core.errors import DepthRosError
 
     try:
+        from depth_ros.replay.bag import open_reader
         from depth_ros.replay.sample import open_source, topic_parameters
 
         source = open_source(bag, mode or "auto")
-        return topic_parameters(source.topics), next(iter(source)).frame.frame_id
+        with open_reader(bag) as reader:
+            has_tf = any(connection.topic in ("/tf", "/tf_static") for connection in reader.connections)
+        return topic_parameters(source.topics), "" if has_tf else next(iter(source)).frame.frame_id
     except (DepthRosError, ImportError, OSError, AttributeError, StopIteration):
         return {}, ""
+
+
+def _upright(body, frame):
+    """Say that a camera looks straight ahead: z of its optical frame is x of its body (REP 103)."""
+    turn = ["--qx", "-0.5", "--qy", "0.5", "--qz", "-0.5", "--qw", "0.5"]
+    return Node(
+        package="tf2_ros",
+        executable="static_transform_publisher",
+        name="camera_looks_ahead",
+        arguments=[*turn, "--frame-id", body, "--child-frame-id", frame],
+        output="log",
+    )
 
 
 def _rviz(use_sim_time, fixed_frame):

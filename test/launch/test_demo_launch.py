@@ -1,12 +1,16 @@
 """demo.launch.py: which source, node and RViz its arguments start."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import ros_launch
 import yaml
 from ros_launch import ROOT, ExecuteProcess, IncludeLaunchDescription, Node, declared, parameters_of, run, text
 
+from depth_ros.core.frames import body_R_optical
+from depth_ros.core.lie import quat_to_matrix
 from depth_ros.nodes.parameters import Parameters
 from depth_ros.replay.mono_bag import MonoTopics
 from depth_ros.transport import transport_environment
@@ -58,12 +62,12 @@ def test_a_recording_brings_its_time(description):
 
 @pytest.mark.parametrize("camera", CAMERAS)
 def test_a_camera_comes_with_its_driver(description, camera):
-    (driver, node, rviz), context = run(description, {"camera": camera})
+    (driver, node, rviz, *rest), context = run(description, {"camera": camera})
     file, values = parameters_of(node, context)
     assert file == ROOT / f"config/cameras/{camera}.yaml" and file.is_file()
     assert values["mode"] == Parameters(**yaml.safe_load(file.read_text())["/**"]["ros__parameters"]).mode
     has_tf = camera != "usb_cam"  # its driver says nothing of frames
-    assert values.get("publish_tf", False) == has_tf and ("-f" in rviz.arguments) != has_tf
+    assert values["publish_tf"] and ("-f" in rviz.arguments) != has_tf and bool(rest) != has_tf
     assert Parameters(**{name: value for name, value in values.items() if name != "use_sim_time"})
     of_driver = ROOT / f"config/cameras/drivers/{camera}.yaml"
     assert of_driver.is_file()
@@ -76,26 +80,49 @@ def test_a_camera_comes_with_its_driver(description, camera):
         assert str(of_driver) in dict(driver.launch_arguments).values()
 
 
-def test_rviz_stands_in_the_frame_of_the_recording(description, monkeypatch):
+@pytest.fixture
+def recording(monkeypatch):
+    """A recording without TF where a bag is asked for; the topics beside its images can be changed."""
+    topics = []
+    reader = SimpleNamespace(connections=topics)
     monkeypatch.setattr("depth_ros.replay.sample.open_source", lambda bag, mode: Recording())
-    assert run(description, {"bag": "BAG"})[0][1].arguments[-2:] == ["-f", "left_optical"]
+    monkeypatch.setattr("depth_ros.replay.bag.open_reader", lambda bag: nullcontext(reader))
+    return topics
 
 
-def test_the_topics_of_a_recording_are_found(description, monkeypatch):
-    monkeypatch.setattr("depth_ros.replay.sample.open_source", lambda bag, mode: Recording())
+def test_a_recording_without_tf_stands_upright(description, recording):
+    (node, rviz, upright, _), context = run(description, {"bag": "BAG"})
+    assert rviz.arguments[-2:] == ["-f", "camera_link"]
+    values = parameters_of(node, context)[1]
+    assert (values["base_frame"], values["publish_tf"]) == ("camera_link", True)
+    assert (upright.package, upright.executable) == ("tf2_ros", "static_transform_publisher")
+    given = dict(zip(upright.arguments[::2], upright.arguments[1::2], strict=True))
+    assert (given["--frame-id"], given["--child-frame-id"]) == ("camera_link", "left_optical")
+    turn = quat_to_matrix([float(given[f"--q{axis}"]) for axis in "xyzw"])
+    np.testing.assert_array_equal(turn, body_R_optical)
+
+
+def test_the_tf_of_a_recording_is_left_alone(description, recording):
+    recording.append(SimpleNamespace(topic="/tf_static"))
+    started, context = run(description, {"bag": "BAG"})
+    assert kinds(started) == ["depth_ros", "rviz2", "ExecuteProcess"] and "-f" not in started[1].arguments
+    assert "publish_tf" not in parameters_of(started[0], context)[1]
+
+
+def test_the_topics_of_a_recording_are_found(description, recording):
     started, context = run(description, {"bag": "BAG", "namespace": "front"})
     file, values = parameters_of(started[0], context)
     assert file == ROOT / "config/mono.yaml"
     assert values == {
         "mode": "mono", "use_sim_time": True, "rectify": True, "image_transport": "compressed",
+        "base_frame": "camera_link", "publish_tf": True,
         "image_topic": "/cam/image_raw", "info_topic": "/cam/camera_info",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("named", ["camera", "params_file"])
-def test_who_names_topics_is_believed(description, monkeypatch, tmp_path, named):
+def test_who_names_topics_is_believed(description, recording, tmp_path, named):
     (tmp_path / "my.yaml").write_text("")
-    monkeypatch.setattr("depth_ros.replay.sample.open_source", lambda bag, mode: Recording())
     given = {"camera": "usb_cam", "params_file": str(tmp_path / "my.yaml")}
     started, context = run(description, {"bag": "BAG", named: given[named]})
     assert "image_topic" not in parameters_of(started[0], context)[1]
