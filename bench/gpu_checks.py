@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -88,14 +89,15 @@ def pycuda() -> dict:
 
 
 def engine() -> dict:
-    """TensorrtEngine: opened in one thread's way, run, closed; what comes back is what went in."""
+    """TensorrtEngine: opened in one thread, run and closed in another; what comes back is what went in."""
     spec = ModelSpec("copy", "mono", ("image",), ("depth",), 0, 0, divisor=8)
     shapes = {"image": (1, 3, *_SHAPE[2:])}
     key = CacheKey("ab" * 32, "tensorrt", "fake", "any", "9.0", "fp32", shapes)
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(tensorrt_engine, "import_library", _copying):
         cache = EngineCache(folder)
         cache.store(key, spec, b"engine")
-        found = TensorrtEngine(cache.load(key))
+        with ThreadPoolExecutor(1) as other:
+            found = other.submit(lambda: TensorrtEngine(cache.load(key))).result()
         with contextlib.closing(found):
             for number in range(_FRAMES):
                 frame = np.full(shapes["image"], number, np.float32)

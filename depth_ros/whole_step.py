@@ -144,7 +144,6 @@ def step_on_tensorrt(
     """
     from .engine.build import Request, build
     from .engine.cache import EngineCache
-    from .engine.parity import Answers
     from .engine.tensorrt_engine import open_checked
 
     gate = PlainStep(engine)
@@ -155,8 +154,7 @@ def step_on_tensorrt(
         request = Request(engine.path, tensor_size(*image_size, engine.spec), precision, frames=frames,
                           step=step_of(engine.spec, image_size), plain=gate)  # fmt: skip
         key = build(request, cache, cancelled=cancelled, say=estimator.engine.say).key
-        answers = Answers(gate, frames)  # here, so that the worker's thread need not wait for them
-        return lambda: open_checked(cache, key, answers, frames, STEP_OUTPUTS[:2])  # nodes pack clouds themselves
+        return open_checked(cache, key, gate, frames, STEP_OUTPUTS[:2])  # nodes pack clouds themselves
 
     estimator = StepEstimator(PlainStep(engine, with_points=False), prepare, max_disparity_px, say)
     return estimator

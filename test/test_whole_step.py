@@ -66,7 +66,7 @@ def test_one_replay_is_one_frame():
     engine, frame = load("stereo")
     fast, said = OneReplay(), []
     plain = PlainStep(engine, with_points=False)
-    estimator = StepEstimator(plain, lambda inputs, cancelled: lambda: fast, 64, said.append)
+    estimator = StepEstimator(plain, lambda inputs, cancelled: fast, 64, said.append)
     first = estimator.estimate(frame)
     np.testing.assert_allclose(first.depth, Estimator(engine, 64).estimate(frame).depth, rtol=1e-5)
     assert estimator.engine.name == "onnxruntime" and "150x90 in the background" in said[0]

@@ -90,7 +90,7 @@ def on_tensorrt(engine, say: Callable[[str], None], precision: str = "fp16") -> 
     """
     from .build import Request, build
     from .cache import EngineCache
-    from .parity import Answers, rendered_frames
+    from .parity import rendered_frames
     from .tensorrt_engine import open_checked
     from .upgrade import UpgradingEngine
 
@@ -99,8 +99,7 @@ def on_tensorrt(engine, say: Callable[[str], None], precision: str = "fp16") -> 
         cache = EngineCache()
         key = build(Request(engine.path, size, precision), cache, cancelled=cancelled).key
         frames = [inputs, *rendered_frames(engine.spec, size)]  # the frame that is there, whatever it shows, and two
-        answers = Answers(engine, frames)  # here, so that the worker's thread need not wait for them
-        return lambda: open_checked(cache, key, answers, frames)
+        return open_checked(cache, key, engine, frames)
 
     return UpgradingEngine(engine, prepare, say)
 

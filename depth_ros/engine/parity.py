@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.camera import StereoRig
 from ..core.errors import EngineError
-from .base import Engine, Runnable
+from .base import Runnable
 from .matching import matched_prior
 from .spec import ModelSpec
 
@@ -77,18 +77,6 @@ def _check_points(got: np.ndarray, wanted: np.ndarray, metres: np.ndarray) -> No
     colours, colours_wanted = (points.view(np.uint32)[..., 3] & 0xFFFFFF for points in (got, wanted))
     if not (same and np.array_equal(colours, colours_wanted)):
         raise ParityError("parity: expected points with the metres, rays and colours of the image, got others")
-
-
-class Answers:
-    """What an engine says to frames, asked once; another thread may then compare with it at no cost."""
-
-    def __init__(self, engine: Engine, frames: list[dict]):
-        self.spec, self.outputs = engine.spec, getattr(engine, "outputs", engine.spec.outputs)
-        self._answers = [(frame, engine.run(frame)) for frame in frames]
-
-    def run(self, inputs: dict) -> dict:
-        """The answer to one of the frames, the very object."""
-        return next(answer for frame, answer in self._answers if frame is inputs)
 
 
 def rendered_frames(spec: ModelSpec, size: tuple[int, int]) -> list[dict[str, np.ndarray]]:

@@ -9,21 +9,20 @@ from functools import partial
 
 import numpy as np
 
-from ..core.errors import EngineError
 from .base import Engine, check_inputs
 
 Size = tuple[int, ...]
-# Builds in a background thread (slow), until the event is set; what it returns opens the engine in the worker's thread.
-Prepare = Callable[[dict[str, np.ndarray], threading.Event], Callable[[], Engine]]
+# Builds, opens and compares in a background thread (slow), until the event is set.
+Prepare = Callable[[dict[str, np.ndarray], threading.Event], Engine]
 _CLOSE_S, _STOP_S = 5.0, 10.0
 
 
 class UpgradingEngine:
     """An engine that answers with `first` until a faster one for the size of its frames is ready.
 
-    prepare: given the first inputs of a size, builds for it in a background thread, and returns what opens the engine.
-    That is called in the thread that calls run, so that one thread alone works with the GPU. Other sizes are built when
-    they come. Where a build or an engine fails, `first` goes on, and `note` says why. say: told of each change.
+    prepare: given the first inputs of a size, gives the engine for it, in a background thread: no frame waits for that.
+    From then on the thread that calls run alone works with it. Other sizes are built when they come. Where a build or
+    an engine fails, `first` goes on, and `note` says why. say: told of each change.
     """
 
     def __init__(self, first: Engine, prepare: Prepare, say: Callable[[str], None] = lambda words: None):
@@ -57,7 +56,7 @@ class UpgradingEngine:
         """Stop a build that is under way and give the GPU back; from any thread. `first` answers from then on."""
         self._closed = True
         if build := self._build:
-            build.cancelled.set()
+            build.stop()
         if self._lock.acquire(timeout=_CLOSE_S):  # else a GPU hangs: what it works on must not be taken from it
             try:
                 self._build = None
@@ -81,25 +80,22 @@ class UpgradingEngine:
                 self._refuse(sizes, f"{self._fast[1].name} failed: {error}")
                 self._drop_fast()
         elif self._build is None and sizes not in self._refused and not self._closed:
+            self._drop_fast()  # of another size: its memory is wanted
             self._build = _Build(sizes, {name: np.copy(value) for name, value in inputs.items()}, self._prepare)
             self._tell(f"building for {_words(sizes)} in the background; {self.first.name} answers meanwhile")
         return None
 
     def _take_up(self) -> None:
-        """Open what the background has built."""
+        """Change to what the background has made."""
         build = self._build
         if build is None or build.thread.is_alive():
             return
         self._build = None
-        try:
-            if build.open is None:
-                raise build.error or EngineError("the build ended without an engine")
-            self._drop_fast()
-            self._fast = (build.sizes, build.open())
-            note = getattr(self._fast[1], "note", "")
-            self._tell(f"{self.name} answers from now on, for {_words(build.sizes)}" + (f"; {note}" if note else ""))
-        except Exception as error:  # noqa: BLE001 - a GPU library may raise anything; frames go on
-            self._refuse(build.sizes, str(error))
+        if (engine := build.take()) is None:
+            return self._refuse(build.sizes, str(build.error))
+        self._fast = (build.sizes, engine)
+        note = getattr(engine, "note", "")
+        self._tell(f"{self.name} answers from now on, for {_words(build.sizes)}" + (f"; {note}" if note else ""))
 
     def _refuse(self, sizes: tuple[Size, ...], words: str) -> None:
         """Never try this size again, and say why."""
@@ -109,7 +105,7 @@ class UpgradingEngine:
     def _drop_fast(self) -> None:
         """Close the engine of another size, or one that failed."""
         if self._fast:
-            getattr(self._fast[1], "close", lambda: None)()
+            _close(self._fast[1])
             self._fast = None
 
     def _tell(self, words: str) -> None:
@@ -118,31 +114,51 @@ class UpgradingEngine:
 
 
 class _Build:
-    """One build in the background: .open once it has ended, or .error.
+    """One build in the background: take gives the engine once it has ended, or .error says why there is none.
 
     A process that ends meanwhile stops it first: libraries that are torn down under a thread of theirs crash.
     """
 
     def __init__(self, sizes: tuple[Size, ...], inputs: dict, prepare: Prepare):
         self.sizes = sizes
-        self.open: Callable[[], Engine] | None = None
+        self._engine: Engine | None = None
         self.error: Exception | None = None
-        self.cancelled = threading.Event()
+        self._cancelled, self._lock = threading.Event(), threading.Lock()
         self.thread = threading.Thread(target=self._work, args=(inputs, prepare), name="engine build", daemon=True)
-        atexit.register(self._stop)
+        atexit.register(self._end)
         self.thread.start()
 
     def _work(self, inputs: dict, prepare: Prepare) -> None:
         try:
-            self.open = prepare(inputs, self.cancelled)
-        except Exception as error:  # noqa: BLE001 - raised again in the worker's thread
+            self._engine = prepare(inputs, self._cancelled)
+            self._give_up_if_stopped()
+        except Exception as error:  # noqa: BLE001 - a GPU library may raise anything; the worker says what
             self.error = error
         finally:
-            atexit.unregister(self._stop)
+            atexit.unregister(self._end)
 
-    def _stop(self) -> None:
-        self.cancelled.set()
+    def stop(self) -> None:
+        """Stop it, and close the engine that it has made or still makes; does not wait."""
+        self._cancelled.set()
+        self._give_up_if_stopped()
+
+    def take(self) -> Engine | None:
+        """Hand the engine over, to one alone; None where there is none."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+        return engine
+
+    def _give_up_if_stopped(self) -> None:
+        if self._cancelled.is_set() and (engine := self.take()) is not None:
+            _close(engine)
+
+    def _end(self) -> None:
+        self.stop()
         self.thread.join(_STOP_S)
+
+
+def _close(engine: Engine) -> None:
+    getattr(engine, "close", lambda: None)()
 
 
 def _words(sizes: tuple[Size, ...]) -> str:

@@ -12,7 +12,6 @@ from depth_ros.core.errors import EngineError
 from depth_ros.engine.cache import CacheKey, EngineCache, StaleEngine
 from depth_ros.engine.load import load_engine, on_tensorrt, tensorrt_lacks
 from depth_ros.engine.onnx_engine import OnnxEngine
-from depth_ros.engine.parity import Answers
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.engine.tensorrt_engine import TensorrtEngine, import_cuda, open_checked
 
@@ -154,7 +153,7 @@ def test_without_a_graph_frames_go_one_by_one(library, cache, why, monkeypatch):
 
 
 def test_the_gate_is_passed_once(library, cache, make_model):
-    reference = Answers(OnnxEngine(make_model()), frames := [pair()])
+    reference, frames = OnnxEngine(make_model()), [pair()]
     open_checked(cache, KEY, reference, frames).close()
     assert cache.load(KEY).about["parity"] == {
         "output": "disparity", "mean": 0.0, "max": 0.0, "limit": 0.05, "unit": "px", "frames": 1

@@ -11,15 +11,16 @@ from depth_ros.engine.upgrade import UpgradingEngine
 
 
 class Fast:
-    """Answers 7 everywhere, in the thread that made it only, as a GPU context does; fails when told to."""
+    """Answers 7 everywhere, to one thread, which is not the one that made it; fails when told to."""
 
     name = "fast"
 
     def __init__(self, fails=False):
-        self.thread, self.fails, self.closed = threading.get_ident(), fails, False
+        self.maker, self.threads, self.fails, self.closed = threading.get_ident(), set(), fails, False
 
     def run(self, inputs):
-        assert threading.get_ident() == self.thread
+        self.threads.add(threading.get_ident())
+        assert len(self.threads) == 1 and self.maker not in self.threads and not self.closed
         if self.fails:
             raise EngineError("out of memory")
         return {"disparity": np.full_like(inputs["left"][:, :1], 7), "log_sigma": None}
@@ -47,7 +48,7 @@ def test_starts_at_once_and_changes_between_frames(first):
     def prepare(inputs, cancelled):
         assert threading.current_thread().name == "engine build" and inputs["left"].shape == (1, 3, 16, 24)
         gate.wait(10)
-        return Fast
+        return Fast()
 
     engine = UpgradingEngine(first, prepare, said.append)
     engine.warmup()
@@ -63,7 +64,7 @@ def test_another_size_is_built_when_it_comes(first):
     made = []
 
     def prepare(inputs, cancelled):
-        return lambda: made.append(Fast()) or made[-1]
+        return made.append(Fast()) or made[-1]
 
     engine = UpgradingEngine(first, prepare)
     answer(engine)
@@ -75,32 +76,27 @@ def test_another_size_is_built_when_it_comes(first):
     assert (len(made), made[0].closed, made[1].closed) == (2, True, False)
 
 
-@pytest.mark.parametrize("where", ["build", "open", "odd"])
+@pytest.mark.parametrize("where", ["build", "gate", "odd"])
 def test_a_failure_is_said_once_and_the_first_goes_on(first, where):
     said, tried = [], []
 
     def prepare(inputs, cancelled):
         tried.append(1)
-        if where == "build":
-            raise EngineError("expected an NVIDIA driver, got: none")
-
-        def open_it():
-            raise RuntimeError("CUDA\n719") if where == "odd" else EngineError("parity: expected 0.05 px, got 3")
-
-        return open_it
+        raise {"build": EngineError("expected an NVIDIA driver, got: none"), "odd": RuntimeError("CUDA\n719"),
+               "gate": EngineError("parity: expected 0.05 px, got 3")}[where]  # fmt: skip
 
     engine = UpgradingEngine(first, prepare, said.append)
     for _ in range(4):
         assert answer(engine) == 2
         engine.wait(10)
     assert len(tried) == 1 and engine.name == "onnxruntime" and len(said) == 2
-    words = {"build": "NVIDIA driver", "open": "parity: expected 0.05 px, got 3", "odd": "CUDA 719"}[where]
+    words = {"build": "NVIDIA driver", "gate": "parity: expected 0.05 px, got 3", "odd": "CUDA 719"}[where]
     assert "onnxruntime goes on" in engine.note and words in engine.note
 
 
 def test_an_engine_that_fails_later_is_closed(first):
     fast = []
-    engine = UpgradingEngine(first, lambda inputs, cancelled: lambda: fast.append(Fast()) or fast[-1])
+    engine = UpgradingEngine(first, lambda inputs, cancelled: fast.append(Fast()) or fast[-1])
     answer(engine)
     engine.wait(10)
     assert answer(engine) == 7
@@ -110,7 +106,7 @@ def test_an_engine_that_fails_later_is_closed(first):
 
 
 def test_inputs_that_nothing_fits_are_refused(first):
-    engine = UpgradingEngine(first, lambda inputs, cancelled: Fast)
+    engine = UpgradingEngine(first, lambda inputs, cancelled: Fast())
     with pytest.raises(EngineError, match="missing"):
         engine.run({"left": pair()["left"]})
     answer(engine)
@@ -129,7 +125,7 @@ def test_what_is_closed_stops_its_build_and_gives_back(first):
             assert cancelled.wait(10)
             stopped.set()
             raise EngineError("interrupted")
-        return lambda: made.append(Fast()) or made[-1]
+        return made.append(Fast()) or made[-1]
 
     engine = UpgradingEngine(first, prepare)
     answer(engine)
@@ -142,10 +138,32 @@ def test_what_is_closed_stops_its_build_and_gives_back(first):
     engine.close()
 
 
+def test_an_engine_that_comes_too_late_is_closed(first):
+    """The GPU is given back also where the engine was being opened when the node ended."""
+    opening, gate, made = threading.Event(), threading.Event(), []
+
+    def prepare(inputs, cancelled):
+        opening.set()
+        gate.wait(10)
+        return made.append(Fast()) or made[-1]
+
+    engine = UpgradingEngine(first, prepare)
+    answer(engine)
+    assert opening.wait(10)
+    thread = engine._build.thread
+    engine.close()
+    gate.set()
+    thread.join(10)
+    assert made[0].closed and answer(engine) == 2 and engine.name == "onnxruntime"
+
+
 def test_a_graph_that_was_not_recorded_is_said(first):
-    fast = Fast()
-    fast.note = "no CUDA graph: an old driver"
-    engine = UpgradingEngine(first, lambda inputs, cancelled: lambda: fast)
+    def prepare(inputs, cancelled):
+        fast = Fast()
+        fast.note = "no CUDA graph: an old driver"
+        return fast
+
+    engine = UpgradingEngine(first, prepare)
     answer(engine)
     engine.wait(10)
     answer(engine)
