@@ -139,7 +139,7 @@ def test_lines_run_as_they_stand(words, workplace, monkeypatch):
     assert result.exit_code in expected, result.output
 
 
-def test_launch_lines_start(monkeypatch):
+def test_launch_lines_start(monkeypatch, tmp_path):
     """ros2 launch depth_ros FILE arguments: against the stand-in of launch, whatever block they stand in."""
     import sys
 
@@ -148,13 +148,15 @@ def test_launch_lines_start(monkeypatch):
 
     lines = of(["ros2", "launch", "depth_ros"])
     assert len(lines) > 8
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    (tmp_path / "my.yaml").write_text("")
     for place, (file, *arguments) in lines:
         if arguments == ["--show-args"]:
             continue
         description = ros_launch.load(monkeypatch, file)
         given = dict(argument.split(":=", 1) for argument in arguments)
         assert set(given) <= {argument.name for argument in ros_launch.declared(description)}, place
-        monkeypatch.chdir(ROOT)
+        monkeypatch.chdir(tmp_path)
         assert ros_launch.run(description, given)[0]
 
 
