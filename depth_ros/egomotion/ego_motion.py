@@ -185,8 +185,7 @@ class EgoMotion(Way):
         if motion.factor != 1:
             self._rescale(motion.factor, mono.scale.sigma)
         sigma = mono.scale.sigma if mono.is_metric else 0.0
-        pose, covariance = self._chain.after(motion.key_T_curr, motion.covariance)
-        covariance = self._since(motion, covariance, motion.covariance, sigma)
+        pose, covariance = self._since(motion, motion.covariance, sigma)
         step, way = motion.covariance.copy(), motion.key_T_curr[:3, :3].T @ motion.key_T_curr[:3, 3]
         step[:3, :3] += sigma**2 * np.outer(way, way)
         estimate = self._known(frame, pose, covariance, step, motion.inliers, motion.model)
@@ -200,17 +199,17 @@ class EgoMotion(Way):
 
     def _moved(self, frame: EgoFrame, motion: Motion) -> EgoEstimate:
         """The estimate of a frame that was compared with the keyframe."""
-        pose, covariance = self._chain.after(motion.key_T_curr, motion.independent, motion.influence)
-        covariance = self._since(motion, covariance, motion.independent, motion.scale_sigma, motion.influence)
+        pose, covariance = self._since(motion, motion.independent, motion.scale_sigma, motion.influence)
         return self._known(frame, pose, covariance, motion.step_covariance, motion.inliers, motion.model)
 
-    def _since(self, motion, covariance: np.ndarray, *parts) -> np.ndarray:
-        """Chain the motion since the keyframe where it ends in a new one, else remember it; gives the covariance."""
-        self._since_key = None if motion.is_key else (motion.key_T_curr, *parts)
+    def _since(self, motion, independent: np.ndarray, scale_sigma: float, *influence) -> tuple[np.ndarray, np.ndarray]:
+        """Chain the motion since the keyframe where it ends in a new one, else remember it; gives pose and covariance
+        at its end."""
+        self._since_key = None if motion.is_key else (motion.key_T_curr, independent, scale_sigma, *influence)
         if motion.is_key:
-            self._chain.advance(motion.key_T_curr, *parts)
-            covariance = self._chain.covariance
-        return covariance
+            self._chain.advance(motion.key_T_curr, independent, scale_sigma, *influence)
+            return self._chain.odom_T_camera.copy(), self._chain.covariance
+        return self._chain.after(motion.key_T_curr, independent, *influence)
 
     def _begin_again(self, frame: EgoFrame, grey: np.ndarray, lost: bool) -> None:
         """Make this frame a keyframe with nothing before it, at the last known pose."""
