@@ -24,7 +24,7 @@ ALLOWED = {
     "cli_build": {"core", "engine", "prepare", "whole_step", "replay", "bench"},
     "view": {"core", "engine", "estimator", "prepare", "replay", "nodes", "transport"},
     "cli_view": {"core", "replay", "view"},
-    "cli_evaluate": {"engine", "replay"},
+    "cli_evaluate": {"core", "engine", "replay"},
     "cli_many": {"core", "engine", "replay"},
     "cli_options": {"core"},
     "cli": {"cli_options", "cli_evaluate", "cli_many", "cli_view", "cli_bench", "cli_build"}
