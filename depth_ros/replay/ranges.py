@@ -15,7 +15,8 @@ def range_sums(depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Sum one frame by true distance: (len(EDGES_M) - 1, 5) float64.
 
     depth, truth: same shape, metres, NaN unknown. Columns: pixels with truth, answered ones, sum of |error| / truth,
-    sum of squared error (m^2), answered ones within 25 % of the truth.
+    sum of squared error (m^2), answered ones within 25 % of the truth. An answer beyond the last edge counts as that
+    edge, as in core.metrics.depth_metrics: one disparity near 0 would else be all of a row's rmse.
 
     >>> range_sums(np.array([3.3, 4.0]), np.array([3.0, 4.0]))[2].round(3).tolist()
     [2.0, 2.0, 0.1, 0.09, 2.0]
@@ -26,6 +27,7 @@ def range_sums(depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
         judged = np.isfinite(truth) & (truth > 0) & (truth < EDGES_M[-1])
     t, p = truth[judged], depth[judged]
     answered = np.isfinite(p) & (p > 0)
+    p = np.minimum(p, EDGES_M[-1])
     error = np.where(answered, p - t, 0.0)
     good = answered & (np.maximum(np.where(answered, p, 1) / t, t / np.where(answered, p, 1)) < 1.25)
     columns = (np.ones(len(t)), answered, np.abs(error) / t, error**2, good)

@@ -8,6 +8,7 @@ import pytest
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.frame import Estimate, Frame
 from depth_ros.core.lie import se3_exp
+from depth_ros.core.metrics import depth_metrics
 from depth_ros.engine.load import load_engine
 from depth_ros.estimator import Estimator
 from depth_ros.replay import proxies, sigma
@@ -33,6 +34,13 @@ def test_neighbours_that_resemble_each_other_make_the_interval_wider():
     (low, high), (low_1, high_1) = mean_interval(clip), mean_interval(clip, in_order=False)
     assert high - low > 1.5 * (high_1 - low_1)
     assert (np.diff(resampled(9)[:, :3]) % 9 == 1).all()
+
+
+def test_a_row_and_the_headline_clip_alike():
+    truth = np.full((20, 20), 3.0)
+    depth = np.where(np.arange(400).reshape(20, 20) == 7, 5000.0, 3.3)  # one disparity near 0
+    (row,), headline = by_range([range_sums(depth, truth)]), depth_metrics(depth, truth)
+    assert row["rmse_m"] == pytest.approx(headline["rmse"]) and row["abs_rel"] == pytest.approx(headline["abs_rel"])
 
 
 def test_table_by_distance():
