@@ -94,7 +94,8 @@ def _as_bright(grey: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Give a picture the mean and the contrast of another: Lucas and Kanade take brightness for constant."""
     (mean, deviation), (as_mean, as_deviation) = (cv2.meanStdDev(image) for image in (grey, other))
     gain = float(as_deviation[0, 0] / max(deviation[0, 0], 1.0))
-    return cv2.convertScaleAbs(grey, alpha=gain, beta=float(as_mean[0, 0] - gain * mean[0, 0]))
+    levels = as_mean[0, 0] + gain * (np.arange(256) - mean[0, 0])
+    return cv2.LUT(grey, np.clip(np.rint(levels), 0, 255).astype(np.uint8))
 
 
 def match_right(left: np.ndarray, right: np.ndarray, pixels: np.ndarray, guess_px: np.ndarray):

@@ -7,7 +7,7 @@ import pytest
 from depth_ros.core.camera import Camera
 from depth_ros.egomotion.depths import RelativeSigma, measured_inverse
 from depth_ros.egomotion.frame import EgoFrame
-from depth_ros.egomotion.tracking import detect, follow
+from depth_ros.egomotion.tracking import _as_bright, detect, follow
 
 CAMERA = Camera(64, 48, 50, 52, 30, 25)
 
@@ -68,3 +68,10 @@ def test_points_are_followed_over_a_change_of_exposure(exposed):
     found, arrived, _ = follow(before, after, pixels, pixels)
     assert arrived[pixels[:, 0] < 140].mean() > 0.9
     assert np.median(np.linalg.norm(found - pixels - (3, 0), axis=1)[arrived]) < 0.1
+
+
+def test_a_picture_made_as_dark_as_another_is_black_where_it_must_be():
+    """Leaving a tunnel: mostly white with dark things, after mostly dark with a white exit."""
+    ramp = np.tile(np.r_[np.linspace(0, 200, 40), np.full(120, 250)].astype(np.uint8), (90, 1))
+    tunnel = np.tile(np.r_[np.full(120, 10), np.full(40, 250)].astype(np.uint8), (90, 1))
+    assert (np.diff(_as_bright(ramp, tunnel)[0].astype(int)) >= 0).all()
