@@ -9,8 +9,8 @@ _WINDOW_PX, _LEVELS, _BORDER_PX = 11, 3, 4
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.02)
 _QUALITY, _CELLS = 0.2, (6, 8)  # share of the mean strength that a corner must have
 # Squared grey levels per pixel that a patch must change by in its weakest direction, times OpenCV's scale: a straight
-# edge has less, and so has the noise of a sensor alone (1.5 grey levels); points slide there, and back again alike. With
-# four times as much, rooms with little texture were lost and covariances were less true (calibration seeds as below).
+# edge has less, and so has the noise of a sensor alone (1.5 grey levels); points slide there, and back again alike.
+# With four times as much, rooms with little texture were lost and covariances less true (calibration seeds as below).
 _LEAST_TEXTURE = 0.5 / 1024
 _LEAST_STRENGTH = _LEAST_TEXTURE / 7  # how a corner of that texture looks at half resolution: weaker ones do not begin
 _BACK_PX = 0.5  # forward and back again must end where it began

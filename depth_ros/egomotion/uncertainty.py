@@ -39,7 +39,7 @@ class Pull:
         What an estimate leans on has small residuals because of that; leaving it out tells (the jackknife; HC3 of
         MacKinnon and White 1985), to first order: (information - own)^-1 score.
         """
-        least = 1e-9 + 1e-12 * np.trace(self.information)  # a source may be the only one that says anything of something
+        least = 1e-9 + 1e-12 * np.trace(self.information)  # a source may decide something alone
         rest = self.information - _MOST_LEVERAGE * self.own + least * np.eye(len(self.information))
         return np.linalg.solve(rest, self.scores[..., None])[..., 0] / self.curvature
 
