@@ -1,0 +1,96 @@
+"""What an IMU adds to ego-motion on rendered clips: none, a prior of every step, and a factor of the window besides.
+
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python bench/egomotion_imu.py [--clips 12] [--cache FOLDER]
+
+Clips, sources and NEES (6 is true) are those of bench/egomotion_nees.py, calibration seeds. The IMU is simulated: a
+smooth curve through the true poses, 200 readings a second, with the noise and the biases of a cheap one. Steps of the
+first half second do not count: gravity, velocity and bias are learned in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+from nees_clips import CACHE, PLACES, frames_of, load_clip
+from scipy.interpolate import CubicSpline
+
+from depth_ros.core.lie import inverse, se3_log, so3_exp, so3_log
+from depth_ros.core.trajectory import nees
+from depth_ros.egomotion import EgoMotion, ImuSample
+from depth_ros.egomotion.window import Window
+
+RATE_HZ, PERIOD_S, G = 200, 0.1, np.array([0.0, 9.81, 0.0])  # the world of the clips has its y axis down
+GYRO_NOISE, GYRO_BIAS, ACCEL_NOISE, ACCEL_BIAS = 0.004, 0.008, 0.04, 0.03  # rad/s, m/s^2, standard deviations
+LEARNED = 6  # steps that do not count
+MODES = ("no IMU", "prior of steps", "and of windows")
+
+
+def readings(poses: np.ndarray, seed: int) -> list[ImuSample]:
+    """What an IMU in the camera reads along poses (N, 4, 4), world_T_camera."""
+    rng, R0, t, h = np.random.default_rng(seed), poses[0, :3, :3], PERIOD_S * np.arange(len(poses)), 1e-3
+    position = CubicSpline(t, poses[:, :3, 3])
+    turned = CubicSpline(t, [so3_log(R0.T @ pose[:3, :3]) for pose in poses])
+    gyro_bias, accel_bias, out = rng.normal(0, GYRO_BIAS, 3), rng.normal(0, ACCEL_BIAS, 3), []
+    for i in range(int(t[-1] * RATE_HZ) + 1):
+        s = (i + 0.5) / RATE_HZ  # a reading holds until the next: take it in the middle
+        gyro = so3_log(so3_exp(turned(s - h)).T @ so3_exp(turned(s + h))) / (2 * h)
+        force = (R0 @ so3_exp(turned(s))).T @ (position(s, 2) - G)
+        gyro, force = (
+            gyro + gyro_bias + rng.normal(0, GYRO_NOISE, 3),
+            force + accel_bias + rng.normal(0, ACCEL_NOISE, 3),
+        )
+        out.append(ImuSample(1 + i * 1_000_000_000 // RATE_HZ, tuple(gyro), tuple(force)))
+    return out
+
+
+def followed(clip: dict, source: str, samples: list[ImuSample]) -> tuple[list, list, int]:
+    """Errors (6,) of the steps that count, their NEES, and how many frames were lost."""
+    ego, poses, errors, found, lost, before = EgoMotion("geometric"), clip["poses"], [], [], 0, None
+    for i, frame in enumerate(frames_of(clip, source)):
+        estimate = ego.update(frame, [one for one in samples if one.stamp_ns <= frame.stamp_ns])
+        lost += estimate.state == "lost"
+        if i >= LEARNED and estimate.prev_T_curr is not None and estimate.prev_stamp_ns == before:
+            true = inverse(poses[i - 1]) @ poses[i]
+            errors.append(se3_log(inverse(true) @ estimate.prev_T_curr))
+            found.append(nees(estimate.prev_T_curr, true, estimate.step_covariance))
+        before = estimate.stamp_ns
+    return errors, found, lost
+
+
+def without_motion(window, origin_T_camera, seen, sigma, motion=None, add_frame=Window.add_frame):
+    """Window.add_frame as if there were no IMU."""
+    add_frame(window, origin_T_camera, seen, sigma)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=12)
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of rendered clips")
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    with_motion = Window.add_frame
+    print(
+        f"{'place':7} {'source':7} {'IMU':15} {'steps':>5} {'rms mm':>7} {'mrad':>6} {'median mm':>9} {'mrad':>6} NEES lost"
+    )
+    for place in PLACES:
+        clips = [load_clip(place, 1000 + i, 12, args.cache) for i in range(args.clips)]
+        for source in ("stereo", "depth"):
+            for mode in MODES:
+                Window.add_frame = with_motion if mode == MODES[2] else without_motion
+                all_of = [
+                    followed(c, source, [] if mode == MODES[0] else readings(c["poses"], c["seed"])) for c in clips
+                ]
+                errors = np.concatenate([one[0] for one in all_of if one[0]])
+                far = 1e3 * np.stack([np.linalg.norm(part, axis=1) for part in (errors[:, :3], errors[:, 3:])])
+                rms, median = np.sqrt(np.mean(far**2, 1)), np.median(far, 1)
+                print(f"{place:7} {source:7} {mode:15} {len(errors):5} {rms[0]:7.2f} {rms[1]:6.3f} {median[0]:9.2f} "
+                      f"{median[1]:6.3f} {np.mean(sum((one[1] for one in all_of), [])):4.1f} "
+                      f"{sum(one[2] for one in all_of):4}", flush=True)  # fmt: skip
+    Window.add_frame = with_motion
+
+
+if __name__ == "__main__":
+    main()
