@@ -25,6 +25,7 @@ from depth_ros.egomotion.window import Window
 RATE_HZ, PERIOD_S, G = 200, 0.1, np.array([0.0, 9.81, 0.0])  # the world of the clips has its y axis down
 GYRO_NOISE, GYRO_BIAS, ACCEL_NOISE, ACCEL_BIAS = 0.004, 0.008, 0.04, 0.03  # rad/s, m/s^2, standard deviations
 LEARNED = 6  # steps that do not count
+ROW = "{:7} {:7} {:15} {:>5} {:>7} {:>5} {:>9} {:>5} {:>5} {:>4}"
 MODES = ("no IMU", "prior of steps", "and of windows")
 
 
@@ -72,23 +73,18 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
     with_motion = Window.add_frame
-    print(
-        f"{'place':7} {'source':7} {'IMU':15} {'steps':>5} {'rms mm':>7} {'mrad':>6} {'median mm':>9} {'mrad':>6} NEES lost"
-    )
+    print(ROW.format("place", "source", "IMU", "steps", "rms mm", "mrad", "median mm", "mrad", "NEES", "lost"))
     for place in PLACES:
         clips = [load_clip(place, 1000 + i, 12, args.cache) for i in range(args.clips)]
         for source in ("stereo", "depth"):
             for mode in MODES:
                 Window.add_frame = with_motion if mode == MODES[2] else without_motion
-                all_of = [
-                    followed(c, source, [] if mode == MODES[0] else readings(c["poses"], c["seed"])) for c in clips
-                ]
-                errors = np.concatenate([one[0] for one in all_of if one[0]])
-                far = 1e3 * np.stack([np.linalg.norm(part, axis=1) for part in (errors[:, :3], errors[:, 3:])])
-                rms, median = np.sqrt(np.mean(far**2, 1)), np.median(far, 1)
-                print(f"{place:7} {source:7} {mode:15} {len(errors):5} {rms[0]:7.2f} {rms[1]:6.3f} {median[0]:9.2f} "
-                      f"{median[1]:6.3f} {np.mean(sum((one[1] for one in all_of), [])):4.1f} "
-                      f"{sum(one[2] for one in all_of):4}", flush=True)  # fmt: skip
+                samples = [[] if mode == MODES[0] else readings(clip["poses"], clip["seed"]) for clip in clips]
+                errors, found, lost = zip(*map(followed, clips, [source] * len(clips), samples), strict=True)
+                errors, values = np.concatenate([one for one in errors if one]), np.concatenate(found)
+                far = 1e3 * np.stack([np.linalg.norm(part, axis=1) for part in (errors[:, :3], errors[:, 3:])], 1)
+                rms, median = np.sqrt(np.mean(far**2, 0)).round(2), np.median(far, 0).round(2)
+                print(ROW.format(place, source, mode, len(errors), *rms, *median, values.mean().round(1), sum(lost)))
     Window.add_frame = with_motion
 
 
