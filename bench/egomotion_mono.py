@@ -23,7 +23,7 @@ from depth_ros.egomotion import EgoFrame, EgoMotion
 from depth_ros.prepare import rectified
 from depth_ros.replay.sample import open_source
 
-BAGS = ("kitti06_stereo", "kitti02_stereo_color", "tum_fr1_piece")
+BAGS = ("kitti06_stereo", "kitti02_stereo_color", "tum_fr1_piece", "rgbd_office", "tartanair_hospital")
 ROW = "{:22} {:10} {:>7} {:>9} {:>7} {:>8} {:>5} {:>7}"
 
 
