@@ -47,7 +47,7 @@ def run(progress=None, seconds: float = 2.0, rounds: int = 2, sizes=SIZES, rates
             domain_id = 1 + (os.getpid() + 31 * number) % 100
             process = stack.enter_context(started(commands[node], node, domain_id))
             plan["nodes"][node] = {"pid": process.pid, "domain_id": domain_id}
-        measured = list(_measured(plan, progress))
+        measured = list(json_lines("depth_ros.bench.camera", plan, progress))
     rows = _with_ratios([_row(case, node, measured) for case in cases for node in nodes])
     return {"what": "overhead", "machine": busy, "floor": words, "seconds": seconds * rounds, "rows": rows}
 
@@ -114,25 +114,29 @@ def started(command: list[str], node: str, domain_id: int, more: dict[str, str] 
             process.wait()
 
 
-def _measured(plan: dict, progress):
-    """Run the camera's process through the plan, and yield what it says of each step."""
-    command = [sys.executable, "-m", "depth_ros.bench.camera"]
-    camera = subprocess.Popen(
-        command, env={**os.environ, **transport_environment()}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
+def json_lines(module: str, plan: dict, progress, on_line=None):
+    """Run a module that reads a plan from stdin, and yield what each line that it prints says in JSON.
+
+    on_line: called with (number of the line from 1, process) after each. Raises InputError where the module fails.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", module], env={**os.environ, **transport_environment()},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        camera.stdin.write(json.dumps(plan))
-        camera.stdin.close()
-        for line in camera.stdout:
+        process.stdin.write(json.dumps(plan))
+        process.stdin.close()
+        for number, line in enumerate(process.stdout, 1):
             yield json.loads(line)
+            if on_line is not None:
+                on_line(number, process)
             if progress is not None:
                 progress.update()
-        if camera.wait():
-            raise InputError(f"expected every node to run, got: {camera.stderr.read().strip()[-300:]}")
+        if process.wait():
+            raise InputError(f"expected {module} to run to its end, got: {process.stderr.read().strip()[-300:]}")
     finally:
-        camera.kill()
-        camera.wait()
+        process.kill()
+        process.wait()
 
 
 def _row(case: tuple, node: str, measured: list[dict]) -> dict:

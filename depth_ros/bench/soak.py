@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
 from ..core.errors import InputError
 from ..replay.account import UNEXPLAINED, NodeCounters, Sent, account, surplus
-from ..transport import transport_environment
 from .null_node import ENGINE_MS
-from .overhead import started
+from .overhead import json_lines, started
 from .samples import quantiles, slope
 
 RATE_HZ, WIDTH, HEIGHT = 60, 640, 480
 ENGINE = "5,60"  # ms; every 50th frame takes 60, so that frames must be dropped and counted
 GROWTH_MB, GROWTH_MS = 2.0, 5.0  # over the whole run, and more than twice their standard error: else within noise
 TREND_S = 120.0  # slopes are judged from here on: what a start leaves behind is no trend
-# DDS keeps the buffers of the most messages that ever waited at once. Both sides are stopped for a moment before anything
-# is judged, so that all queues have been full and what grows afterwards is no buffer.
+# DDS keeps the buffers of the most messages that ever waited at once. Both sides are stopped for a moment before
+# anything is judged, so that all queues have been full and what grows afterwards is no buffer.
 _STALLED_AT, _STALL_S = (5, 9, 13, 17), 1.0  # seconds
 _BEFORE_PAIRING = ("unmatched", "overflow", "time_jump", "duplicate_stamp", "stamp_reversed")
 
@@ -41,7 +38,13 @@ def run(progress=None, minutes: float = 30.0) -> dict:
     with started(command, "depth_node", domain_id, {ENGINE_MS: ENGINE}) as node:
         plan = {"domain_id": domain_id, "pid": node.pid, "height": HEIGHT, "width": WIDTH, "rate_hz": RATE_HZ,
                 "seconds": seconds}  # fmt: skip
-        lines = list(_played(plan, progress))
+
+        def on_second(second: int, player) -> None:
+            if second in _STALLED_AT and second < seconds - _STALL_S:
+                stall(node.pid)
+                stall(player.pid)
+
+        lines = list(json_lines("depth_ros.bench.soak_player", plan, progress, on_second))
         if node.poll() is not None:
             raise InputError(f"expected the node to live to the end, got exit code {node.returncode}")
     return judge(lines[:-1], lines[-1], seconds)
@@ -119,26 +122,3 @@ def stall(pid: int) -> None:
     os.kill(pid, signal.SIGSTOP)
     time.sleep(_STALL_S)
     os.kill(pid, signal.SIGCONT)
-
-
-def _played(plan: dict, progress):
-    """Run the camera's process and yield its lines."""
-    player = subprocess.Popen(
-        [sys.executable, "-m", "depth_ros.bench.soak_player"], env={**os.environ, **transport_environment()},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        player.stdin.write(json.dumps(plan))
-        player.stdin.close()
-        for second, line in enumerate(player.stdout, 1):
-            yield json.loads(line)
-            if second in _STALLED_AT and second < plan["seconds"] - _STALL_S:
-                stall(plan["pid"])
-                stall(player.pid)
-            if progress is not None:
-                progress.update()
-        if player.wait():
-            raise InputError(f"expected the camera to play to its end, got: {player.stderr.read().strip()[-300:]}")
-    finally:
-        player.kill()
-        player.wait()

@@ -53,7 +53,12 @@ def array_to_image(array: np.ndarray, encoding: str, header: Header) -> Image:
 
 def depth_to_image(depth: np.ndarray, header: Header, encoding: str = "32FC1") -> Image:
     """Turn (H, W) float32 metres, NaN unknown, into 32FC1 (the same) or 16UC1 (millimetres, 0 unknown: REP 118)."""
-    return array_to_image(depth_to_mm(depth) if encoding == "16UC1" else depth, encoding, header)
+    return array_to_image(*depth_to_array(depth, encoding), header)
+
+
+def depth_to_array(depth: np.ndarray, encoding: str = "32FC1") -> tuple[np.ndarray, str]:
+    """Give the array and the encoding of the Image that depth_to_image makes."""
+    return depth_to_mm(depth) if encoding == "16UC1" else depth, encoding
 
 
 def rgb_to_image(rgb: np.ndarray, header: Header) -> Image:

@@ -9,6 +9,7 @@ from stereo_msgs.msg import DisparityImage
 from ..core.frame import Estimate
 from ..estimator import Estimator, MonoEstimator
 from . import messages
+from .image_sender import ImageSender
 from .parameters import Parameters
 from .qos import overridable
 from .quiet import NO_PUBLISHER_EVENTS
@@ -63,6 +64,10 @@ class Outputs:
             for name, (topic, kind) in TOPICS.items()
             if name in outputs_of(estimator)
         }
+        images = [name for name in self.publishers if TOPICS[name][1] is Image]
+        self._senders = {name: ImageSender(self.publishers[name]) for name in images}
+        if whys := {sender.why_plain for sender in self._senders.values()} - {""}:
+            node.get_logger().warning(f"images are published by rclpy, which costs more: {'; '.join(sorted(whys))}")
 
     def wanted(self) -> set[str]:
         """Name the outputs that somebody subscribes to."""
@@ -72,21 +77,25 @@ class Outputs:
         """Publish what is wanted and known, with stamp and frame of the input; depth first, which is waited for."""
         header = messages.make_header(estimate.stamp_ns, estimate.frame_id)
         makers = {
-            "depth": lambda: messages.depth_to_image(estimate.depth, header, parameters.depth_encoding),
+            "depth": lambda: messages.depth_to_array(estimate.depth, parameters.depth_encoding),
             "info": lambda: messages.camera_to_info(estimate.camera, header),
             "disparity": lambda: messages.disparity_to_message(
                 estimate.disparity, estimate.rig, header, parameters.max_disparity_px, self._delta_px
             ),
-            "sigma": lambda: messages.depth_to_image(estimate.sigma_m, header),
-            "color": lambda: messages.rgb_to_image(
-                messages.depth_to_color(estimate.depth, parameters.color_near_m, parameters.color_far_m), header
+            "sigma": lambda: messages.depth_to_array(estimate.sigma_m),
+            "color": lambda: (
+                messages.depth_to_color(estimate.depth, parameters.color_near_m, parameters.color_far_m), "rgb8",
             ),
             "points": lambda: messages.depth_to_points(estimate.depth, estimate.camera, estimate.left, header),
-            "inv_depth": lambda: messages.depth_to_image(estimate.inv_depth, header),
+            "inv_depth": lambda: messages.depth_to_array(estimate.inv_depth),
             "inv_info": lambda: messages.camera_to_info(estimate.camera, header),
-        }
+        }  # fmt: skip
         for name, make in makers.items():
-            if name in wanted and not (name == "sigma" and estimate.sigma_m is None):
+            if name not in wanted or (name == "sigma" and estimate.sigma_m is None):
+                continue
+            if name in self._senders:
+                self._senders[name].send(*make(), estimate.stamp_ns, estimate.frame_id)
+            else:
                 self.publishers[name].publish(make())
 
     def destroy(self, node) -> None:

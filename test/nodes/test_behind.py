@@ -16,7 +16,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from depth_ros.core.frame import Estimate
-from depth_ros.nodes import depth_node, outputs
+from depth_ros.nodes import behind, depth_node, outputs
 from depth_ros.nodes.behind import Behind
 
 from . import dds
@@ -24,7 +24,7 @@ from . import dds
 
 def play(engine_s, publish_s, frames=6):
     """A worker as the node's, with sleeps; gives what happened, in order: (what, frame)."""
-    behind, log = Behind("publish"), []
+    one, log = Behind("publish"), []
 
     def publish(frame):
         log.append(("publishing", frame))
@@ -35,8 +35,8 @@ def play(engine_s, publish_s, frames=6):
         log.append(("estimating", frame))
         time.sleep(engine_s)
         log.append(("estimated", frame))
-        behind.submit(lambda frame=frame: publish(frame))
-    behind.close()
+        one.submit(lambda frame=frame: publish(frame))
+    one.close()
     return log
 
 
@@ -46,10 +46,10 @@ def between(log, first, last):
 
 
 def test_the_engine_goes_on_while_a_frame_is_published():
-    behind, next_began, met = Behind("publish"), threading.Event(), []
-    behind.submit(lambda: met.append(next_began.wait(10)))
+    one, next_began, met = Behind("publish"), threading.Event(), []
+    one.submit(lambda: met.append(next_began.wait(10)))
     next_began.set()  # of the next frame: reached only if submit has not waited for the job
-    behind.close()
+    one.close()
     assert met == [True]
 
 
@@ -65,11 +65,22 @@ def test_no_estimate_waits_for_more_than_the_publish_before_it(engine_s, publish
 
 
 def test_what_a_job_raises_stops_nothing():
-    behind, done = Behind("publish"), threading.Event()
-    behind.submit(lambda: 1 / 0)
-    behind.submit(done.set)
-    behind.close()
+    one, done = Behind("publish"), threading.Event()
+    one.submit(lambda: 1 / 0)
+    one.submit(done.set)
+    one.close()
     assert done.is_set()
+
+
+@pytest.mark.parametrize("limit_s, expected", [(60.0, [False, True, True]), (0.0, [False, False, False])])
+def test_a_job_is_done_at_once_where_the_last_was_short(limit_s, expected, monkeypatch):
+    monkeypatch.setattr(behind, "_SHORT_S", limit_s)
+    here, at_once, one = threading.get_ident(), [], Behind("publish")
+    for _ in range(3):
+        one.submit(lambda: at_once.append(threading.get_ident() == here))
+        one.wait()
+    one.close()
+    assert at_once == expected  # of the first nothing is known
 
 
 def is_beside(log, frame):
