@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 
-def view(input: Path | None, topics: str | None, save: Path | None, port: int, host: str, browser: bool, **options):
+def view(
+    input: Path | None, topics: str | None, save: Path | None, port: int, host: str, browser: bool, open_both, **options
+):
     """Show a bag, a saved page or running topics; serves until Ctrl-C, or writes the file."""
     from .core.errors import InputError
     from .view.page import Page, load_rerun, open_saved
@@ -20,6 +22,7 @@ def view(input: Path | None, topics: str | None, save: Path | None, port: int, h
         address, _held = open_saved(input, port, port + 1, host, browser)
         click.echo(address)
         return _wait()
+    opened = None if input is None else _open(input, open_both, **options)  # before a page is promised
     name = str(topics) if input is None else input.resolve().name
     with Page(f"**depth_ros** {name}", save) as page:
         if save is None:
@@ -30,20 +33,23 @@ def view(input: Path | None, topics: str | None, save: Path | None, port: int, h
             names = ("image_topic", "hz", "seconds", "way")
             count = show_topics(topics, page, *(options[name] for name in names))
             return click.echo(f"{count} moments shown")
-        _recording(input, page, **options)
+        _recording(*opened, page, **options)
         if save is None:
             click.echo("the recording is over, the page stays; Ctrl-C ends it")
             _wait()
     click.echo(f"{save}: open it with `depth-ros view {save}`")
 
 
-def _recording(input, page, open_both, progress, mode, model, backend, max_disparity_px, sync_tolerance_s,
-               egomotion, **_) -> None:  # fmt: skip
+def _open(input, open_both, mode, model, backend, max_disparity_px, sync_tolerance_s, **_):
+    """Open a bag or a folder of scenes, and load what answers it: (source, estimator)."""
+    return open_both(input, sync_tolerance_s, mode, model, backend, max_disparity_px)[:2]
+
+
+def _recording(source, estimator, page, progress, egomotion, **_) -> None:
     """Send a bag or a folder of scenes to the page, with a progress bar."""
     from .replay.follow import Follower
     from .view.recording import show_recording
 
-    source, estimator, _ = open_both(input, sync_tolerance_s, mode, model, backend, max_disparity_px)
     follower = Follower(egomotion) if egomotion != "off" and hasattr(source, "has_poses") else None
     with progress(len(source)) as bar:
         show_recording(source, estimator, page, follower, bar.update)

@@ -13,6 +13,7 @@ from .moment import Moment, cloud, depth_picture, picture, sigma_picture
 _MEMORY = "500MiB"  # what a browser that comes later still gets; the oldest goes first
 _SPIN_RAD_S = 0.15  # of the cloud; a hand on the mouse stops it
 _PATH_POINTS = 2000
+_MAGIC = b"RRF"  # every .rrd begins with it, and the number of its format
 
 
 def load_rerun():
@@ -123,11 +124,14 @@ class Page:
 def open_saved(path: Path, port: int, data_port: int, host: str, open_browser: bool = False) -> tuple[str, object]:
     """Serve a file that a page has saved; gives the address, and what serves it as long as it is held.
 
-    Raises InputError where there is no such file.
+    Raises InputError where there is no such file, or one that is not Rerun's.
     """
     rr = load_rerun()
     if not path.is_file():
         raise InputError(f"{path}: expected a file that `depth-ros view --save` has written, got nothing at this path")
+    with path.open("rb") as file:
+        if not file.read(4).startswith(_MAGIC):
+            raise InputError(f"{path}: expected a file that `depth-ros view --save` has written, got another kind")
     recording = rr.RecordingStream("depth_ros_file")
     recording.serve_grpc(grpc_port=data_port)
     recording.log_file_from_path(str(path))

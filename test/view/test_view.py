@@ -60,6 +60,10 @@ def run_view(*arguments):
 def test_what_is_missing_is_said(monkeypatch, rerun, tmp_path):
     assert "one of them only" in run_view().stderr
     assert "nothing at this path" in run_view(tmp_path / "none.rrd").stderr
+    (tmp_path / "other.rrd").write_text("not Rerun's")
+    assert "got another kind" in run_view(tmp_path / "other.rrd").stderr
+    result = run_view(tmp_path / "none")
+    assert "nothing at this path" in result.stderr and "http" not in result.output  # no page was promised
     monkeypatch.setitem(sys.modules, "rerun", None)
     result = run_view(tmp_path)
     assert result.exit_code == 2 and "pip install rerun-sdk" in result.stderr
