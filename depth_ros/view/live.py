@@ -81,7 +81,7 @@ class Live:
                 self._look_around(way)
             if now < due or (moment := self._moment()) is None:
                 continue
-            due = max(due + 1 / hz, now)
+            due = max(due + 1 / hz, now + 0.5 / hz)  # what came late is made up for, but not at once
             page.show(moment)
             page.note(self._place.words)
             self._shown.append(now)
