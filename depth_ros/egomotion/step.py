@@ -155,11 +155,6 @@ def _search(pairs: Pairs, among: np.ndarray, within_px: float):
     return inverse(curr_T_prev)
 
 
-def scaled_motion(prev_T_curr: np.ndarray, factor: float) -> np.ndarray:
-    """Give the motion that goes on at the same velocity for factor times as long."""
-    return se3_exp(factor * se3_log(prev_T_curr))
-
-
 def _inverse_or_inf(H: np.ndarray) -> np.ndarray:
     """The inverse of an information matrix, inf where it has none."""
     values = np.linalg.eigvalsh(H)

@@ -16,10 +16,9 @@ class Window:
     """Keyframes and what was seen in them.
 
     size: keyframes kept. seen, sigma: (N, K, 3) measurements and standard deviations of the N points now followed, NaN
-    and inf where not seen or not known. poses: K of (4, 4), origin_T_camera, the origin being
-    that of the last adjustment. bias: (value, sigma) of inverse depth, 1/m:
-    what a stereo pair that is rectified a little wrong measures too little at every distance. ids: (N,) int64, the
-    group of each: neighbours are mostly parts of one thing, and wrong in one way. No number is given twice.
+    and inf where not seen or not known. poses: K of (4, 4), origin_T_camera, the origin being that of the last
+    adjustment. motions: K, what an IMU knows of the motion into each, as add_frame takes it. ids: (N,) int64, the group
+    of each: neighbours are mostly parts of one thing, and wrong in one way. No number is given twice.
     """
 
     def __init__(self, size: int):
