@@ -12,6 +12,7 @@ _BIAS_PX = 0.2  # of what a rectified pair may be off everywhere alike
 # at 1.5 m: Khoshelham and Elberink 2012) and networks reach; and the limits of what is learned. A depth camera as it is
 # sold bends space by more than it is noisy, which no comparison of two of its maps shows.
 _REL_SIGMA, _LEAST_REL, _MOST_REL = 0.02, 0.005, 0.1
+_EXACT_REL = 1e-4  # of a depth map that says it is exact: of a weight without end nothing can be computed
 _FEWEST, _MEMORY = 20, 10.0  # points of a keyframe that count; keyframes over which is averaged
 _EDGE = 0.1  # relative change of depth around a point beyond which it lies on an edge
 _AROUND_PX = ((3, 0), (-3, 0), (0, 3), (0, -3))
@@ -73,4 +74,5 @@ def measured_inverse(
         for shift in _AROUND_PX:
             depth[np.abs(sample(frame.depth, pixels + np.float32(shift)) / depth - 1) > _EDGE] = np.nan
     sigma = rel_sigma * depth if frame.sigma_m is None else sample(frame.sigma_m, pixels)
+    sigma = np.maximum(sigma, _EXACT_REL * depth)
     return 1 / depth, sigma / depth**2

@@ -50,6 +50,13 @@ def test_what_the_map_says_goes_before_what_was_learned():
     assert sigma == pytest.approx([0.025])
 
 
+def test_a_map_that_says_it_is_exact_is_taken_for_nearly_so():
+    says = {"depth": np.full((48, 64), 4.0, np.float32), "sigma_m": np.zeros((48, 64), np.float32)}
+    frame = EgoFrame(7, np.zeros((48, 64, 3), np.uint8), CAMERA, **says)
+    _, sigma = measured_inverse(frame, None, None, None, np.array([[20.0, 20.0]]))
+    assert sigma == pytest.approx([0.25e-4])
+
+
 def test_a_point_on_a_straight_edge_is_not_followed():
     before, after = np.full((120, 160), 60, np.uint8), np.full((120, 160), 60, np.uint8)
     before[:, 80:], after[:, 83:] = 140, 140
