@@ -123,7 +123,7 @@ def examine_graph(look: Look) -> list[Finding]:
         findings += _of_pair(look)
     findings += _of_tf(look)
     if look.node is not None and look.node.status is not None and look.node.status[0]:
-        idle = look.node.status[1] == _IDLE  # nothing is wrong with it
+        idle = look.node.status[1].startswith(_IDLE)  # the deepest cause stands first: nothing else is wrong
         level = PROBLEM if look.node.status[0] > 1 and not idle else WARNING
         findings.append(Finding(level, look.node.name, f"/diagnostics says: {look.node.status[1]}"))
     return findings
