@@ -35,7 +35,8 @@ class EgoFrame:
 
     image: (H, W, 3) uint8 RGB, rectified: the left image, or the only one. camera: of it. right: (H, W, 3) uint8 RGB,
     rectified, with baseline_m (> 0) and doffs_px = cx_right - cx_left; None for one camera. depth: (H, W) float32
-    metres of image, NaN unknown, or None. sigma_m: (H, W) float32, one standard deviation of depth, or None.
+    metres of image, NaN unknown, or None. sigma_m: (H, W) float32, one standard deviation of depth, or None: then it is
+    learned from how much the depths of one point disagree.
     network_motion: prev_T_curr (4, 4) of a pose network from this frame into the one before it, metres, or None;
     network_sigma: (6,) its standard deviations, metres then radians, or None. scale: where the metres of depth come
     from; "" = the stereo baseline if there is one, else "depth". What gives metres to one camera without depth:
