@@ -62,7 +62,7 @@ def estimate_step(before, after, sigma_before, sigma_after, camera: Camera, gues
     if _agrees(step)[telling].mean() < _CLEAR:
         step = _doubted(step, telling, known, guesses, prior, pairs)
     agreeing = int(step.inlier.sum())
-    if agreeing < max(_LEAST, _LEAST_SHARE * len(before)):
+    if agreeing < max(_LEAST * step.noise, _LEAST_SHARE * len(before)):  # in more noise few agree by chance
         return f"{agreeing} of {len(before)} points agree on a motion"
     if (step.inlier & known).sum() < _LEAST // 2:
         return "no metric depth at the points followed"

@@ -77,6 +77,12 @@ def test_refusals_say_why():
     assert solve(before, after, guess=STEP, sigma=sigma) == "no metric depth at the points followed"
 
 
+def test_in_more_noise_more_points_must_agree():
+    assert isinstance(solve(*points(np.random.default_rng(0), 25, STEP), guess=STEP), Step)
+    assert "agree" in solve(*points(np.random.default_rng(0), 25, STEP, noise=3 * SIGMA), guess=STEP)
+    assert isinstance(solve(*points(np.random.default_rng(0), 80, STEP, noise=3 * SIGMA), guess=STEP), Step)
+
+
 def test_a_prior_helps_where_points_are_few_and_bad_and_hardly_where_they_are_good():
     turn = np.diag([1e2] * 3 + [1e7] * 3)  # 10 cm and 0.3 mrad, as a gyroscope has it
     noise, few, sure = np.array([3.0, 3.0, 0.04]), [], []
