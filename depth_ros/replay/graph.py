@@ -138,7 +138,7 @@ def _of_node(look: Look) -> list[Finding]:
         return [Finding(PROBLEM, look.where, words)]
     findings = [Finding(PROBLEM, node.name, words) for words in node.conflicts]
     if same := node.others.count(node.name):
-        words = f"{same + 1} nodes have this name, their outputs mix: stop one, or give it a namespace"
+        words = f"{same + 1} nodes have this name, their outputs mix: stop one (a killed one is seen for some seconds)"
         findings.append(Finding(PROBLEM, node.name, words))
     elif node.others:
         findings.append(Finding(WARNING, node.name, f"there are more: {', '.join(node.others)}: choose by --namespace"))
