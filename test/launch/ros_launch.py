@@ -206,7 +206,7 @@ def install(monkeypatch):
 
 def load(monkeypatch, file, **environment):
     """Give the launch description of a file, with variables of the environment as given."""
-    for name in transport_environment():
+    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", *transport_environment()):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
