@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -78,6 +79,21 @@ def test_the_node_starts_where_ros2_run_looks(prefix, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PATH": path}
     done = subprocess.run([node, "--ros-args", "a b"], capture_output=True, text=True, env=environment, timeout=30)
     assert done.stdout.strip() == f"['--ros-args', 'a b'] {sys.prefix}", done.stderr
+
+
+def test_ctrl_c_while_the_node_loads_is_no_fault(prefix, tmp_path):
+    package = tmp_path / "depth_ros/nodes"
+    package.mkdir(parents=True)
+    for folder in (package.parent, package):
+        (folder / "__init__.py").touch()
+    (package / "depth_node.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(30)")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [prefix / "lib/depth_ros/depth_node"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, text=True, **pipes) as node:
+        assert node.stdout.readline() == "loading\n"
+        node.send_signal(signal.SIGINT)
+        assert (node.wait(10), node.stderr.read()) == (0, "")
 
 
 def test_colcon_takes_it_for_an_ament_package():
