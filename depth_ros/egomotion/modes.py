@@ -44,11 +44,12 @@ def likeliest(found: list, telling: np.ndarray, guesses: list[np.ndarray]):
     for step in found[1:]:
         if log_odds(step, best, telling, guesses) > 0:
             best = step
-    others, distances = [], []
+    others: list[float] = []
+    distances: list[np.ndarray] = []
     for step in found:
         xi = se3_log(inverse(best.prev_T_curr) @ step.prev_T_curr)
         if all(_is_far(xi - known, step.covariance) for known in (np.zeros(6), *distances)):
-            others.append(np.exp(log_odds(step, best, telling, guesses)))
+            others.append(float(np.exp(log_odds(step, best, telling, guesses))))
             distances.append(xi)
     weights = np.array(others) / (1 + sum(others))
     return best, np.einsum("n,ni,nj->ij", weights, np.reshape(distances, (-1, 6)), np.reshape(distances, (-1, 6)))
