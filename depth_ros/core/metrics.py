@@ -8,7 +8,6 @@ from .errors import ImageError
 from .lie import so3_log
 
 DEPTH_KEYS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "silog", "delta1", "delta2", "delta3", "coverage")
-STEREO_KEYS = ("epe_px", "bad1_pct", "bad2_pct", "d1_pct", "coverage")
 SCALINGS = ("none", "median", "scale-shift")
 _GARG_CROP = (0.40810811, 0.99189189, 0.03594771, 0.96405229)  # first and last row, first and last column, as shares
 

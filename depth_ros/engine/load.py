@@ -23,7 +23,7 @@ def load_engine(
     model: an ONNX file; None or "" = the released one of the task. backend: "auto" = the model, on TensorRT where GPU,
     driver, TensorRT and pycuda are there, else on ONNX Runtime; SGBM only in stereo where no model was named and none
     is installed; "onnxruntime", in int8 where no model was named, see for_this_cpu; "tensorrt", where ONNX Runtime
-    answers until the engine is built; "sgbm".
+    answers until the engine is built; "sgbm", which uses no model.
     max_disparity_px: what SGBM searches, pixels. say: told in words when engines change, in the thread that runs.
     Raises EngineError for an unknown backend, a file that is absent or corrupt, or where "tensorrt" was asked for and a
     part of it is missing; SpecError for a spec that does not fit.

@@ -92,7 +92,7 @@ class UpgradingEngine:
             return
         self._build = None
         if (engine := build.take()) is None:
-            return self._refuse(build.sizes, str(build.error))
+            return self._refuse(build.sizes, str(build.error or "the build was stopped"))
         self._fast = (build.sizes, engine)
         note = getattr(engine, "note", "")
         self._tell(f"{self.name} answers from now on, for {_words(build.sizes)}" + (f"; {note}" if note else ""))

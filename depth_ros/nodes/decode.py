@@ -148,7 +148,7 @@ def _decompress(msg) -> np.ndarray:
 
 def _ends_well(data: np.ndarray) -> bool:
     """Tell whether jpeg or png data has its end mark: a truncated one decodes too, with a grey lower part."""
-    tail = data[-64:].tobytes()  # some encoders pad after the mark
+    tail = data.tobytes().rstrip(b"\0")[-64:]  # some cameras pad after the mark, with zeros by the kilobyte
     start = data[:4].tobytes()
     if start[:2] == b"\xff\xd8":
         return b"\xff\xd9" in tail

@@ -56,10 +56,12 @@ def make_egomotion(parameters: Parameters, estimator: Estimator | MonoEstimator)
 
     Without metres geometry still knows turns, and finds metres by wheels or the camera's height where it can.
 
-    Raises EngineError for the method network without a pose network.
+    Raises EngineError for the method network without a pose network, and where TF is asked of no method.
     """
     method = parameters.egomotion_method
     if method == "off":
+        if parameters.publish_tf:
+            raise EngineError("publish_tf: expected an egomotion_method that gives a pose, got off")
         return None
     if method == "network" and (isinstance(estimator, Estimator) or estimator.motion.engine is None):
         raise EngineError("egomotion_method network: expected mode mono with a pose model, got none; set hybrid or off")

@@ -124,6 +124,12 @@ def test_truncated_compressed_data_is_refused(suffix):
             image_to_rgb(Message(format=msg.format, data=msg.data[:keep]))
 
 
+def test_zeros_after_the_end_are_no_fault():
+    msg = compressed(np.tile(RGB, (8, 8, 1)), ".jpg", "jpeg")
+    padded = Message(format=msg.format, data=bytes(msg.data) + bytes(5000))
+    np.testing.assert_array_equal(image_to_rgb(padded), image_to_rgb(msg))
+
+
 def test_compressed_depth_is_refused_by_name():
     with pytest.raises(ImageError, match="compressedDepth"):
         image_to_rgb(Message(format="16UC1; compressedDepth png", data=b"123456789012345"))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -98,6 +99,8 @@ def test_which_ego_motion(install):
     assert make_egomotion(mono, make_estimator(mono)).method == "hybrid"
     off = Parameters(mode="mono", egomotion_method="off")
     assert make_egomotion(off, make_estimator(off)) is None
+    with pytest.raises(EngineError, match="publish_tf: expected an egomotion_method that gives a pose, got off"):
+        make_egomotion(replace(off, publish_tf=True), make_estimator(off))
     relative = Parameters(mode="mono", model="relative")
     assert make_egomotion(relative, make_estimator(relative)).method == "hybrid", "turns are known without metres"
     loose = Parameters(mode="mono", model="relative", pose_model="loose", egomotion_method="network")
