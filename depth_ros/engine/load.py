@@ -23,10 +23,10 @@ def load_engine(
     model: an ONNX file; None or "" = the released one of the task. backend: "auto" = the model, on TensorRT where GPU,
     driver, TensorRT and pycuda are there, else on ONNX Runtime; SGBM only in stereo where no model was named and none
     is installed; "onnxruntime", in int8 where no model was named, see for_this_cpu; "tensorrt", where ONNX Runtime
-    answers until the engine is built; "sgbm", which uses no model.
+    answers until the engine is built; "sgbm", which takes no model.
     max_disparity_px: what SGBM searches, pixels. say: told in words when engines change, in the thread that runs.
-    Raises EngineError for an unknown backend, a file that is absent or corrupt, or where "tensorrt" was asked for and a
-    part of it is missing; SpecError for a spec that does not fit.
+    Raises EngineError for an unknown backend, a file that is absent or corrupt, a model named beside "sgbm", or where
+    "tensorrt" was asked for and a part of it is missing; SpecError for a spec that does not fit.
 
     >>> load_engine(backend="sgbm").name
     'sgbm'
@@ -36,6 +36,8 @@ def load_engine(
     path = Path(model) if model else default_model(task)
     if task != "stereo" and backend == "sgbm":
         raise EngineError(f"backend: expected a network's for {task}, got 'sgbm', which needs two cameras")
+    if backend == "sgbm" and model:
+        raise EngineError(f"backend sgbm: expected no model beside it, it uses none; got {str(model)!r}")
     if task == "stereo" and (backend == "sgbm" or (backend == "auto" and path is None)):
         from .sgbm_engine import SgbmEngine
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ class Page:
         self._rr = load_rerun()
         self._recording = self._rr.RecordingStream("depth_ros", recording_id=None)
         self._way: list[np.ndarray] = []
-        self._part = None if save is None else save.with_name(f".{save.name}.part")
+        self._part = None if save is None else save.with_name(f".{save.name}.{os.getpid()}.part")
         self._save = save
         self.blueprint = blueprint(self._rr)
         if self._part is not None:

@@ -84,7 +84,9 @@ def test_load(make_model, monkeypatch, tmp_path):
     path = make_model()
     assert load_engine(path).name == "onnxruntime"
     assert load_engine(str(path), "onnxruntime").name == "onnxruntime"
-    assert load_engine(path, "sgbm", 64).max_disparity_px == 64
+    assert load_engine(None, "sgbm", 64).max_disparity_px == 64
+    with pytest.raises(EngineError, match="backend sgbm: expected no model.*got '.*onnx'"):
+        load_engine(path, "sgbm")
     with pytest.raises(EngineError, match="backend: expected one of"):
         load_engine(path, "caffe")
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))

@@ -42,7 +42,7 @@ def matched_bad2(pair: dict) -> float:
 def write_pair(path: Path, height: int, width: int) -> None:
     """Render the pair whose seed is the file's stem; written aside and renamed, so that no half file is ever read."""
     pair = make_pair(int(path.stem), height, width)
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{os.getpid()}.part")
     with open(part, "wb") as file:
         np.savez(file, left=pair["left"], right=pair["right"], disparity=pair["disparity"], occluded=pair["occluded"])
     os.replace(part, path)
