@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array_api_compat.numpy as xp
 import numpy as np
 
 from depth_ros.core.camera import Camera
@@ -21,7 +22,7 @@ def render_on_screen(scene: Scene, camera: Camera, world_T_camera: np.ndarray) -
     pose = np.asarray(world_T_camera, np.float64)
     origin = pose[:3, 3].astype(np.float32)
     boxes, near = _rectangles(scene, camera, pose)
-    rays = rays_of(camera, pose[:3, :3], np, RANDOM)
+    rays = rays_of(camera, pose[:3, :3], xp, RANDOM)
     depth, shape = _cast_picture(scene, camera, origin, rays, boxes, near)
     edge = np.nonzero(edges(shape, np).ravel())[0]
     more = [_cast_edges(scene, camera, pose, edge, shift, boxes, np.unique(shape)) for shift in SUBPIXELS]
