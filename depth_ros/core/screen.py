@@ -24,7 +24,7 @@ def render_on_screen(scene: Scene, camera: Camera, world_T_camera: np.ndarray) -
     boxes, near = _rectangles(scene, camera, pose)
     rays = rays_of(camera, pose[:3, :3], xp, RANDOM)
     depth, shape = _cast_picture(scene, camera, origin, rays, boxes, near)
-    edge = np.nonzero(edges(shape, np).ravel())[0]
+    edge = np.nonzero(edges(shape, xp).ravel())[0]
     more = [_cast_edges(scene, camera, pose, edge, shift, boxes, np.unique(shape)) for shift in SUBPIXELS]
     columns = [(rays, depth.ravel(), shape.ravel()), *more]
     colours = _colours(scene, camera, origin, *(np.concatenate(column) for column in zip(*columns)))
@@ -96,7 +96,7 @@ def _cast_picture(scene, camera, origin, rays, boxes, near):
 
 def _cast_edges(scene, camera, pose, edge, shift, boxes, seen):
     """Rays, depth and shape of some pixels, shifted within the pixel, against the shapes that the picture shows."""
-    rays = rays_of(camera, pose[:3, :3], np, RANDOM, shift)[edge]
+    rays = rays_of(camera, pose[:3, :3], xp, RANDOM, shift)[edge]
     origin = pose[:3, 3].astype(np.float32)
     depth, shape = np.full(len(edge), np.inf, np.float32), np.full(len(edge), -1, np.int64)
     v, u = np.divmod(edge, camera.width)
@@ -115,7 +115,7 @@ def _cast_edges(scene, camera, pose, edge, shift, boxes, seen):
 def _hit(scene, n, origin, rays):
     """Depth at which rays meet shape n."""
     start = scene.axes[n] @ (origin - scene.center[n])
-    return hit_depth(scene, n, int(scene.kind[n]), start, rays @ scene.axes[n].T, np, RANDOM)
+    return hit_depth(scene, n, int(scene.kind[n]), start, rays @ scene.axes[n].T, xp, RANDOM)
 
 
 def _colours(scene, camera, origin, rays, depth, shape):
@@ -123,10 +123,10 @@ def _colours(scene, camera, origin, rays, depth, shape):
     rgb, kinds = np.empty_like(rays), scene.kind.tolist()
     order = np.argsort(shape, kind="stable")
     sky = order[: np.searchsorted(shape[order], 0)]
-    rgb[sky] = sky_color(scene.sky, rays[sky], np, RANDOM)
+    rgb[sky] = sky_color(scene.sky, rays[sky], xp, RANDOM)
     for k in range(len(sky), len(order), _BAND):
         index = order[k : k + _BAND]
-        local, own_normal, normal = hit_points(scene, kinds, origin, rays[index], depth[index], shape[index], np)
+        local, own_normal, normal = hit_points(scene, kinds, origin, rays[index], depth[index], shape[index], xp)
         rgb[index] = shade(scene, shape[index], local, (own_normal, normal), rays[index], depth[index], None,
-                           camera.fx, origin, np, RANDOM)  # fmt: skip
+                           camera.fx, origin, xp, RANDOM)  # fmt: skip
     return rgb
