@@ -120,5 +120,7 @@ def table(result: dict) -> str:
 def stall(pid: int) -> None:
     """Stop a process for a moment, as a machine that is too busy does."""
     os.kill(pid, signal.SIGSTOP)
-    time.sleep(_STALL_S)
-    os.kill(pid, signal.SIGCONT)
+    try:
+        time.sleep(_STALL_S)
+    finally:  # Ctrl-C: a stopped process would not end either
+        os.kill(pid, signal.SIGCONT)

@@ -59,6 +59,8 @@ class UpgradingEngine:
             build.stop()
         if self._lock.acquire(timeout=_CLOSE_S):  # else a GPU hangs: what it works on must not be taken from it
             try:
+                if self._build:  # one that a frame began meanwhile
+                    self._build.stop()
                 self._build = None
                 self._drop_fast()
             finally:

@@ -157,6 +157,29 @@ def test_an_engine_that_comes_too_late_is_closed(first):
     assert made[0].closed and answer(engine) == 2 and engine.name == "onnxruntime"
 
 
+def test_a_build_that_a_frame_begins_while_all_is_closed_is_stopped(first):
+    cancels, ended = [], threading.Event()
+
+    def prepare(inputs, cancelled):
+        cancels.append(cancelled)
+        cancelled.wait(10)
+        ended.set()
+        raise EngineError("stopped")
+
+    engine = UpgradingEngine(first, prepare)
+    lock = engine._lock
+
+    class AfterAFrame:  # close has looked for a build and found none; the frame was already past its own look
+        def acquire(self, timeout):
+            engine._lock, engine._closed = lock, False
+            answer(engine)
+            return lock.acquire(timeout=timeout)
+
+    engine._lock = AfterAFrame()
+    engine.close()
+    assert ended.wait(5) and cancels[0].is_set()
+
+
 def test_a_graph_that_was_not_recorded_is_said(first):
     def prepare(inputs, cancelled):
         fast = Fast()
