@@ -1,0 +1,1 @@
+"""What is wrong with a recording or a running graph: rules only, no ROS."""

@@ -1,0 +1,1 @@
+"""Frame -> Estimate: images to metric depth with its uncertainty."""

@@ -1,0 +1,1 @@
+"""Figures as words, plots, pictures and HTML."""

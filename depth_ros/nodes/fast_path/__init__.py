@@ -1,0 +1,1 @@
+"""The only room that touches private parts of rclpy and librcl; each has a plain way beside it."""

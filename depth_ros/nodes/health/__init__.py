@@ -1,0 +1,1 @@
+"""Counters, diagnostics and the watchdog."""

@@ -1,0 +1,1 @@
+"""Messages in: images, camera_info, IMU, TF."""

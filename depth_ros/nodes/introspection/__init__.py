@@ -1,0 +1,1 @@
+"""A look at a running graph, for the doctor."""

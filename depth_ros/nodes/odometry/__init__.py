@@ -1,0 +1,1 @@
+"""Odometry of the node: worker, messages, TF, set_pose."""

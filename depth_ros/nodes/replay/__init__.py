@@ -1,0 +1,1 @@
+"""A recording over DDS through the real node, every frame accounted for."""

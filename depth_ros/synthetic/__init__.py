@@ -1,0 +1,1 @@
+"""The rendered world: scenes, places, renderer, clips. NumPy or torch."""

@@ -1,0 +1,1 @@
+"""Judge networks and baselines on recordings."""

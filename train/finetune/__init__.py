@@ -1,0 +1,1 @@
+"""Train on one's own recording."""
