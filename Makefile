@@ -37,14 +37,14 @@ types: $(VENV)/.dev
 
 clean:
 	rm -rf $(VENV) demo build install log *.egg-info .pytest_cache .ruff_cache
-	find depth_ros train test launch -name __pycache__ -type d -prune -exec rm -rf {} +
+	find depth_ros train test launch experiments -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.python: resource/find_python.sh
 	@python="$$(sh resource/find_python.sh)" && rm -rf $(VENV) && echo "creating $(VENV) with $$python" && \
 	"$$python" -m venv $(VENV)
 	@touch $@
 
-# The command and, by the .pth file, the scripts of bench/ run the tree as it stands: an installed copy would leave old
+# The command and, by the .pth file, the scripts of experiments/ run the tree as it stands: an installed copy would leave old
 # models and profiles in share/.
 $(VENV)/.runtime: $(VENV)/.python requirements.txt requirements-ros.txt
 	@echo "installing the runtime and ROS 2 from wheels, about 400 MB: one to three minutes"

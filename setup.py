@@ -1,4 +1,6 @@
-"""Install depth_ros with colcon (ament_python) or pip: both leave what `ros2 run` and `ros2 launch` look for."""
+"""Install depth_ros with colcon (ament_python) or pip: both leave what `ros2 run` and `ros2
+launch` look for.
+"""
 
 from glob import glob
 
@@ -9,7 +11,9 @@ SHARE = f"share/{NAME}"
 
 
 def files(*patterns: str) -> list[str]:
-    """Give the files that match, sorted; a pattern may match nothing (models/ is empty before the first release)."""
+    """Give the files that match, sorted; a pattern may match nothing (models/ is empty before
+    the first release).
+    """
     return sorted(path for pattern in patterns for path in glob(pattern))
 
 
@@ -22,8 +26,15 @@ setup(
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     package_data={NAME: ["**/*.html", "**/*.j2", "**/*.css", "**/*.c"]},
     install_requires=[  # rclpy and the messages come with ROS, or from requirements-ros.txt
-        "numpy>=1.26", "opencv-python-headless", "onnxruntime", "rosbags>=0.11",
-        "click>=8", "tqdm", "jinja2", "matplotlib", "array-api-compat",
+        "numpy>=1.26",
+        "opencv-python-headless",
+        "onnxruntime",
+        "rosbags>=0.11",
+        "click>=8",
+        "tqdm",
+        "jinja2",
+        "matplotlib",
+        "array-api-compat",
     ],
     extras_require={
         "evaluation": ["evo"],  # ATE and RPE of `depth-ros evaluate`
@@ -34,12 +45,20 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),
         (f"{SHARE}/launch", files("launch/*.launch.py")),
-        (f"{SHARE}/config", files("config/*.yaml", "config/*.xml", "config/*.rviz", "config/*.json")),
-        *((f"{SHARE}/{folder}", files(f"{folder}/*.yaml"))
-          for folder in ("config/cameras", "config/cameras/drivers", "config/nav2")),
+        (
+            f"{SHARE}/config",
+            files("config/*.yaml", "config/*.xml", "config/*.rviz", "config/*.json"),
+        ),
+        *(
+            (f"{SHARE}/{folder}", files(f"{folder}/*.yaml"))
+            for folder in ("config/cameras", "config/cameras/drivers", "config/nav2")
+        ),
         (f"{SHARE}/models", files("models/*.onnx", "models/*.md")),
-        (f"lib/{NAME}", ["resource/depth_node"]),  # a file, not an entry point: pip would put that in bin/ only
+        (
+            f"lib/{NAME}",
+            ["resource/depth_node"],
+        ),  # a file, not an entry point: pip would put that in bin/ only
     ],
-    entry_points={"console_scripts": ["depth-ros = depth_ros.cli:main"]},
+    entry_points={"console_scripts": ["depth-ros = depth_ros.cli.main:main"]},
     zip_safe=True,
 )

@@ -1,12 +1,12 @@
 """Start depth_node on one camera: ros2 launch depth_ros mono.launch.py [argument:=value ...].
 
-Topics are relative: `namespace` puts them in front of your camera, `remap` renames them, and the files of
-config/cameras/ name those of common cameras (params_file).
+Topics are relative: `namespace` puts them in front of your camera, `remap` renames them, and the
+files of config/cameras/ name those of common cameras (params_file).
 """
 
 from pathlib import Path
 
-from depth_ros.launching import describe
+from depth_ros.nodes.launching import describe
 
 
 def generate_launch_description():
@@ -15,7 +15,10 @@ def generate_launch_description():
         Path(__file__).resolve().parents[1] / "config" / "mono.yaml",
         {
             "model": (str, "path of an ONNX model; by default the one that is shipped"),
-            "camera_height_m": (float, "metres from the ground to the camera: the scale of a relative model"),
+            "camera_height_m": (
+                float,
+                "metres from the ground to the camera: the scale of a relative model",
+            ),
         },
         mode="mono",
     )

@@ -1,4 +1,6 @@
-"""A headless Chromium for tests, spoken to over a pipe (Chrome DevTools Protocol): nothing to install but Chromium."""
+"""A headless Chromium for tests, spoken to over a pipe (Chrome DevTools Protocol): nothing to
+install but Chromium.
+"""
 
 import base64
 import fcntl
@@ -12,13 +14,25 @@ import numpy as np
 
 
 class Browser:
-    """Chromium with a profile of its own; software rendering, so that it runs anywhere. with ends it."""
+    """Chromium with a profile of its own; software rendering, so that it runs anywhere. with
+    ends it.
+    """
 
     def __init__(self, program, profile):
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
-        command = [program, "--headless=new", "--no-sandbox", "--hide-scrollbars", "--remote-debugging-pipe"]
-        command += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", f"--user-data-dir={profile}"]
+        command = [
+            program,
+            "--headless=new",
+            "--no-sandbox",
+            "--hide-scrollbars",
+            "--remote-debugging-pipe",
+        ]
+        command += [
+            "--use-angle=swiftshader",
+            "--enable-unsafe-swiftshader",
+            f"--user-data-dir={profile}",
+        ]
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (to_read, to_write)]
 
         def take_places():  # the browser reads commands from its descriptor 3 and answers on 4
@@ -26,14 +40,19 @@ class Browser:
             os.dup2(high[1], 4)
 
         self._process = subprocess.Popen(
-            [*command, "about:blank"], preexec_fn=take_places, close_fds=False,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [*command, "about:blank"],
+            preexec_fn=take_places,
+            close_fds=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         for fd in (to_read, to_write, *high):
             os.close(fd)
         self._buffer, self._count = b"", 0
         target = self._ask("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
 
     def __enter__(self):
         return self
@@ -47,7 +66,13 @@ class Browser:
     def open(self, url, size=(1280, 800)):
         """Open a page in a window of (width, height)."""
         width, height = size
-        self._tell("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self._tell(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         self._tell("Page.navigate", url=url)
         self.wait(lambda: self.value("document.readyState") == "complete", 20)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bags import bag_builder, make_bag, make_scene, mono_bag, pair  # noqa: F401 - fixtures
 
 from depth_ros.core.camera import Calibration, Camera, StereoRig
 
@@ -45,7 +46,9 @@ def make_pair():
     """A factory: a random RGB pair of which each pixel has the same whole disparity."""
 
     def make(disparity_px, height=HEIGHT, width=WIDTH):
-        wide = np.random.default_rng(3).integers(0, 256, (height, width + disparity_px, 3), dtype=np.uint8)
+        wide = np.random.default_rng(3).integers(
+            0, 256, (height, width + disparity_px, 3), dtype=np.uint8
+        )
         return wide[:, :width].copy(), wide[:, disparity_px:].copy()
 
     return make
@@ -53,7 +56,9 @@ def make_pair():
 
 @pytest.fixture(scope="session")
 def shared_data():
-    """The recordings beside the repository; tests that need them are skipped where they are absent."""
+    """The recordings beside the repository; tests that need them are skipped where they are
+    absent.
+    """
     path = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not path.is_dir():
         pytest.skip(f"no recordings at {path}")

@@ -1,4 +1,7 @@
-"""The shape of the house: who may import whom. Read from the source, so that a lazy import counts too."""
+"""The shape of the house: who may import whom.
+
+Read from the source, so that a lazy import counts too.
+"""
 
 import ast
 from pathlib import Path
@@ -19,7 +22,17 @@ ALLOWED = {
     "launching": {"transport"},  # imported by launch files only
     "nodes": {"core", "engine", "egomotion", "estimator", "prepare", "transport", "whole_step"},
     "replay": {"core", "engine", "egomotion", "estimator", "prepare", "transport", "nodes"},
-    "bench": {"core", "engine", "egomotion", "estimator", "prepare", "whole_step", "transport", "nodes", "replay"},
+    "bench": {
+        "core",
+        "engine",
+        "egomotion",
+        "estimator",
+        "prepare",
+        "whole_step",
+        "transport",
+        "nodes",
+        "replay",
+    },
     "cli_bench": {"core", "bench"},
     "cli_build": {"core", "engine", "prepare", "whole_step", "replay", "bench"},
     "view": {"core", "engine", "estimator", "prepare", "replay", "nodes", "transport"},
@@ -51,7 +64,9 @@ REPLAY_FILES_WITH_ROS = {"ros.py", "live.py", "introspect.py"}
 
 
 def imports(path: Path) -> set[str]:
-    """Give every module that a file imports, as absolute dotted names; relative imports are resolved."""
+    """Give every module that a file imports, as absolute dotted names; relative imports are
+    resolved.
+    """
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
     names = set()
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
@@ -60,7 +75,8 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             module = ".".join(part for part in (base, node.module) if part)
-            # "from ..core import world" imports a module by its name, "from ..core.world import X" does not
+            # "from ..core import world" imports a module by its name, "from ..core.world import X"
+            # does not
             names |= {f"{module}.{alias.name}" for alias in node.names} | {module}
     return names
 
@@ -95,11 +111,15 @@ def test_the_runtime_imports_neither_torch_nor_training(path):
 @pytest.mark.parametrize("path", sources("depth_ros/core"), ids=name)
 def test_the_core_is_numpy_and_the_standard_library(path):
     roots = {module.split(".")[0] for module in imports(path)}
-    assert not roots & (ROS | {"cv2", "onnxruntime", "logging", "rosbags", "click", "tqdm", "time", "os"})
+    assert not roots & (
+        ROS | {"cv2", "onnxruntime", "logging", "rosbags", "click", "tqdm", "time", "os"}
+    )
 
 
 @pytest.mark.parametrize(
-    "path", [*sources("depth_ros/engine"), *sources("depth_ros/replay"), *sources("train")], ids=name
+    "path",
+    [*sources("depth_ros/engine"), *sources("depth_ros/replay"), *sources("train")],
+    ids=name,
 )
 def test_only_nodes_know_ros(path):
     if path.name in REPLAY_FILES_WITH_ROS and path.parent.name == "replay":
@@ -115,18 +135,31 @@ def test_replay_takes_from_nodes_only_what_needs_no_ros(path):
     assert {part[2] for part in parts} <= NODES_WITHOUT_ROS
 
 
-BAG_READING = ("depth_ros.nodes.decode", "depth_ros.replay.bag", "depth_ros.replay.mono_bag", "depth_ros.replay.sample")
+BAG_READING = (
+    "depth_ros.nodes.decode",
+    "depth_ros.replay.bag",
+    "depth_ros.replay.mono_bag",
+    "depth_ros.replay.sample",
+)
 
 
 @pytest.mark.parametrize("path", sources("train"), ids=name)
 def test_training_takes_little_of_the_runtime(path):
     met = {module for module in imports(path) if module.startswith("depth_ros.")}
-    allowed = ("depth_ros.core", "depth_ros.engine.spec", "depth_ros.engine.matching", "depth_ros.engine.onnx_engine")
+    allowed = (
+        "depth_ros.core",
+        "depth_ros.engine.spec",
+        "depth_ros.engine.matching",
+        "depth_ros.engine.onnx_engine",
+    )
     allowed += ("depth_ros.engine.quantise",) if path.name == "quantised.py" else ()
     allowed += BAG_READING if path.name in ("bag.py", "bag_topics.py") else ()
     assert all(module.startswith(allowed) or module == "depth_ros.engine" for module in met), met
 
 
 def test_files_stay_readable():
-    long = {name(path): len(path.read_text().splitlines()) for path in sources("depth_ros") + sources("train")}
+    long = {
+        name(path): len(path.read_text().splitlines())
+        for path in sources("depth_ros") + sources("train")
+    }
     assert not {path: lines for path, lines in long.items() if lines > 300}

@@ -1,4 +1,6 @@
-"""What the documents say can be done can be done: commands, links, and the messages that troubleshooting explains."""
+"""What the documents say can be done can be done: commands, links, and the messages that
+troubleshooting explains.
+"""
 
 import ast
 import re
@@ -9,27 +11,34 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from depth_ros import __version__, cli
+from depth_ros import __version__
+from depth_ros.cli import main as cli
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "models").glob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "models").glob("*.md")),
+]
 NEEDS = {"robot", "GPU", "data", "time", "network"}
 # Run by a test of their own, or by whoever reads this: the line's start, and the file that runs it
 ELSEWHERE = {
-    "make demo": "test/replay/test_demo.py",
+    "make demo": "test/cli/test_demo.py",
     "make test": "Makefile",
     "make docs": "Makefile",
     "make types": "Makefile",
     "make setup": "Makefile",
     "make setup-dev": "Makefile",
-    "depth-ros evaluate BAG --replay": "test/replay/test_dds.py",
+    "depth-ros evaluate BAG --replay": "test/nodes/replay/test_replay.py",
     "python -m pytest": "setup.cfg",
     "python -m ruff": "ruff.toml",
 }
 
 
 def blocks(path):
-    """Give (first line, what the block needs or "", lines without comments) of each fenced sh block."""
+    """Give (first line, what the block needs or "", lines without comments) of each fenced sh
+    block.
+    """
     found, lines = [], path.read_text().splitlines()
     for i, line in enumerate(lines):
         if not re.fullmatch(r"```(sh|bash)", line.strip()):
@@ -42,7 +51,9 @@ def blocks(path):
 
 
 def commands(needy=None):
-    """Give (place, needs, command) of every line; needy: only those that need nothing (False) or something (True)."""
+    """Give (place, needs, command) of every line; needy: only those that need nothing (False) or
+    something (True).
+    """
     for path in DOCUMENTS:
         for number, needs, lines in blocks(path):
             for line in lines:
@@ -56,11 +67,18 @@ def name(value):
 
 
 def of(program, needy=None):
-    return [(place, words[len(program) :]) for place, _, words in commands(needy) if words[: len(program)] == program]
+    return [
+        (place, words[len(program) :])
+        for place, _, words in commands(needy)
+        if words[: len(program)] == program
+    ]
 
 
-CHEAP = [(place, words) for place, words in of(["depth-ros"], needy=False)
-         if words[0] in ("evaluate", "run", "doctor", "info") and "--replay" not in words]  # fmt: skip
+CHEAP = [
+    (place, words)
+    for place, words in of(["depth-ros"], needy=False)
+    if words[0] in ("evaluate", "run", "doctor", "info") and "--replay" not in words
+]
 
 
 def parsed(group, words):
@@ -77,11 +95,17 @@ def test_markers_say_what_is_needed():
 
 def test_every_line_is_run_here_or_marked():
     unknown = [
-        (place, " ".join(words)) for place, _, words in commands(needy=False)
+        (place, " ".join(words))
+        for place, _, words in commands(needy=False)
         if words[1:] not in [words for _, words in CHEAP]
-        and not any(" ".join(words).startswith(start) and (ROOT / file).exists() for start, file in ELSEWHERE.items())
-    ]  # fmt: skip
-    assert not unknown, "put <!-- needs: robot|GPU|data|time|network --> above the block, or test the line"
+        and not any(
+            " ".join(words).startswith(start) and (ROOT / file).exists()
+            for start, file in ELSEWHERE.items()
+        )
+    ]
+    assert not unknown, (
+        "put <!-- needs: robot|GPU|data|time|network --> above the block, or test the line"
+    )
 
 
 @pytest.mark.parametrize("place, words", of(["depth-ros"]), ids=name)
@@ -93,12 +117,22 @@ def test_options_of_depth_ros_exist(place, words):
 def test_options_of_training_exist(place, words):
     from train.__main__ import main
 
-    made = {"runs/ms": "README.md", "BAG": "README.md"}  # paths that must exist: any file will do for the parser
-    words = ["README.md" if word in made or word.startswith(("runs/", "../shared")) else word for word in words]
+    made = {
+        "runs/ms": "README.md",
+        "BAG": "README.md",
+    }  # paths that must exist: any file will do for the parser
+    words = [
+        "README.md" if word in made or word.startswith(("runs/", "../shared")) else word
+        for word in words
+    ]
     parsed(main, words)
 
 
-@pytest.mark.parametrize("place, words", [pair for pair in of(["python"]) if pair[1][0].startswith("bench/")], ids=name)
+@pytest.mark.parametrize(
+    "place, words",
+    [pair for pair in of(["python"]) if pair[1][0].startswith("experiments/")],
+    ids=name,
+)
 def test_benches_exist_with_their_options(place, words):
     text = (ROOT / words[0]).read_text()
     assert all(word in text for word in words[1:] if word.startswith("--"))
@@ -106,7 +140,9 @@ def test_benches_exist_with_their_options(place, words):
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
-    """A folder with what the documents call INPUT, BAG and models/, so that their lines run as they stand."""
+    """A folder with what the documents call INPUT, BAG and models/, so that their lines run as
+    they stand.
+    """
     import cv2
     import numpy as np
 
@@ -117,7 +153,14 @@ def workplace(tmp_path_factory):
     scene.mkdir(parents=True)
     for i, image in enumerate((left, np.roll(left, -12, axis=1))):
         cv2.imwrite(str(scene / f"im{i}.png"), image)
-    lines = ("cam0=[80 0 44.25; 0 84 30.5; 0 0 1]", "baseline=210", "width=96", "height=56", "ndisp=32", "doffs=0")
+    lines = (
+        "cam0=[80 0 44.25; 0 84 30.5; 0 0 1]",
+        "baseline=210",
+        "width=96",
+        "height=56",
+        "ndisp=32",
+        "doffs=0",
+    )
     (scene / "calib.txt").write_text("\n".join(lines))
     (folder / "BAG").symlink_to(folder / "INPUT")
     (folder / "models").symlink_to(ROOT / "models")
@@ -130,9 +173,13 @@ DIFFERENT = [list(words) for words in dict.fromkeys(tuple(words) for _, words in
 
 @pytest.mark.parametrize("words", DIFFERENT, ids=name)
 def test_lines_run_as_they_stand(words, workplace, monkeypatch):
-    """--replay needs DDS and is run by test/replay/test_dds.py."""
+    """--replay needs DDS and is run by test/nodes/replay/test_replay.py."""
     monkeypatch.chdir(workplace)
-    missing = [word for word in words[1:] if word.isupper() and not (workplace / word).exists() and word != "DIR"]
+    missing = [
+        word
+        for word in words[1:]
+        if word.isupper() and not (workplace / word).exists() and word != "DIR"
+    ]
     assert not missing, f"{missing} is no name that the reader could know"
     result = CliRunner().invoke(cli.main, words)
     expected = (0, 1) if words[0] == "doctor" else (0,)
@@ -140,7 +187,9 @@ def test_lines_run_as_they_stand(words, workplace, monkeypatch):
 
 
 def test_launch_lines_start(monkeypatch, tmp_path):
-    """ros2 launch depth_ros FILE arguments: against the stand-in of launch, whatever block they stand in."""
+    """ros2 launch depth_ros FILE arguments: against the stand-in of launch, whatever block they
+    stand in.
+    """
     import sys
 
     sys.path.insert(0, str(ROOT / "test/launch"))
@@ -170,31 +219,55 @@ def test_links_lead_somewhere(path):
         assert there.exists(), target
         if anchor:
             titles = re.findall(r"^#+ (.*)$", there.read_text(), re.M)
-            assert anchor in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}, target
+            assert anchor in {
+                re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles
+            }, target
 
 
 def test_every_document_is_in_the_index():
     index = (ROOT / "docs/index.md").read_text()
-    assert not {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"} - set(re.findall(r"\w+\.md", index))
+    assert (
+        not {path.name for path in (ROOT / "docs").glob("*.md")}
+        - {"index.md"}
+        - set(re.findall(r"\w+\.md", index))
+    )
 
 
 def sentences(path):
-    """Give the longest literal piece of each sentence that a source file holds, docstrings apart."""
+    """Give the longest literal piece of each sentence that a source file holds, docstrings
+    apart.
+    """
     tree = ast.parse((ROOT / path).read_text())
-    bodies = (node.body for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)))
+    bodies = (
+        node.body
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef))
+    )
     skipped = {id(body[0].value) for body in bodies if body and isinstance(body[0], ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             skipped |= {id(value) for value in node.values}
-            yield max((value.value for value in node.values if isinstance(value, ast.Constant)), key=len, default="")
+            yield max(
+                (value.value for value in node.values if isinstance(value, ast.Constant)),
+                key=len,
+                default="",
+            )
     yield from (
-        node.value for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped
-    )  # fmt: skip
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in skipped
+    )
 
 
-FINDERS = [path for path in sorted(ROOT.glob("depth_ros/**/*.py")) if "Finding(" in path.read_text()]
-SPEAKERS = ["depth_ros/nodes/watchdog.py", *(str(path.relative_to(ROOT)) for path in FINDERS)]
+FINDERS = [
+    path for path in sorted(ROOT.glob("depth_ros/**/*.py")) if "Finding(" in path.read_text()
+]
+SPEAKERS = [
+    "depth_ros/nodes/health/watchdog.py",
+    *(str(path.relative_to(ROOT)) for path in FINDERS),
+]
 
 
 @pytest.mark.parametrize("path", SPEAKERS)
@@ -206,4 +279,6 @@ def test_troubleshooting_explains_every_message(path):
 
 def test_the_changelog_begins_with_this_version():
     versions = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
-    assert versions[0] == __version__ and all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions)
+    assert versions[0] == __version__ and all(
+        re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions
+    )

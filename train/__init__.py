@@ -1,1 +1,4 @@
-"""Training of depth networks in PyTorch; never imported by the runtime. See `python -m train --help`."""
+"""Training of depth networks in PyTorch; never imported by the runtime.
+
+See `python -m train --help`.
+"""

@@ -1,4 +1,6 @@
-"""A recipe: everything that decides a training, read from YAML; an unknown key is an error, not a surprise."""
+"""A recipe: everything that decides a training, read from YAML; an unknown key is an error, not
+a surprise.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,9 @@ from depth_ros.core.errors import InputError
 class Data:
     """What is trained on.
 
-    reader, path, split: see train.data.read (task stereo: path is a pool of pairs). sizes: (height, width) px of the
-    crops, a step uses one of them. offsets: source frames of a sample, in frames from the target. stereo: the right
-    image is a source too. augment: zoom, mirror, colours, noise.
+    reader, path, split: see train.data.read (task stereo: path is a pool of pairs). sizes: (height,
+    width) px of the crops, a step uses one of them. offsets: source frames of a sample, in frames
+    from the target. stereo: the right image is a source too. augment: zoom, mirror, colours, noise.
     """
 
     reader: str = "clips"
@@ -34,10 +36,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Network:
-    """The depth network. focal_px: of the canonical camera (0: none); left_right: two heads (Monodepth);
-    log_sigma: an uncertainty head; width_channels: of the stereo network; prior_scale: 1 or 2, how many times smaller
-    the match is that it refines (1: StereoNet, 2: FastStereoNet); freeze_norm: batch statistics stay as loaded;
-    scales: at how many resolutions depth is answered and judged, 1: the finest only.
+    """The depth network. focal_px: of the canonical camera (0: none); left_right: two heads
+    (Monodepth); log_sigma: an uncertainty head; width_channels: of the stereo network; prior_scale:
+    1 or 2, how many times smaller the match is that it refines (1: StereoNet, 2: FastStereoNet);
+    freeze_norm: batch statistics stay as loaded; scales: at how many resolutions depth is answered
+    and judged, 1: the finest only.
     """
 
     encoder: str = "efficientnet_lite0"
@@ -55,9 +58,10 @@ class Network:
 
 @dataclass(frozen=True)
 class Pose:
-    """The pose network. encoder: separate, or shared with the depth network; joint: one look at the target and
-    all sources (SfMLearner) instead of one pair at a time; explain: predict an explainability mask;
-    backbone: of a separate encoder; use: false where poses are given or not needed.
+    """The pose network. encoder: separate, or shared with the depth network; joint: one look at the
+    target and all sources (SfMLearner) instead of one pair at a time; explain: predict an
+    explainability mask; backbone: of a separate encoder; use: false where poses are given or not
+    needed.
     """
 
     use: bool = False
@@ -72,9 +76,10 @@ class Pose:
 class Loss:
     """Weights of the terms (0: not used) and their variants.
 
-    photometric: with alpha of SSIM against 1 - alpha of L1. minimum: over sources, instead of their mean. auto_mask: of
-    pixels that no motion explains better. full_resolution: coarse scales are judged at full size. smoothness,
-    left_right, explain, silog (with silog_lambda), likelihood: see train.losses. pose: supervised, of known motion.
+    photometric: with alpha of SSIM against 1 - alpha of L1. minimum: over sources, instead of their
+    mean. auto_mask: of pixels that no motion explains better. full_resolution: coarse scales are
+    judged at full size. smoothness, left_right, explain, silog (with silog_lambda), likelihood: see
+    train.losses. pose: supervised, of known motion.
     """
 
     photometric: float = 0.0
@@ -94,11 +99,13 @@ class Loss:
 
 @dataclass(frozen=True)
 class Fit:
-    """How it is trained. minutes: budget, the schedule ends with it; steps: instead of minutes where above 0.
+    """How it is trained. minutes: budget, the schedule ends with it; steps: instead of minutes
+    where above 0.
 
-    batch: samples a step, over all processes. learning_rate: peak. ema: decay of the averaged weights.
-    checkpoint_s, score_s: seconds between checkpoints, and between looks at the held-out part. threads: of the CPU.
-    workers: processes that load. compile: torch.compile. seed: of everything random.
+    batch: samples a step, over all processes. learning_rate: peak. ema: decay of the averaged
+    weights. checkpoint_s, score_s: seconds between checkpoints, and between looks at the held-out
+    part. threads: of the CPU. workers: processes that load. compile: torch.compile. seed: of
+    everything random.
     """
 
     minutes: float = 60.0
@@ -129,15 +136,24 @@ class Recipe:
     def __post_init__(self):
         if self.task not in ("depth", "pose", "stereo"):
             raise InputError(f"recipe task: expected depth, pose or stereo, got {self.task!r}")
-        wants_motion = self.task == "depth" and self.loss.photometric > 0 and bool(self.data.offsets)
+        wants_motion = (
+            self.task == "depth" and self.loss.photometric > 0 and bool(self.data.offsets)
+        )
         if wants_motion and not self.pose.use:
-            raise InputError("recipe: expected pose.use with data.offsets, since their motion must come from somewhere")
+            raise InputError(
+                "recipe: expected pose.use with data.offsets, since their motion must come "
+                "from somewhere"
+            )
         if self.loss.left_right and not (self.network.left_right and self.data.stereo):
-            raise InputError("recipe: expected network.left_right and data.stereo for loss.left_right")
+            raise InputError(
+                "recipe: expected network.left_right and data.stereo for loss.left_right"
+            )
         if self.loss.likelihood and not self.network.log_sigma:
             raise InputError("recipe: expected network.log_sigma for loss.likelihood")
         if self.network.prior_scale not in (1, 2):
-            raise InputError(f"recipe network.prior_scale: expected 1 or 2, got {self.network.prior_scale}")
+            raise InputError(
+                f"recipe network.prior_scale: expected 1 or 2, got {self.network.prior_scale}"
+            )
         if any(side % 32 for size in self.data.sizes for side in size):
             raise InputError(f"recipe data.sizes: expected multiples of 32, got {self.data.sizes}")
 
@@ -145,7 +161,8 @@ class Recipe:
     def load(cls, path: str | Path | None = None, changes: Iterable[str] = ()) -> Recipe:
         """Read a YAML file (None: the defaults) and apply changes of the form section.key=value.
 
-        Raises InputError for text that is no YAML, an unknown key or a value of the wrong type, and names it.
+        Raises InputError for text that is no YAML, an unknown key or a value of the wrong type, and
+        names it.
         """
         try:
             values = (yaml.safe_load(Path(path).read_text()) if path else None) or {}
@@ -157,13 +174,17 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: dict, name: str = "") -> Recipe:
-        """Make a recipe of nested dictionaries; raises InputError naming the key that does not fit."""
+        """Make a recipe of nested dictionaries; raises InputError naming the key that does not
+        fit.
+        """
         if not isinstance(values, dict):
             raise InputError(f"recipe {name}: expected sections with keys, got {values!r}")
         try:
             return dacite.from_dict(cls, values, dacite.Config(strict=True, cast=[tuple]))
         except dacite.DaciteError as error:
-            raise InputError(f"recipe {name}: expected the keys of train.recipe.Recipe, got: {error}") from error
+            raise InputError(
+                f"recipe {name}: expected the keys of train.recipe.Recipe, got: {error}"
+            ) from error
 
     def to_json(self) -> str:
         """Write the recipe as one line of JSON, as it goes into a ModelSpec."""
@@ -177,7 +198,9 @@ class Recipe:
 
     def with_fit(self, **changes) -> Recipe:
         """Give the recipe with changes in its section fit; those that are None are left out."""
-        return replace(self, fit=replace(self.fit, **{k: v for k, v in changes.items() if v is not None}))
+        return replace(
+            self, fit=replace(self.fit, **{k: v for k, v in changes.items() if v is not None})
+        )
 
 
 def _apply(values: dict, change: str) -> None:

@@ -1,1 +1,3 @@
-"""Measurements of `depth-ros bench`: each part has run(progress, **options) -> dict and table(result) -> str."""
+"""Measurements of `depth-ros bench`: each part has run(progress, **options) -> dict and
+table(result) -> str.
+"""

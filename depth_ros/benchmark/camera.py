@@ -1,4 +1,6 @@
-"""The other end of the wire: publishes stereo pairs, hears the depth, and reads what the node's process has used."""
+"""The other end of the wire: publishes stereo pairs, hears the depth, and reads what the node's
+process has used.
+"""
 
 from __future__ import annotations
 
@@ -14,27 +16,37 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
-from ..core.camera import Camera
-from ..nodes import messages
+from depth_ros.core.camera import Camera
+from depth_ros.nodes.output import messages
 
 SIDES, BASELINE_M = ("left", "right"), 0.1
 
 
 def cpu_ns(pid: int) -> int:
     """Read the CPU time of all threads that a process has now, in nanoseconds."""
-    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    return sum(
+        int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")
+    )
 
 
 class BenchCamera:
-    """Two cameras and a listener in a DDS domain of their own. stamps are the time of publishing, time.time_ns()."""
+    """Two cameras and a listener in a DDS domain of their own. stamps are the time of
+    publishing, time.time_ns().
+    """
 
     def __init__(self, domain_id: int):
         self.context = rclpy.Context()
         rclpy.init(args=[], context=self.context, domain_id=domain_id, signal_handler_options=None)
         self.node = rclpy.create_node("bench_camera", context=self.context, enable_rosout=False)
-        self._images = [self.node.create_publisher(Image, f"{side}/image_rect", 5) for side in SIDES]
-        self._infos = [self.node.create_publisher(CameraInfo, f"{side}/camera_info", 5) for side in SIDES]
-        self.node.create_subscription(Image, "depth/image_rect", self._on_depth, QoSProfile(depth=20), raw=True)
+        self._images = [
+            self.node.create_publisher(Image, f"{side}/image_rect", 5) for side in SIDES
+        ]
+        self._infos = [
+            self.node.create_publisher(CameraInfo, f"{side}/camera_info", 5) for side in SIDES
+        ]
+        self.node.create_subscription(
+            Image, "depth/image_rect", self._on_depth, QoSProfile(depth=20), raw=True
+        )
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.sent, self.latency_ms = 0, {}
@@ -44,7 +56,8 @@ class BenchCamera:
         end = time.monotonic() + limit_s
         publishers = [*self._images, *self._infos]
         while not (
-            all(p.get_subscription_count() for p in publishers) and self.node.count_publishers("depth/image_rect")
+            all(p.get_subscription_count() for p in publishers)
+            and self.node.count_publishers("depth/image_rect")
         ):
             if time.monotonic() > end:
                 return False
@@ -65,7 +78,9 @@ class BenchCamera:
         return stamp_ns
 
     def play(self, rgb: np.ndarray, rate_hz: float, seconds: float, on_frame=None) -> list[int]:
-        """Send at a rate and listen in between; gives the stamps that were sent. on_frame: called before each pair."""
+        """Send at a rate and listen in between; gives the stamps that were sent. on_frame:
+        called before each pair.
+        """
         stamps_ns, start = [], time.monotonic()
         while (due := start + len(stamps_ns) / rate_hz) < start + seconds:
             self.listen(due - time.monotonic())
@@ -93,8 +108,12 @@ class BenchCamera:
         self.latency_ms[stamp_ns] = (now_ns - stamp_ns) / 1e6
 
 
-def measure(camera: BenchCamera, pid: int, height: int, width: int, rate_hz: float, seconds: float) -> dict:
-    """One node, one size, one rate: CPU of the node's process, the latencies of what was answered."""
+def measure(
+    camera: BenchCamera, pid: int, height: int, width: int, rate_hz: float, seconds: float
+) -> dict:
+    """One node, one size, one rate: CPU of the node's process, the latencies of what was
+    answered.
+    """
     rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     camera.play(rgb, rate_hz, 0.5)  # buffers, page faults, the other side's discovery
     camera.listen(0.2)
@@ -109,7 +128,9 @@ def measure(camera: BenchCamera, pid: int, height: int, width: int, rate_hz: flo
 
 
 def _let_it_rest(camera: BenchCamera, pid: int, limit_s: float = 20.0) -> None:
-    """Wait until a node that is behind has worked off its queue: it must not disturb the next one."""
+    """Wait until a node that is behind has worked off its queue: it must not disturb the next
+    one.
+    """
     end, before_ns = time.monotonic() + limit_s, 0
     while (now_ns := cpu_ns(pid)) - before_ns > 30e6 and time.monotonic() < end:
         before_ns = now_ns
@@ -127,7 +148,12 @@ def main() -> None:
     for step in plan["steps"]:
         node = plan["nodes"][step["node"]]
         result = measure(
-            cameras[step["node"]], node["pid"], step["height"], step["width"], step["rate_hz"], step["seconds"]
+            cameras[step["node"]],
+            node["pid"],
+            step["height"],
+            step["width"],
+            step["rate_hz"],
+            step["seconds"],
         )
         print(json.dumps({**step, **result}), flush=True)
     for camera in cameras.values():

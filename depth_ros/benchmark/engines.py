@@ -9,17 +9,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..core.metrics import mean_metrics, stereo_metrics
-from ..core.scenes import clip_pose, clip_rig, clip_scene
-from ..core.world import render_stereo
-from ..engine.load import default_model
-from ..engine.matching import match_sgbm
-from ..engine.parity import arrays_of
-from ..engine.sgbm_engine import SgbmEngine
-from ..engine.spec import TASKS
-from ..prepare import tensor_size
-from ..replay.sample import LeftOnly
-from .accuracy import truth_errors
+from depth_ros.core.metrics import mean_metrics, stereo_metrics
+from depth_ros.engine.load import default_model
+from depth_ros.engine.matching import match_sgbm
+from depth_ros.engine.parity import arrays_of
+from depth_ros.engine.sgbm import SgbmEngine
+from depth_ros.engine.spec import TASKS
+from depth_ros.estimator.preprocess import tensor_size
+from depth_ros.evaluation.accuracy import truth_errors
+from depth_ros.recordings.sample import LeftOnly
+from depth_ros.synthetic.renderer import render_stereo
+from depth_ros.synthetic.scenes import clip_pose, clip_rig, clip_scene
+
 from .runners import CALIBRATION, engines_of
 from .samples import machine
 
@@ -31,15 +32,19 @@ BASELINE = "SGBM-3WAY 480x640"
 
 
 def run(
-    progress=None, pairs: Path | None = PAIRS, repeats: int = 15, models: dict[str, Path] | None = None,
+    progress=None,
+    pairs: Path | None = PAIRS,
+    repeats: int = 15,
+    models: dict[str, Path] | None = None,
     calibration: int = CALIBRATION,
-) -> dict:  # fmt: skip
+) -> dict:
     """Measure the engines of each shipped model; every figure beside a baseline of the same rounds.
 
-    progress: a tqdm bar or None. pairs: a folder of real stereo scenes, only ever evaluated on; absent: accuracy is
-    named not measured. repeats: rounds, in each of which everything runs once. models: by task; None: the shipped ones.
-    calibration: rendered frames for int8's ranges.
-    Returns machine, rows (model, engine, size, cpu_ms p50 p95 p99, ratio to the baseline), accuracy and what is absent.
+    progress: a tqdm bar or None. pairs: a folder of real stereo scenes, only ever evaluated on;
+    absent: accuracy is named not measured. repeats: rounds, in each of which everything runs once.
+    models: by task; None: the shipped ones. calibration: rendered frames for int8's ranges. Returns
+    machine, rows (model, engine, size, cpu_ms p50 p95 p99, ratio to the baseline), accuracy and
+    what is absent.
     """
     paths = models or {task: path for task in TASKS if (path := default_model(task))}
     found = {task: engines_of(path, calibration) for task, path in paths.items()}
@@ -53,29 +58,48 @@ def run(
     for task, (engines, _) in found.items():
         accuracy |= _accuracy(task, engines, samples)
         _step(progress)
-    absent = {f"{task} {name}": why for task, (_, missing) in found.items() for name, why in missing.items()}
-    return {"machine": machine(), "threads": 1, "repeats": repeats, "baseline": BASELINE, "rows": rows,
-            "accuracy": accuracy, "accuracy_note": note, "absent": absent}  # fmt: skip
+    absent = {
+        f"{task} {name}": why
+        for task, (_, missing) in found.items()
+        for name, why in missing.items()
+    }
+    return {
+        "machine": machine(),
+        "threads": 1,
+        "repeats": repeats,
+        "baseline": BASELINE,
+        "rows": rows,
+        "accuracy": accuracy,
+        "accuracy_note": note,
+        "absent": absent,
+    }
 
 
 def table(result: dict) -> str:
     """The result for people."""
     machine_ = result["machine"]
-    lines = [f"CPU ms a frame, one thread of {machine_['cpu']} (VNNI: {'yes' if machine_['vnni'] else 'no'}); "
-             f"ratio to OpenCV {result['baseline']} in the same run",
-             f"{'':46}{'p50':>8}{'p95':>8}{'p99':>8}{'ratio':>8}"]  # fmt: skip
+    lines = [
+        f"CPU ms a frame, one thread of {machine_['cpu']} (VNNI: "
+        f"{'yes' if machine_['vnni'] else 'no'}); "
+        f"ratio to OpenCV {result['baseline']} in the same run",
+        f"{'':46}{'p50':>8}{'p95':>8}{'p99':>8}{'ratio':>8}",
+    ]
     for row in result["rows"]:
         figures = "".join(f"{row[key]:8.1f}" for key in ("p50_ms", "p95_ms", "p99_ms"))
         lines.append(f"{row['name']:46}{figures}{row['ratio']:8.2f}")
     lines.append(result["accuracy_note"])
     for name, figures in result["accuracy"].items():
-        lines.append(f"{name:46}" + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
+        lines.append(
+            f"{name:46}" + ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
+        )
     lines += [f"not measured: {name}: {why}" for name, why in result["absent"].items()]
     return "\n".join(lines)
 
 
 def _timed(found: dict) -> dict[str, Callable[[], object]]:
-    """What is timed, by name: the baseline first, then each engine at each size, on rendered pairs."""
+    """What is timed, by name: the baseline first, then each engine at each size, on rendered
+    pairs.
+    """
     first, second = (_picture(side) for side in ("left", "right"))
     greys = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second)]
     timed: dict[str, Callable[[], object]] = {BASELINE: lambda: match_sgbm(*greys, _NDISP)}
@@ -85,7 +109,9 @@ def _timed(found: dict) -> dict[str, Callable[[], object]]:
             inputs = arrays_of(spec, *(cv2.resize(image, size[::-1]) for image in (first, second)))
             for name, engine in engines.items():
                 if name != _NOT_TIMED:
-                    timed[f"{task} {size[0]}x{size[1]} {name}"] = lambda e=engine, i=inputs: e.run(i)
+                    timed[f"{task} {size[0]}x{size[1]} {name}"] = lambda e=engine, i=inputs: e.run(
+                        i
+                    )
     return timed
 
 
@@ -117,11 +143,14 @@ def _samples(pairs: Path | None) -> tuple[list, str]:
     """The real scenes, and what to say of them."""
     if pairs is None or not pairs.is_dir():
         return [], "accuracy: not measured: no folder of real pairs"
-    from ..replay.scenes import SceneFolder
+    from depth_ros.recordings.scenes import SceneFolder
 
     scenes = list(SceneFolder(pairs))
-    return scenes, (f"accuracy on {len(scenes)} real pairs; int8 calibrated on rendered frames; mono: left images, "
-                    "median-scaled, unlike anything it was trained for")  # fmt: skip
+    return scenes, (
+        f"accuracy on {len(scenes)} real pairs; int8 calibrated on rendered frames; mono: "
+        "left images, "
+        "median-scaled, unlike anything it was trained for"
+    )
 
 
 def _accuracy(task: str, engines: dict, samples: list) -> dict[str, dict]:
@@ -144,9 +173,16 @@ def _plain_sgbm(samples: list) -> dict:
     for sample in samples:
         frame = sample.frame
         greys = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (frame.left, frame.right))
-        metrics.append(stereo_metrics(match_sgbm(*greys, frame.max_disparity_px or _NDISP), sample.truth_disparity))
+        metrics.append(
+            stereo_metrics(
+                match_sgbm(*greys, frame.max_disparity_px or _NDISP), sample.truth_disparity
+            )
+        )
     mean = mean_metrics(metrics)
-    return {**{key: float(mean[key]) for key in ("bad1_pct", "bad2_pct", "epe_px", "coverage")}, "frames": len(metrics)}
+    return {
+        **{key: float(mean[key]) for key in ("bad1_pct", "bad2_pct", "epe_px", "coverage")},
+        "frames": len(metrics),
+    }
 
 
 class _List(list):

@@ -1,4 +1,6 @@
-"""The floor that `depth-ros bench --overhead` compares with: C on rcl where it can be compiled, else raw rclpy."""
+"""The floor that `depth-ros bench --overhead` compares with: C on rcl where it can be compiled,
+else raw rclpy.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-_NEEDED = ("rcl", "rcutils", "rmw", "rosidl_runtime_c", "sensor_msgs__rosidl_typesupport_c",
-           "sensor_msgs__rosidl_generator_c")  # fmt: skip
+_NEEDED = (
+    "rcl",
+    "rcutils",
+    "rmw",
+    "rosidl_runtime_c",
+    "sensor_msgs__rosidl_typesupport_c",
+    "sensor_msgs__rosidl_generator_c",
+)
 
 
 def prefixes() -> list[Path]:
@@ -26,7 +34,15 @@ def compile_floor(folder: Path) -> tuple[Path | None, str]:
     if not any((prefix / "include/rcl").is_dir() for prefix in prefixes()):
         return None, "no headers of rcl"
     library = folder / "floor.so"
-    command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(library), str(Path(__file__).with_suffix(".c"))]
+    command = [
+        compiler,
+        "-O2",
+        "-shared",
+        "-fPIC",
+        "-o",
+        str(library),
+        str(Path(__file__).with_suffix(".c")),
+    ]
     for prefix in prefixes():
         command += [f"-I{path}" for path in sorted((prefix / "include").iterdir()) if path.is_dir()]
         command.append(f"-L{prefix / 'lib'}")
@@ -40,8 +56,12 @@ def compile_floor(folder: Path) -> tuple[Path | None, str]:
 def floor_command(folder: Path) -> tuple[list[str], str]:
     """Give the command that runs the floor, and the words that name which floor it is."""
     library, why = compile_floor(folder)
-    command = [sys.executable, "-m", "depth_ros.bench.floor"]
-    return (command, f"raw rclpy ({why})") if library is None else ([*command, str(library)], "C on rcl")
+    command = [sys.executable, "-m", "depth_ros.benchmark.floor"]
+    return (
+        (command, f"raw rclpy ({why})")
+        if library is None
+        else ([*command, str(library)], "C on rcl")
+    )
 
 
 def run_c(library: str) -> None:
@@ -54,7 +74,9 @@ def run_c(library: str) -> None:
 
 
 def run_raw() -> None:
-    """Echo in the smallest way that rclpy has: raw messages in, bytes that were serialised before out."""
+    """Echo in the smallest way that rclpy has: raw messages in, bytes that were serialised
+    before out.
+    """
     import struct
 
     import rclpy
@@ -70,7 +92,9 @@ def run_raw() -> None:
     def on_image(side, raw):
         stamps[side] = raw[4:12]
         if stamps.get("left") == stamps.get("right"):
-            size = struct.unpack_from("<II", raw, 24)  # the benchmark's camera has the frame_id "left"
+            size = struct.unpack_from(
+                "<II", raw, 24
+            )  # the benchmark's camera has the frame_id "left"
             if size not in ready:
                 height, width = size
                 depth = Image(height=height, width=width, encoding="32FC1", step=4 * width)
@@ -80,7 +104,11 @@ def run_raw() -> None:
 
     for side in ("left", "right"):
         node.create_subscription(
-            Image, f"{side}/image_rect", lambda raw, side=side: on_image(side, raw), qos_profile_sensor_data, raw=True
+            Image,
+            f"{side}/image_rect",
+            lambda raw, side=side: on_image(side, raw),
+            qos_profile_sensor_data,
+            raw=True,
         )
         node.create_subscription(
             CameraInfo, f"{side}/camera_info", lambda raw: None, qos_profile_sensor_data, raw=True

@@ -1,4 +1,6 @@
-"""The real depth_node with an engine that costs nothing but, if asked, time: what is left is the node itself."""
+"""The real depth_node with an engine that costs nothing but, if asked, time: what is left is the
+node itself.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +11,27 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ..core.frame import Estimate, Frame
+from depth_ros.core.types import Estimate, Frame
 
-ENGINE_MS = "DEPTH_ROS_BENCH_ENGINE_MS"  # how long the engine waits: "12", or "12,60" where every 50th takes 60 ms
+# how long the engine waits: "12", or "12,60" where every 50th takes 60 ms
+ENGINE_MS = "DEPTH_ROS_BENCH_ENGINE_MS"
 _SLOW_EVERY = 50
 
 
 class NullEstimator:
     """Answers every frame with depth 1 m, as a stereo estimator would, after sleeping for a while.
 
-    durations_ms: (usual,) or (usual, of every 50th frame). fresh: a new array each time, as real engines give.
+    durations_ms: (usual,) or (usual, of every 50th frame). fresh: a new array each time, as real
+    engines give.
     """
 
     is_metric, scale = True, None
 
     def __init__(self, durations_ms: tuple[float, ...] = (0.0,), fresh: bool = False):
         self.engine = SimpleNamespace(
-            name="null", model_hash="0", spec=SimpleNamespace(name="null", scale_source="stereo baseline")
+            name="null",
+            model_hash="0",
+            spec=SimpleNamespace(name="null", scale_source="stereo baseline"),
         )
         self._durations_ms, self._fresh, self._count = durations_ms, fresh, 0
         self._depth = np.ones((1, 1), np.float32)
@@ -39,17 +45,26 @@ class NullEstimator:
         if self._fresh or self._depth.shape != frame.left.shape[:2]:
             self._depth = np.ones(frame.left.shape[:2], np.float32)
         return Estimate(
-            frame.stamp_ns, frame.frame_id, frame.rig, frame.left, self._depth, None, None, {"engine": duration_ms}
+            frame.stamp_ns,
+            frame.frame_id,
+            frame.rig,
+            frame.left,
+            self._depth,
+            None,
+            None,
+            {"engine": duration_ms},
         )
 
 
 def main() -> int:
     """Run the node until it is told to stop."""
-    from ..nodes import depth_node
+    from depth_ros.nodes import depth_node
 
     words = os.environ.get(ENGINE_MS, "")
     durations_ms = tuple(float(word) for word in words.split(",")) if words else (0.0,)
-    return depth_node.main(make_estimator=lambda parameters: NullEstimator(durations_ms, fresh=bool(words)))
+    return depth_node.main(
+        make_estimator=lambda parameters: NullEstimator(durations_ms, fresh=bool(words))
+    )
 
 
 if __name__ == "__main__":

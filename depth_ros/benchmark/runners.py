@@ -1,4 +1,6 @@
-"""The shipped networks on this CPU: ONNX Runtime and OpenVINO, float32 and int8, one thread each."""
+"""The shipped networks on this CPU: ONNX Runtime and OpenVINO, float32 and int8, one thread
+each.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import EngineError
-from ..core.scenes import clip_pose, clip_rig, clip_scene, random_rig, random_scene
-from ..core.world import render_stereo
-from ..engine.onnx_engine import OnnxEngine
-from ..engine.parity import arrays_of
-from ..engine.quantise import to_int8
-from ..engine.spec import ModelSpec
+from depth_ros.core.errors import EngineError
+from depth_ros.engine.onnx import OnnxEngine
+from depth_ros.engine.parity import arrays_of
+from depth_ros.engine.quantize import to_int8
+from depth_ros.engine.spec import ModelSpec
+from depth_ros.synthetic.renderer import render_stereo
+from depth_ros.synthetic.scenes import clip_pose, clip_rig, clip_scene, random_rig, random_scene
 
 CALIBRATION = 16  # frames
 _SIZE = (256, 320)
 
 
 class OpenvinoEngine:
-    """An ONNX file in OpenVINO on the CPU, one thread. Raises EngineError where openvino is missing or refuses it."""
+    """An ONNX file in OpenVINO on the CPU, one thread.
+
+    Raises EngineError where openvino is missing or refuses it.
+    """
 
     name, model_hash = "openvino", ""
 
@@ -28,13 +33,21 @@ class OpenvinoEngine:
         try:
             import openvino
         except ImportError as error:
-            raise EngineError(f"expected the package openvino, got: {error} (pip install openvino)") from error
+            raise EngineError(
+                f"expected the package openvino, got: {error} (pip install openvino)"
+            ) from error
         self.spec = spec
         try:
-            config = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+            config = {
+                "INFERENCE_NUM_THREADS": 1,
+                "NUM_STREAMS": 1,
+                "INFERENCE_PRECISION_HINT": "f32",
+            }
             self._model = openvino.Core().compile_model(str(path), "CPU", config)
         except RuntimeError as error:
-            raise EngineError(f"{path}: expected a model that OpenVINO takes, got: {error}") from error
+            raise EngineError(
+                f"{path}: expected a model that OpenVINO takes, got: {error}"
+            ) from error
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the network on arrays by name."""
@@ -46,7 +59,9 @@ class OpenvinoEngine:
 
 
 def calibration_frames(spec: ModelSpec, count: int = CALIBRATION) -> list[dict]:
-    """Rendered frames for int8's ranges: random scenes in stereo, the procedural room for one camera. No photograph."""
+    """Rendered frames for int8's ranges: random scenes in stereo, the procedural room for one
+    camera. No photograph.
+    """
     if spec.task == "stereo":
         pairs = [_random_pair(seed) for seed in range(count)]
     else:
@@ -56,8 +71,12 @@ def calibration_frames(spec: ModelSpec, count: int = CALIBRATION) -> list[dict]:
     return [arrays_of(spec, *pair) for pair in pairs]
 
 
-def engines_of(path: Path, calibration: int = CALIBRATION) -> tuple[dict[str, object], dict[str, str]]:
-    """Every way of running a model here, by name, and why others are not there. calibration: frames for int8."""
+def engines_of(
+    path: Path, calibration: int = CALIBRATION
+) -> tuple[dict[str, object], dict[str, str]]:
+    """Every way of running a model here, by name, and why others are not there. calibration:
+    frames for int8.
+    """
     whole = OnnxEngine(path, threads=1)
     found, absent = {"onnxruntime fp32": whole}, {}
     with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +98,9 @@ def _int8(path: Path, frames: list[dict], form: str, folder: Path) -> Path:
     try:
         import onnx
     except ImportError as error:
-        raise EngineError(f"int8: expected the package onnx, got: {error} (pip install onnx)") from error
+        raise EngineError(
+            f"int8: expected the package onnx, got: {error} (pip install onnx)"
+        ) from error
     model = onnx.load(str(path))
     del model.graph.value_info[:]
     onnx.save(to_int8(model, frames, form), str(folder / f"{form}.onnx"))

@@ -1,4 +1,6 @@
-"""The camera of a soak: 60 Hz stereo at a node that is watched; one JSON line a second, the account at the end."""
+"""The camera of a soak: 60 Hz stereo at a node that is watched; one JSON line a second, the
+account at the end.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,18 @@ from pathlib import Path
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 
-from ..replay.account import Sent
-from ..replay.ros import read_counters
+from depth_ros.nodes.replay.accounting import Sent
+from depth_ros.nodes.replay.node_process import read_counters
+
 from .camera import BenchCamera, cpu_ns
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def rss_bytes(pid: int) -> int:
-    """Read the resident memory of a process, without what it shares with the camera (Fast DDS' segments)."""
+    """Read the resident memory of a process, without what it shares with the camera (Fast DDS'
+    segments).
+    """
     _, resident, shared = Path(f"/proc/{pid}/statm").read_text().split()[:3]
     return (int(resident) - int(shared)) * _PAGE
 
@@ -31,18 +36,23 @@ class Player:
 
     def __init__(self, domain_id: int, pid: int):
         self._camera, self._pid = BenchCamera(domain_id), pid
-        self._camera.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._camera.node.create_subscription(
+            DiagnosticArray, "/diagnostics", self._on_diagnostics, 10
+        )
         self._values, self._second, self._heard = {}, 0, set()
         if not self._camera.wait_for_node():
             sys.exit("the node has not subscribed within 30 s")
 
     def play(self, height: int, width: int, rate_hz: float, seconds: float) -> dict:
-        """Send for so many seconds; prints a sample each second; gives sent stamps, heard stamps, counters."""
+        """Send for so many seconds; prints a sample each second; gives sent stamps, heard
+        stamps, counters.
+        """
         rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
         self._start = time.monotonic()
         stamps_ns = self._camera.play(rgb, rate_hz, seconds, self._sample)
         self._camera.listen(1.0)
-        self._values = {}  # the counters of the end: two messages, as the first may be older than the last frame
+        # the counters of the end: two messages, as the first may be older than the last frame
+        self._values = {}
         for _ in range(2):
             end = time.monotonic() + 5.0
             self._values = {}
@@ -53,8 +63,12 @@ class Player:
         n = len(stamps_ns)
         sent = Sent(dict.fromkeys(stamps_ns, 0), {"left": n, "right": n})
         self._camera.close()
-        return {"sent": list(sent.pairs), "heard": sorted(self._heard), "frames_in": int(self._values["frames_in"]),
-                "counters": dataclasses.asdict(counters)}  # fmt: skip
+        return {
+            "sent": list(sent.pairs),
+            "heard": sorted(self._heard),
+            "frames_in": int(self._values["frames_in"]),
+            "counters": dataclasses.asdict(counters),
+        }
 
     def _sample(self) -> None:
         """Once a second: memory, CPU, the median latency of that second."""
@@ -65,7 +79,11 @@ class Player:
         latency_ms, self._camera.latency_ms = self._camera.latency_ms, {}
         self._heard |= set(latency_ms)
         median = statistics.median(latency_ms.values()) if latency_ms else None
-        sample = {"t_s": t_s, "rss_mb": rss_bytes(self._pid) / 1e6, "cpu_s": cpu_ns(self._pid) / 1e9}
+        sample = {
+            "t_s": t_s,
+            "rss_mb": rss_bytes(self._pid) / 1e6,
+            "cpu_s": cpu_ns(self._pid) / 1e9,
+        }
         print(json.dumps({**sample, "latency_ms": median}), flush=True)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
@@ -77,4 +95,7 @@ class Player:
 if __name__ == "__main__":
     plan = json.load(sys.stdin)
     player = Player(plan["domain_id"], plan["pid"])
-    print(json.dumps(player.play(plan["height"], plan["width"], plan["rate_hz"], plan["seconds"])), flush=True)
+    print(
+        json.dumps(player.play(plan["height"], plan["width"], plan["rate_hz"], plan["seconds"])),
+        flush=True,
+    )

@@ -10,26 +10,39 @@ import click
 
 
 def are_many(inputs: tuple[Path, ...], jobs: int | None, scheduler: str) -> bool:
-    """Tell many bags from one input: several, a folder with bags below it, or an option that only many have."""
-    from .replay.many import bags_below
-    from .replay.sample import is_bag
+    """Tell many bags from one input: several, a folder with bags below it, or an option that
+    only many have.
+    """
+    from depth_ros.evaluation.batch import bags_below
+    from depth_ros.recordings.sample import is_bag
 
     if len(inputs) > 1 or jobs or scheduler:
         return True
     path = inputs[0]
-    return path.is_dir() and not is_bag(path) and not any(path.glob("*/calib.txt")) and bool(bags_below(path))
+    return (
+        path.is_dir()
+        and not is_bag(path)
+        and not any(path.glob("*/calib.txt"))
+        and bool(bags_below(path))
+    )
 
 
-def evaluate_many(inputs: tuple[Path, ...], jobs: int | None, scheduler: str, out: Path | None, **options) -> None:
-    """Evaluate every bag in a process of its own and merge the reports; exit code 1 where a bag failed."""
+def evaluate_many(
+    inputs: tuple[Path, ...], jobs: int | None, scheduler: str, out: Path | None, **options
+) -> None:
+    """Evaluate every bag in a process of its own and merge the reports; exit code 1 where a bag
+    failed.
+    """
     from tqdm import tqdm
 
-    from .core.errors import InputError
-    from .replay.many import find_bags, make_tasks, run_all
-    from .replay.merged import merge, words_of
+    from depth_ros.core.errors import InputError
+    from depth_ros.evaluation.batch import find_bags, make_tasks, run_all
+    from depth_ros.evaluation.report.batch_report import merge, words_of
 
     if options["replay"]:
-        raise InputError("expected one bag for --replay: bags beside each other would measure each other's load")
+        raise InputError(
+            "expected one bag for --replay: bags beside each other would measure each other's load"
+        )
     folder = (out or Path("evaluation")).resolve()
     tasks = make_tasks(find_bags(list(inputs)), command_line(options), _version(options))
     with tqdm(total=len(tasks), unit="bag", disable=None, leave=False) as bar:
@@ -47,7 +60,8 @@ def evaluate_many(inputs: tuple[Path, ...], jobs: int | None, scheduler: str, ou
 
 
 def command_line(options: dict) -> list[str]:
-    """Give options back as the words of a command line; paths become absolute, for processes elsewhere.
+    """Give options back as the words of a command line; paths become absolute, for processes
+    elsewhere.
 
     >>> command_line({"mode": "auto", "model": None, "against": ("sgbm",), "replay": False})
     ['--mode', 'auto', '--against', 'sgbm']
@@ -64,11 +78,15 @@ def command_line(options: dict) -> list[str]:
 
 def _version(options: dict) -> str:
     """A digest of this code and of the models: with another one, a result is made again."""
-    from .engine.load import default_model
+    from depth_ros.engine.load import default_model
 
     digest = hashlib.sha256()
-    models = [options["model"], *options["against"], *(default_model(task) for task in ("stereo", "mono"))]
-    for path in (*sorted(Path(__file__).parent.rglob("*.py")), *models):
+    models = [
+        options["model"],
+        *options["against"],
+        *(default_model(task) for task in ("stereo", "mono")),
+    ]
+    for path in (*sorted(Path(__file__).parents[1].rglob("*.py")), *models):
         if path and path != "sgbm" and Path(path).is_file():
             digest.update(Path(path).read_bytes())
     return digest.hexdigest()

@@ -9,8 +9,12 @@ from pathlib import Path
 import click
 
 
-def bench(overhead: bool, engines: bool, soak: float | None, seconds: float, out: Path | None) -> int:
-    """Run parts one after the other; gives the exit code: 1 where a part fails by its own measure."""
+def bench(
+    overhead: bool, engines: bool, soak: float | None, seconds: float, out: Path | None
+) -> int:
+    """Run parts one after the other; gives the exit code: 1 where a part fails by its own
+    measure.
+    """
     from tqdm import tqdm
 
     if not (overhead or engines or soak):
@@ -28,8 +32,10 @@ def bench(overhead: bool, engines: bool, soak: float | None, seconds: float, out
     return int(failed)
 
 
-def _parts(overhead: bool, engines: bool, soak: float | None, seconds: float) -> list[tuple[str, dict]]:
-    """Name the modules of depth_ros.bench to run, with their options."""
+def _parts(
+    overhead: bool, engines: bool, soak: float | None, seconds: float
+) -> list[tuple[str, dict]]:
+    """Name the modules of depth_ros.benchmark to run, with their options."""
     parts = [("overhead", {"seconds": seconds})] if overhead else []
     parts += [("engines", {})] if engines else []
     return parts + ([("soak", {"minutes": soak})] if soak else [])
@@ -40,14 +46,18 @@ def _module(name: str):
     from importlib import import_module
     from importlib.util import find_spec
 
-    from .core.errors import InputError
+    from depth_ros.core.errors import InputError
 
     if name != "engines" and find_spec("rclpy") is None:
-        raise InputError(f"bench --{name}: expected ROS 2 (source /opt/ros/.../setup.bash), got no rclpy")
+        raise InputError(
+            f"bench --{name}: expected ROS 2 (source /opt/ros/.../setup.bash), got no rclpy"
+        )
     try:
-        return import_module(f"depth_ros.bench.{name}")
+        return import_module(f"depth_ros.benchmark.{name}")
     except ImportError as error:
-        raise InputError(f"bench --{name}: expected its modules to be importable, got: {error}") from None
+        raise InputError(
+            f"bench --{name}: expected its modules to be importable, got: {error}"
+        ) from None
 
 
 def _write(path: Path, results: dict) -> None:
@@ -56,5 +66,3 @@ def _write(path: Path, results: dict) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(results, indent=1) + "\n")
     os.replace(temporary, path)
-
-

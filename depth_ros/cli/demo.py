@@ -1,4 +1,6 @@
-"""The demo: a rendered stereo clip through the real node over DDS, and what came out, for people."""
+"""The demo: a rendered stereo clip through the real node over DDS, and what came out, for
+people.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +8,17 @@ import argparse
 import time
 from pathlib import Path
 
-from ..core.depth import depth_to_disparity
-from ..engine.load import BACKENDS, load_engine
-from ..estimator import Estimator
-from .bag import Bag
-from .clip import FRAMES, cached_clip
-from .dds import replay, require_ros
-from .evaluate import Evaluation
-from .figures import percentile
-from .output import encode_image, encode_ply, write_bytes
-from .panel import side_by_side
-from .report import write_report
+from depth_ros.core.depth import depth_to_disparity
+from depth_ros.engine.load import BACKENDS, load_engine
+from depth_ros.estimator.stereo import Estimator
+from depth_ros.evaluation.evaluate import Evaluation
+from depth_ros.evaluation.report.figures import percentile
+from depth_ros.evaluation.report.image_panels import side_by_side
+from depth_ros.evaluation.report.report import write_report
+from depth_ros.nodes.replay.replay import replay, require_ros
+from depth_ros.recordings.bag import Bag
+from depth_ros.recordings.output import encode_image, encode_ply, write_bytes
+from depth_ros.synthetic.demo_recording import FRAMES, cached_clip
 
 _PICTURES = 3
 _MAX_DISPARITY_PX = 64  # the nearest thing in the clip stands at 36 px
@@ -31,7 +33,9 @@ _ACCURACY = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the demo; returns the exit code: 1 where no pair was answered or one is not accounted for."""
+    """Run the demo; returns the exit code: 1 where no pair was answered or one is not accounted
+    for.
+    """
     options = _options(arguments)
     require_ros()  # both refuse before half a minute of rendering
     load_engine(options.model, options.backend, _MAX_DISPARITY_PX)
@@ -53,20 +57,32 @@ def table(run: Evaluation, report: dict) -> list[str]:
     frames, latency = report["frames"], report.get("latency_ms", {})
     seconds = frames["in"] / 10
     rows = [
-        (label, f"{report[section][key]:.3f}") for section, key, label in _ACCURACY if key in report.get(section, {})
+        (label, f"{report[section][key]:.3f}")
+        for section, key, label in _ACCURACY
+        if key in report.get(section, {})
     ]
     rows += [
         ("pairs in, depth out", f"{frames['in']}, {frames['out']}"),
         ("rate in, rate out, Hz", f"10.0, {frames['out'] / seconds:.1f}"),
-        ("dropped, by cause", ", ".join(f"{n} {cause}" for cause, n in frames["dropped"].items() if n) or "none"),
+        (
+            "dropped, by cause",
+            ", ".join(f"{n} {cause}" for cause, n in frames["dropped"].items() if n) or "none",
+        ),
         ("lost without a cause", str(unaccounted(report))),
     ]
-    rows += [(f"pair to depth {key}, ms", f"{latency[key]:.0f}") for key in ("p50", "p95", "p99") if key in latency]
+    rows += [
+        (f"pair to depth {key}, ms", f"{latency[key]:.0f}")
+        for key in ("p50", "p95", "p99")
+        if key in latency
+    ]
     if "engine_p50" in latency:
         rows.append(("of that the engine, p50, ms", f"{latency['engine_p50']:.0f}"))
     if run.age_ms:
         rows.append(("age of depth on arrival, p50, ms", f"{percentile(run.age_ms, 50):.0f}"))
-    return [f"model {report['model']}, backend {report['backend']}", *(f"  {name:34}{value}" for name, value in rows)]
+    return [
+        f"model {report['model']}, backend {report['backend']}",
+        *(f"  {name:34}{value}" for name, value in rows),
+    ]
 
 
 def unaccounted(report: dict) -> int:
@@ -76,8 +92,12 @@ def unaccounted(report: dict) -> int:
 
 
 def write_pictures(bag: Bag, options: argparse.Namespace) -> list[str]:
-    """Write left | inverse depth | truth | error of a few frames, and a cloud; the estimator here is the node's own."""
-    estimator = Estimator(load_engine(options.model, options.backend, _MAX_DISPARITY_PX), _MAX_DISPARITY_PX)
+    """Write left | inverse depth | truth | error of a few frames, and a cloud; the estimator
+    here is the node's own.
+    """
+    estimator = Estimator(
+        load_engine(options.model, options.backend, _MAX_DISPARITY_PX), _MAX_DISPARITY_PX
+    )
     chosen = {round(i * (len(bag) - 1) / (_PICTURES - 1)) for i in range(_PICTURES)}
     names = []
     for i, sample in enumerate(bag):
@@ -89,7 +109,9 @@ def write_pictures(bag: Bag, options: argparse.Namespace) -> list[str]:
         names.append(f"frame_{i:02d}.png")
         write_bytes(options.out / names[-1], encode_image(side_by_side(estimate, truth)))
         if len(names) == 1:
-            write_bytes(options.out / "cloud.ply", encode_ply(estimate.depth, rig.left, estimate.left))
+            write_bytes(
+                options.out / "cloud.ply", encode_ply(estimate.depth, rig.left, estimate.left)
+            )
     return names
 
 
@@ -97,14 +119,27 @@ def _clip(folder: Path, frames: int) -> Path:
     """Find or render the clip, with a progress bar."""
     from tqdm import tqdm
 
-    with tqdm(total=frames, desc="rendering the clip (once)", unit="pair", delay=2, leave=False, disable=None) as bar:
+    with tqdm(
+        total=frames,
+        desc="rendering the clip (once)",
+        unit="pair",
+        delay=2,
+        leave=False,
+        disable=None,
+    ) as bar:
         return cached_clip(folder, frames, on_step=bar.update)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("depth-ros demo", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for the results (default: demo)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo"), help="folder for the results (default: demo)"
+    )
     parser.add_argument("--model", type=Path, help="ONNX model (default: the one that is shipped)")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: the model, else sgbm")
-    parser.add_argument("--frames", type=int, default=FRAMES, help=f"length of the clip (default: {FRAMES})")
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default="auto", help="default: the model, else sgbm"
+    )
+    parser.add_argument(
+        "--frames", type=int, default=FRAMES, help=f"length of the clip (default: {FRAMES})"
+    )
     return parser.parse_args(arguments)

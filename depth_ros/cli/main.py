@@ -1,4 +1,7 @@
-"""The depth-ros command. Imports are inside the commands: --help must not wait for OpenCV or ROS."""
+"""The depth-ros command.
+
+Imports are inside the commands: --help must not wait for OpenCV or ROS.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from .cli_options import (
+from .options import (
     BACKENDS,
     backend_option,
     expect_writable,
@@ -15,50 +18,71 @@ from .cli_options import (
     mode_option,
     model_option,
     range_option,
-    refuses_plainly,
+    report_errors,
     tolerance_option,
-)  # fmt: skip
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main():
     """Cameras in, metres out: depth of stereo and mono recordings, judged and explained.
 
-    INPUT is a rosbag2 directory (sqlite3 or mcap) or a folder of scenes in the Middlebury 2014 layout.
+    INPUT is a rosbag2 directory (sqlite3 or mcap) or a folder of scenes in the Middlebury 2014
+    layout.
     """
 
 
 @main.command(short_help="Judge depth and ego-motion on INPUT; writes report.html.")
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @mode_option
 @model_option
 @backend_option
 @range_option
 @tolerance_option
 @click.option(
-    "--egomotion", type=click.Choice(["auto", "off", "network", "geometric", "hybrid"]), default="auto",
-    show_default=True, help="How to follow the camera; auto: hybrid where INPUT has true poses, else off.",
-)  # fmt: skip
-@click.option("--replay", is_flag=True, help="Play the bag at recorded rate over ROS 2 into the real node.")
-@click.option("--against", multiple=True, help="Another ONNX model, or sgbm, to stand beside it; may be repeated.")
-@click.option("--jobs", type=click.IntRange(1), help="Bags at a time, each in a process of its own.")
-@click.option("--scheduler", default="", help="Address of a Dask scheduler (tcp://...): bags on many machines.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for report.json and report.html [evaluation/<input>]."
+    "--egomotion",
+    type=click.Choice(["auto", "off", "network", "geometric", "hybrid"]),
+    default="auto",
+    show_default=True,
+    help="How to follow the camera; auto: hybrid where INPUT has true poses, else off.",
 )
-@refuses_plainly
+@click.option(
+    "--replay", is_flag=True, help="Play the bag at recorded rate over ROS 2 into the real node."
+)
+@click.option(
+    "--against",
+    multiple=True,
+    help="Another ONNX model, or sgbm, to stand beside it; may be repeated.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), help="Bags at a time, each in a process of its own."
+)
+@click.option(
+    "--scheduler",
+    default="",
+    help="Address of a Dask scheduler (tcp://...): bags on many machines.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for report.json and report.html [evaluation/<input>].",
+)
+@report_errors
 def evaluate(inputs, jobs, scheduler, out, **options):
     """Judge depth and ego-motion on INPUT: accuracy where there is truth, time, drops by cause.
 
-    Of several bags, or a folder of bags, one merged report; a second run goes on where the first one ended.
+    Of several bags, or a folder of bags, one merged report; a second run goes on where the first
+    one ended.
     """
-    from .cli_many import are_many, evaluate_many
+    from .batch import are_many, evaluate_many
 
     expect_writable(out or Path("evaluation"))
     if are_many(inputs, jobs, scheduler):
         evaluate_many(inputs, jobs, scheduler, out, **options)
     else:
-        from .cli_evaluate import evaluate_one
+        from .evaluate import evaluate_one
 
         evaluate_one(inputs[0], open_both, open_input, progress, out=out, **options)
 
@@ -71,15 +95,19 @@ def evaluate(inputs, jobs, scheduler, out, **options):
 @backend_option
 @range_option
 @tolerance_option
-@refuses_plainly
+@report_errors
 def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
-    """Write the depth of every pair or image: 16-bit PNG in millimetres, NPY in metres, coloured PNG, PLY cloud."""
-    from .core.errors import InputError
-    from .replay.evaluate import Evaluation, estimates, noun
-    from .replay.output import write_estimate
+    """Write the depth of every pair or image: 16-bit PNG in millimetres, NPY in metres, coloured
+    PNG, PLY cloud.
+    """
+    from depth_ros.core.errors import InputError
+    from depth_ros.evaluation.evaluate import Evaluation, estimates, noun
+    from depth_ros.recordings.output import write_estimate
 
     expect_writable(out)
-    source, estimator, label = open_both(input, sync_tolerance_s, mode, model, backend, max_disparity_px)
+    source, estimator, label = open_both(
+        input, sync_tolerance_s, mode, model, backend, max_disparity_px
+    )
     done, scaleless = Evaluation(source.name, label, estimator.engine.name, source.mode), 0
     with progress(len(source)) as bar:
         count = 0
@@ -89,34 +117,51 @@ def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
             bar.update()
     dropped = {**source.drops, **done.dropped}
     reasons = {**getattr(source, "reasons", {}), **done.reasons}
-    words = "; ".join(f"dropped {n} {cause}: {reasons.get(cause, '')}" for cause, n in dropped.items())
+    words = "; ".join(
+        f"dropped {n} {cause}: {reasons.get(cause, '')}" for cause, n in dropped.items()
+    )
     if not count:
         raise InputError(f"{input}: expected at least one usable {noun(done)}, got none; {words}")
     click.echo(f"{count} {noun(done)}s written to {out}" + (f"; {words}" if words else ""))
     if scaleless:
-        why = "are relative: inverse depth" if source.mode == "mono" else "have a nominal calibration: disparity"
+        why = (
+            "are relative: inverse depth"
+            if source.mode == "mono"
+            else "have a nominal calibration: disparity"
+        )
         click.echo(f"{scaleless} of them {why} written, no metres")
 
 
 @main.command(short_help="Name what is wrong with BAG, or with the running ROS graph.")
 @click.argument("bag", type=click.Path(path_type=Path), required=False)
-@click.option("--namespace", default="", help="Live: of the depth_node and its cameras; default: any.")
-@click.option("--seconds", type=click.FloatRange(0.5), default=10.0, show_default=True, help="Live: how long to look.")
+@click.option(
+    "--namespace", default="", help="Live: of the depth_node and its cameras; default: any."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.5),
+    default=10.0,
+    show_default=True,
+    help="Live: how long to look.",
+)
 @mode_option
-@refuses_plainly
+@report_errors
 def doctor(bag, namespace, seconds, mode):
-    """Name every calibration, stamp and encoding problem in BAG, or a folder of scenes; without BAG, live, in the
-    running ROS graph: also topics, QoS, TF, lifecycle. Exit code 1 if there is a problem."""
+    """Name every calibration, stamp and encoding problem in BAG, or a folder of scenes; without
+    BAG, live, in the running ROS graph: also topics, QoS, TF, lifecycle. Exit code 1 if there is a
+    problem."""
     if bag is None:
         findings = examine_live(namespace, seconds)
     else:
-        from .replay.doctor import examine
+        from depth_ros.doctor.recording import examine
 
         findings = examine(bag, mode)
     for finding in findings:
         click.echo(f"{finding.level:8}{finding.where}: {finding.words}")
     bad = sum(finding.level == "PROBLEM" for finding in findings)
-    click.echo(f"{bad} problem(s), {sum(finding.level == 'WARNING' for finding in findings)} warning(s)")
+    click.echo(
+        f"{bad} problem(s), {sum(finding.level == 'WARNING' for finding in findings)} warning(s)"
+    )
     sys.exit(1 if bad else 0)
 
 
@@ -126,25 +171,30 @@ def examine_live(namespace: str, seconds: float):
 
     from tqdm import tqdm
 
-    from .core.errors import InputError
+    from depth_ros.core.errors import InputError
 
     if find_spec("rclpy") is None:
-        raise InputError("expected ROS for a live look (source /opt/ros/.../setup.bash), got no rclpy; or give a BAG")
-    from .replay.graph import examine_graph
-    from .replay.live import look
+        raise InputError(
+            "expected ROS for a live look (source /opt/ros/.../setup.bash), got no rclpy; "
+            "or give a BAG"
+        )
+    from depth_ros.doctor.live import examine_graph
+    from depth_ros.nodes.introspection.graph_probe import look
 
-    with tqdm(total=seconds, unit="s", disable=None, leave=False, bar_format="{desc}{bar} {n:.0f} s") as bar:
+    with tqdm(
+        total=seconds, unit="s", disable=None, leave=False, bar_format="{desc}{bar} {n:.0f} s"
+    ) as bar:
         return examine_graph(look(namespace, seconds, tick=bar.update))
 
 
 @main.command(short_help="Show the contract that an ONNX MODEL carries.")
 @click.argument("model", type=click.Path(path_type=Path))
-@refuses_plainly
+@report_errors
 def info(model):
     """Show the contract that an ONNX MODEL carries, after checking that its graph keeps it."""
     import json
 
-    from .engine.onnx_engine import OnnxEngine
+    from depth_ros.engine.onnx import OnnxEngine
 
     engine = OnnxEngine(model)
     click.echo(f"{model}\n{'hash':18}{engine.model_hash}\n{'bytes':18}{Path(model).stat().st_size}")
@@ -154,60 +204,155 @@ def info(model):
 
 @main.command(short_help="Compile an ONNX MODEL for TensorRT.")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--precision", type=click.Choice(["fp16", "fp32", "int8"]), default="fp16", show_default=True)
-@click.option("--shape", default="", help="HxW of the camera's images; default: the bag's, else 480x640.")
-@click.option("--workspace", type=click.IntRange(0), default=0, help="Most MiB for scratch; 0: the library's choice.")
-@click.option("--library", type=click.Choice(["auto", "tensorrt", "tensorrt_rtx"]), default="auto", show_default=True)
-@click.option("--compute-capability", "capability", default="", help="Build for another GPU, 8.6 say (tensorrt_rtx).")
-@click.option("--calibrate", type=click.Path(path_type=Path), help="A bag whose frames int8 is calibrated on.")
-@click.option("--frames", type=click.Path(path_type=Path), help="A bag to compare on; default: rendered frames.")
-@click.option("--with-io", is_flag=True, help="The whole step as one graph: bytes of images in, metres and points out.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Folder for engines [DEPTH_ROS_CACHE, ~/.cache].")
+@click.option(
+    "--precision", type=click.Choice(["fp16", "fp32", "int8"]), default="fp16", show_default=True
+)
+@click.option(
+    "--shape", default="", help="HxW of the camera's images; default: the bag's, else 480x640."
+)
+@click.option(
+    "--workspace",
+    type=click.IntRange(0),
+    default=0,
+    help="Most MiB for scratch; 0: the library's choice.",
+)
+@click.option(
+    "--library",
+    type=click.Choice(["auto", "tensorrt", "tensorrt_rtx"]),
+    default="auto",
+    show_default=True,
+)
+@click.option(
+    "--compute-capability",
+    "capability",
+    default="",
+    help="Build for another GPU, 8.6 say (tensorrt_rtx).",
+)
+@click.option(
+    "--calibrate", type=click.Path(path_type=Path), help="A bag whose frames int8 is calibrated on."
+)
+@click.option(
+    "--frames",
+    type=click.Path(path_type=Path),
+    help="A bag to compare on; default: rendered frames.",
+)
+@click.option(
+    "--with-io",
+    is_flag=True,
+    help="The whole step as one graph: bytes of images in, metres and points out.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Folder for engines [DEPTH_ROS_CACHE, ~/.cache].",
+)
 @click.option("--force", is_flag=True, help="Build even where the cache has it.")
-@refuses_plainly
+@report_errors
 def build(model, **options):
     """Compile an ONNX MODEL for TensorRT, and compare what is compiled with ONNX Runtime."""
-    from .cli_build import build_engine
+    from .build import build_engine
 
     build_engine(model, **options)
 
 
 @main.command(short_help="Show BAG, or a running node, in a browser.")
 @click.argument("input", metavar="[BAG]", required=False, type=click.Path(path_type=Path))
-@click.option("--topics", metavar="NAMESPACE", is_flag=False, flag_value="/", help="Show a running node's topics [/].")
-@click.option("--save", type=click.Path(path_type=Path), help="Write a file (.rrd) to open later, serve nothing.")
-@click.option("--port", type=click.IntRange(1, 65534), default=9090, show_default=True, help="The next is used too.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="By which name the browser reaches this machine.")
+@click.option(
+    "--topics",
+    metavar="NAMESPACE",
+    is_flag=False,
+    flag_value="/",
+    help="Show a running node's topics [/].",
+)
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    help="Write a file (.rrd) to open later, serve nothing.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65534),
+    default=9090,
+    show_default=True,
+    help="The next is used too.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="By which name the browser reaches this machine.",
+)
 @click.option("--browser", is_flag=True, help="Open a browser here.")
-@click.option("--image-topic", default="", help="With --topics: the camera's images, where they are not found.")
-@click.option("--hz", type=click.FloatRange(0.1, 60), default=30.0, show_default=True, help="With --topics: at most.")
-@click.option("--seconds", type=click.FloatRange(0), default=0.0, help="With --topics: end after so long; 0: never.")
-@click.option("--way", is_flag=True, help="With --topics: ask for odometry even where nobody else does.")
-@click.option("--egomotion", type=click.Choice(["off", "network", "geometric", "hybrid"]), default="hybrid")
+@click.option(
+    "--image-topic",
+    default="",
+    help="With --topics: the camera's images, where they are not found.",
+)
+@click.option(
+    "--hz",
+    type=click.FloatRange(0.1, 60),
+    default=30.0,
+    show_default=True,
+    help="With --topics: at most.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="With --topics: end after so long; 0: never.",
+)
+@click.option(
+    "--way", is_flag=True, help="With --topics: ask for odometry even where nobody else does."
+)
+@click.option(
+    "--egomotion", type=click.Choice(["off", "network", "geometric", "hybrid"]), default="hybrid"
+)
 @mode_option
 @model_option
 @backend_option
 @range_option
 @tolerance_option
-@refuses_plainly
+@report_errors
 def view(**options):
-    """Show BAG, a saved page or running topics in a browser: image, depth, uncertainty, points, way, rates, drops."""
-    from .cli_view import view as run_view
+    """Show BAG, a saved page or running topics in a browser: image, depth, uncertainty, points,
+    way, rates, drops.
+    """
+    from .view import view as run_view
 
     run_view(open_both=open_both, progress=progress, **options)
 
 
 @main.command(short_help="Measure this machine.")
-@click.option("--overhead", is_flag=True, help="What the node costs beside its engine: x floor, x plain rclpy.")
-@click.option("--engines", is_flag=True, help="What the shipped models cost here, and how accurate they are.")
-@click.option("--soak", type=click.FloatRange(0.05), metavar="MINUTES", is_flag=False, flag_value=30.0,
-              help="60 Hz stereo for this long [30]: memory, latency, drops accounted for. Exit code 1 if one fails.")
-@click.option("--seconds", type=click.FloatRange(0.2), default=2.0, help="Of --overhead, for each case, twice [2].")
+@click.option(
+    "--overhead",
+    is_flag=True,
+    help="What the node costs beside its engine: x floor, x plain rclpy.",
+)
+@click.option(
+    "--engines", is_flag=True, help="What the shipped models cost here, and how accurate they are."
+)
+@click.option(
+    "--soak",
+    type=click.FloatRange(0.05),
+    metavar="MINUTES",
+    is_flag=False,
+    flag_value=30.0,
+    help=(
+        "60 Hz stereo for this long [30]: memory, latency, drops accounted for. Exit code 1 if "
+        "one fails."
+    ),
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.2),
+    default=2.0,
+    help="Of --overhead, for each case, twice [2].",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Write all figures to this JSON file.")
-@refuses_plainly
+@report_errors
 def bench(**options):
     """Measure this machine; without options, --overhead and --engines."""
-    from .cli_bench import bench as run_bench
+    from .bench import bench as run_bench
 
     if options["out"]:
         expect_writable(options["out"].parent)
@@ -219,10 +364,10 @@ def bench(**options):
 @click.option("--model", help="ONNX model; default: the shipped one.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
 @click.option("--frames", type=click.IntRange(1), help="Length of the clip.")
-@refuses_plainly
+@report_errors
 def demo(**options):
     """Render a clip and play it through the real node; writes demo/."""
-    from .replay.demo import main as run_demo
+    from .demo import main as run_demo
 
     expect_writable(Path(options["out"]))
     given = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
@@ -230,20 +375,26 @@ def demo(**options):
 
 
 def open_both(path, sync_tolerance_s, mode, model, backend, max_disparity_px):
-    """Open the input and load the engine that fits it; returns source, estimator and the words that name the model."""
-    from .core.errors import EngineError
-    from .engine.load import load_engine
+    """Open the input and load the engine that fits it; returns source, estimator and the words
+    that name the model.
+    """
+    from depth_ros.core.errors import EngineError
+    from depth_ros.engine.load import load_engine
 
     engine = load_engine(model, backend, max_disparity_px) if model else None
     if engine and engine.spec.task not in ("stereo", "mono"):
-        raise EngineError(f"{model}: expected a stereo or mono model, got one for {engine.spec.task!r}")
-    source = open_input(path, sync_tolerance_s, engine.spec.task if engine and mode == "auto" else mode)
+        raise EngineError(
+            f"{model}: expected a stereo or mono model, got one for {engine.spec.task!r}"
+        )
+    source = open_input(
+        path, sync_tolerance_s, engine.spec.task if engine and mode == "auto" else mode
+    )
     return source, *make_estimator(engine, source.mode, backend, max_disparity_px)
 
 
 def open_input(path: Path, sync_tolerance_s: float, mode: str):
     """Open a bag or a folder of scenes."""
-    from .replay.sample import open_source
+    from depth_ros.recordings.sample import open_source
 
     source = open_source(path, mode)
     if hasattr(source, "tolerance_ns"):
@@ -252,14 +403,19 @@ def open_input(path: Path, sync_tolerance_s: float, mode: str):
 
 
 def make_estimator(engine, mode: str, backend: str, max_disparity_px: int):
-    """Make the estimator of an engine (None: the shipped one), and the words that name the model in a report."""
-    from .core.errors import EngineError
-    from .engine.load import default_model, load_engine
-    from .estimator import Estimator, MonoEstimator
+    """Make the estimator of an engine (None: the shipped one), and the words that name the model
+    in a report.
+    """
+    from depth_ros.core.errors import EngineError
+    from depth_ros.engine.load import default_model, load_engine
+    from depth_ros.estimator.stereo import Estimator, MonoEstimator
 
     if mode == "mono":
         if engine is None and (path := default_model("mono")) is None:
-            raise EngineError("expected --model for a mono input, got none, and no released mono model is installed")
+            raise EngineError(
+                "expected --model for a mono input, got none, and no released mono model "
+                "is installed"
+            )
         engine = engine or load_engine(path, backend, task="mono")
     engine = engine or load_engine(None, backend, max_disparity_px)
     estimator = MonoEstimator(engine) if mode == "mono" else Estimator(engine, max_disparity_px)

@@ -9,11 +9,18 @@ import click
 
 
 def view(
-    input: Path | None, topics: str | None, save: Path | None, port: int, host: str, browser: bool, open_both, **options
+    input: Path | None,
+    topics: str | None,
+    save: Path | None,
+    port: int,
+    host: str,
+    browser: bool,
+    open_both,
+    **options,
 ):
     """Show a bag, a saved page or running topics; serves until Ctrl-C, or writes the file."""
-    from .core.errors import InputError
-    from .view.page import Page, load_rerun, open_saved
+    from depth_ros.core.errors import InputError
+    from depth_ros.viewer.page import Page, load_rerun, open_saved
 
     load_rerun()  # refuse before anything slow begins
     if (input is None) == (topics is None):
@@ -22,13 +29,15 @@ def view(
         address, _held = open_saved(input, port, port + 1, host, browser)
         click.echo(address)
         return _wait()
-    opened = None if input is None else _open(input, open_both, **options)  # before a page is promised
+    opened = (
+        None if input is None else _open(input, open_both, **options)
+    )  # before a page is promised
     name = str(topics) if input is None else input.resolve().name
     with Page(f"**depth_ros** {name}", save) as page:
         if save is None:
             click.echo(page.serve(port, port + 1, host, browser))
         if topics is not None:
-            from .view.live import show_topics
+            from depth_ros.viewer.live import show_topics
 
             names = ("image_topic", "hz", "seconds", "way")
             count = show_topics(topics, page, *(options[name] for name in names))
@@ -47,8 +56,8 @@ def _open(input, open_both, mode, model, backend, max_disparity_px, sync_toleran
 
 def _recording(source, estimator, page, progress, egomotion, **_) -> None:
     """Send a bag or a folder of scenes to the page, with a progress bar."""
-    from .replay.follow import Follower
-    from .view.recording import show_recording
+    from depth_ros.evaluation.odometry_runner import Follower
+    from depth_ros.viewer.recording import show_recording
 
     follower = Follower(egomotion) if egomotion != "off" and hasattr(source, "has_poses") else None
     with progress(len(source)) as bar:

@@ -1,4 +1,5 @@
-"""Optical and body axes, REP 103; and poses and twists, with covariance, carried from one frame of a body to another.
+"""Optical and body axes, REP 103; and poses and twists, with covariance, carried from one frame of
+a body to another.
 
           x         y       z
 body      forward   left    up
@@ -30,13 +31,15 @@ def optical_pose_to_body(odom_T_optical: np.ndarray) -> np.ndarray:
     return odom_T_body
 
 
-def carry_pose(odom_T_a: np.ndarray, covariance: np.ndarray, a_T_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def carry_pose(
+    odom_T_a: np.ndarray, covariance: np.ndarray, a_T_b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Give the pose of frame b, which is fixed to frame a, and its covariance.
 
     The error of the rotation moves b by its lever arm l = odom_R_a a_t_b: dp_b = dp_a - l x dtheta.
-    odom_T_a, a_T_b: (4, 4). covariance: (6, 6) of odom_T_a as in ROS, axes of odom: m^2 of its place, then rad^2 of the
-    rotation vector that would correct it from the left; a_T_b is taken as exact.
-    Returns (odom_T_b (4, 4), covariance (6, 6) in the same convention).
+    odom_T_a, a_T_b: (4, 4). covariance: (6, 6) of odom_T_a as in ROS, axes of odom: m^2 of its
+    place, then rad^2 of the rotation vector that would correct it from the left; a_T_b is taken as
+    exact. Returns (odom_T_b (4, 4), covariance (6, 6) in the same convention).
 
     >>> lever = np.eye(4)
     >>> lever[0, 3] = 2.0
@@ -58,8 +61,11 @@ def turn_covariance(covariance: np.ndarray, b_R_a: np.ndarray) -> np.ndarray:
     return J @ covariance @ J.T
 
 
-def carry_twist(twist: np.ndarray, covariance: np.ndarray, b_T_a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the twist of frame b, in its own axes, where that of frame a is known, which is fixed to the same body.
+def carry_twist(
+    twist: np.ndarray, covariance: np.ndarray, b_T_a: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the twist of frame b, in its own axes, where that of frame a is known, which is fixed to
+    the same body.
 
     w_b = b_R_a w_a, v_b = b_R_a v_a + b_t_a x w_b: the adjoint of b_T_a.
     twist: (6,) m/s then rad/s, axes of a. covariance: (6, 6) of it. b_T_a: (4, 4), taken as exact.

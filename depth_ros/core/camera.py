@@ -18,13 +18,21 @@ _SAME_ROW_PX = 1.0
 class Calibration:
     """Hold the numbers of one camera_info message, hashable, so that maps can be cached by it.
 
-    width, height: pixels of the image that the camera sends. model: distortion model by its ROS name.
-    D: distortion coefficients, any length. K (9), R (9), P (12): row-major, pixels; P[3] = -fx * baseline (px m).
-    window: in words, what part of the sensor that image is; "" the whole of it.
-    Only lengths are checked here: a zero K is a fact about a camera, and is refused where it would be used.
-    Raises CalibrationError for a wrong number of entries.
+    width, height: pixels of the image that the camera sends. model: distortion model by its ROS
+    name. D: distortion coefficients, any length. K (9), R (9), P (12): row-major, pixels; P[3] =
+    -fx * baseline (px m). window: in words, what part of the sensor that image is; "" the whole of
+    it. Only lengths are checked here: a zero K is a fact about a camera, and is refused where it
+    would be used. Raises CalibrationError for a wrong number of entries.
 
-    >>> Calibration(4, 3, "plumb_bob", (), (2, 0, 1, 0, 2, 1, 0, 0, 1), (1, 0, 0, 0, 1, 0, 0, 0, 1), (0,) * 12).K[0]
+    >>> Calibration(
+    ...     4,
+    ...     3,
+    ...     "plumb_bob",
+    ...     (),
+    ...     (2, 0, 1, 0, 2, 1, 0, 0, 1),
+    ...     (1, 0, 0, 0, 1, 0, 0, 0, 1),
+    ...     (0,) * 12,
+    ... ).K[0]
     2.0
     """
 
@@ -41,15 +49,19 @@ class Calibration:
         for name in ("D", "K", "R", "P"):
             values = tuple(float(value) for value in getattr(self, name))
             if len(values) != _LENGTHS.get(name, len(values)):
-                raise CalibrationError(f"{name}: expected {_LENGTHS[name]} numbers, got {len(values)}")
+                raise CalibrationError(
+                    f"{name}: expected {_LENGTHS[name]} numbers, got {len(values)}"
+                )
             object.__setattr__(self, name, values)
 
     def windowed(self, binning: tuple[int, int], roi: tuple[int, int, int, int]) -> Calibration:
-        """Give the calibration of the image that is sent, from that of the full sensor (REP 104, CameraInfo.msg).
+        """Give the calibration of the image that is sent, from that of the full sensor (REP 104,
+        CameraInfo.msg).
 
-        binning: (x, y) pixels that are joined to one; 0 means 1. roi: (left, top, width, height) in full pixels, all 0
-        means everything; it is cut first. The centre of a joined pixel is that of its block: cx' = (cx - left + 0.5) /
-        binning - 0.5. Raises CalibrationError for a region that is empty or reaches out of the sensor.
+        binning: (x, y) pixels that are joined to one; 0 means 1. roi: (left, top, width, height) in
+        full pixels, all 0 means everything; it is cut first. The centre of a joined pixel is that
+        of its block: cx' = (cx - left + 0.5) / binning - 0.5. Raises CalibrationError for a region
+        that is empty or reaches out of the sensor.
 
         >>> eye = (1, 0, 0, 0, 1, 0, 0, 0, 1)
         >>> full = Calibration(8, 6, "", (), (4, 0, 3.5, 0, 4, 2.5, 0, 0, 1), eye, (0,) * 12)
@@ -57,7 +69,10 @@ class Calibration:
         >>> half.width, half.height, half.K[0], half.K[2]
         (4, 3, 2.0, 1.5)
         """
-        (bx, by), (left, top, width, height) = (max(1, int(n)) for n in binning), (int(n) for n in roi)
+        (bx, by), (left, top, width, height) = (
+            (max(1, int(n)) for n in binning),
+            (int(n) for n in roi),
+        )
         if not any(roi):
             width, height = self.width, self.height
         if (bx, by) == (1, 1) and (left, top, width, height) == (0, 0, self.width, self.height):
@@ -65,13 +80,22 @@ class Calibration:
         inside = 0 <= left < left + width <= self.width and 0 <= top < top + height <= self.height
         if not inside or bx > width or by > height:
             raise CalibrationError(
-                f"roi: expected a part of {self.width}x{self.height}, got {width}x{height} at ({left}, {top}), "
+                f"roi: expected a part of {self.width}x{self.height}, got {width}x{height} "
+                f"at ({left}, {top}), "
                 f"binning {bx}x{by}"
             )
-        words = f"binning {bx}x{by} of {width}x{height} at ({left}, {top}) of {self.width}x{self.height}"
-        shift = np.array([[1 / bx, 0, (0.5 - left) / bx - 0.5], [0, 1 / by, (0.5 - top) / by - 0.5], [0, 0, 1]])
+        words = (
+            f"binning {bx}x{by} of {width}x{height} at ({left}, {top}) of "
+            f"{self.width}x{self.height}"
+        )
+        shift = np.array(
+            [[1 / bx, 0, (0.5 - left) / bx - 0.5], [0, 1 / by, (0.5 - top) / by - 0.5], [0, 0, 1]]
+        )
         matrices = (np.reshape(values, (3, -1)) for values in (self.K, self.P))
-        K, P = (tuple((shift @ matrix).ravel()) if matrix[2, 2] else tuple(matrix.ravel()) for matrix in matrices)
+        K, P = (
+            tuple((shift @ matrix).ravel()) if matrix[2, 2] else tuple(matrix.ravel())
+            for matrix in matrices
+        )
         return replace(self, width=width // bx, height=height // by, K=K, P=P, window=words)
 
 
@@ -94,17 +118,23 @@ class Camera:
 
     def __post_init__(self):
         if self.width <= 0 or self.height <= 0:
-            raise CalibrationError(f"expected an image size above zero, got {self.width}x{self.height}")
+            raise CalibrationError(
+                f"expected an image size above zero, got {self.width}x{self.height}"
+            )
         for name in ("fx", "fy"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
-                raise CalibrationError(f"{name}: expected a positive focal length in pixels, got {value}")
+                raise CalibrationError(
+                    f"{name}: expected a positive focal length in pixels, got {value}"
+                )
         if not (math.isfinite(self.cx) and math.isfinite(self.cy)):
             raise CalibrationError(f"expected a finite principal point, got ({self.cx}, {self.cy})")
 
     @classmethod
     def from_calibration(cls, calibration: Calibration) -> Camera:
-        """Make the rectified camera, from P; raises CalibrationError where K or P is zero or not finite."""
+        """Make the rectified camera, from P; raises CalibrationError where K or P is zero or not
+        finite.
+        """
         for name, skew_free in (("K", (0, 4)), ("P", (0, 5))):
             values = getattr(calibration, name)
             if not all(math.isfinite(value) for value in values):
@@ -112,7 +142,8 @@ class Camera:
             if any(values[i] <= 0 for i in skew_free):
                 focal = tuple(values[i] for i in skew_free)
                 raise CalibrationError(
-                    f"{name}: expected positive focal lengths, got {focal}: is the camera calibrated?"
+                    f"{name}: expected positive focal lengths, got {focal}: is the camera "
+                    "calibrated?"
                 )
         P = calibration.P
         return cls(calibration.width, calibration.height, P[0], P[5], P[2], P[6])
@@ -131,15 +162,19 @@ class Camera:
         return Camera(width, height, self.fx * sx, self.fy * sy, cx, cy)
 
     def cropped(self, top: int, left: int, height: int, width: int) -> Camera:
-        """Give the camera of image[top:top + height, left:left + width]; a negative start means padding."""
+        """Give the camera of image[top:top + height, left:left + width]; a negative start means
+        padding.
+        """
         return Camera(width, height, self.fx, self.fy, self.cx - left, self.cy - top)
 
 
 @dataclass(frozen=True)
 class StereoRig:
-    """A rectified pair: the left camera, the baseline in metres (> 0), doffs_px = cx_right - cx_left.
+    """A rectified pair: the left camera, the baseline in metres (> 0), doffs_px = cx_right -
+    cx_left.
 
-    depth = fx * baseline_m / (disparity + doffs_px). Raises CalibrationError for a baseline that is not positive.
+    depth = fx * baseline_m / (disparity + doffs_px). Raises CalibrationError for a baseline that is
+    not positive.
 
     >>> StereoRig(Camera(64, 48, 50.0, 52.0, 30.5, 24.5), 0.2).resized(24, 32).left.fx
     25.0
@@ -152,7 +187,8 @@ class StereoRig:
     def __post_init__(self):
         if not (math.isfinite(self.baseline_m) and self.baseline_m > 0):
             raise CalibrationError(
-                f"expected a baseline above 0 m (right P[3] = -fx * baseline), got {self.baseline_m} m: "
+                "expected a baseline above 0 m (right P[3] = -fx * baseline), got "
+                f"{self.baseline_m} m: "
                 "left and right swapped?"
             )
         if not math.isfinite(self.doffs_px):
@@ -160,20 +196,28 @@ class StereoRig:
 
     @classmethod
     def from_calibrations(cls, left: Calibration, right: Calibration) -> StereoRig:
-        """Make the rig of two camera_infos; raises CalibrationError where they do not fit each other."""
+        """Make the rig of two camera_infos; raises CalibrationError where they do not fit each
+        other.
+        """
         left_camera, right_camera = Camera.from_calibration(left), Camera.from_calibration(right)
         if (left.width, left.height) != (right.width, right.height):
             raise CalibrationError(
-                f"expected two cameras of one size, got {left.width}x{left.height} and {right.width}x{right.height}"
+                f"expected two cameras of one size, got {left.width}x{left.height} and "
+                f"{right.width}x{right.height}"
             )
         for name in ("fx", "fy"):
             a, b = getattr(left_camera, name), getattr(right_camera, name)
             if abs(a - b) > _SAME_FOCAL_LENGTH * a:
-                raise CalibrationError(f"expected the same {name} in both P matrices (rectified), got {a} and {b}")
+                raise CalibrationError(
+                    f"expected the same {name} in both P matrices (rectified), got {a} and {b}"
+                )
         if abs(left_camera.cy - right_camera.cy) > _SAME_ROW_PX:
             words = f"{left_camera.cy:.2f} and {right_camera.cy:.2f} px"
-            raise CalibrationError(f"expected the same cy in both P matrices, so that rows meet, got {words}")
-        # P[3] of the left is 0 in ROS; recordings that keep KITTI's common origin have both, and the difference counts.
+            raise CalibrationError(
+                f"expected the same cy in both P matrices, so that rows meet, got {words}"
+            )
+        # P[3] of the left is 0 in ROS; recordings that keep KITTI's common origin have both, and
+        # the difference counts.
         baseline_m = (left.P[3] - right.P[3]) / right.P[0]
         return cls(left_camera, baseline_m, right_camera.cx - left_camera.cx)
 

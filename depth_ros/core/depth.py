@@ -10,12 +10,14 @@ _SAME_SURFACE_PX = 1.0  # neighbours that differ by more lie on two surfaces and
 _MAX_MM = 65535
 
 
-def disparity_to_depth(disparity: np.ndarray, fx: float, baseline_m: float, doffs_px: float = 0.0) -> np.ndarray:
+def disparity_to_depth(
+    disparity: np.ndarray, fx: float, baseline_m: float, doffs_px: float = 0.0
+) -> np.ndarray:
     """Convert disparity to depth: z = fx * baseline / (disparity + doffs).
 
-    disparity: any shape, pixels. fx, doffs_px: pixels at the resolution of disparity. baseline_m: metres.
-    Returns float32 metres of the same shape; NaN where disparity is not finite, where disparity + doffs <= 0, or so
-    near 0 that depth would be infinite.
+    disparity: any shape, pixels. fx, doffs_px: pixels at the resolution of disparity. baseline_m:
+    metres. Returns float32 metres of the same shape; NaN where disparity is not finite, where
+    disparity + doffs <= 0, or so near 0 that depth would be infinite.
 
     >>> disparity_to_depth(np.array([10.0, 0.0, np.nan]), fx=100.0, baseline_m=0.5).tolist()
     [5.0, nan, nan]
@@ -23,8 +25,11 @@ def disparity_to_depth(disparity: np.ndarray, fx: float, baseline_m: float, doff
     return _reciprocal(fx * baseline_m, np.asarray(disparity, np.float32) + np.float32(doffs_px))
 
 
-def depth_to_disparity(depth: np.ndarray, fx: float, baseline_m: float, doffs_px: float = 0.0) -> np.ndarray:
-    """Convert depth in metres to float32 disparity in pixels, the inverse of disparity_to_depth; unknown is NaN.
+def depth_to_disparity(
+    depth: np.ndarray, fx: float, baseline_m: float, doffs_px: float = 0.0
+) -> np.ndarray:
+    """Convert depth in metres to float32 disparity in pixels, the inverse of disparity_to_depth;
+    unknown is NaN.
 
     >>> depth_to_disparity(np.array([5.0, 0.0]), fx=100.0, baseline_m=0.5).tolist()
     [10.0, nan]
@@ -32,22 +37,31 @@ def depth_to_disparity(depth: np.ndarray, fx: float, baseline_m: float, doffs_px
     return _reciprocal(fx * baseline_m, np.asarray(depth, np.float32)) - np.float32(doffs_px)
 
 
-def depth_sigma(depth: np.ndarray, sigma_disparity_px: np.ndarray, fx: float, baseline_m: float) -> np.ndarray:
-    """Carry one standard deviation of disparity over to depth, to first order: sigma_z = z^2 / (fx b) sigma_d.
+def depth_sigma(
+    depth: np.ndarray, sigma_disparity_px: np.ndarray, fx: float, baseline_m: float
+) -> np.ndarray:
+    """Carry one standard deviation of disparity over to depth, to first order: sigma_z = z^2 / (fx
+    b) sigma_d.
 
-    depth: metres, NaN unknown. sigma_disparity_px: pixels, same shape or a number. Returns float32 metres, NaN unknown.
+    depth: metres, NaN unknown. sigma_disparity_px: pixels, same shape or a number. Returns float32
+    metres, NaN unknown.
 
     >>> depth_sigma(np.array([5.0]), 0.5, fx=100.0, baseline_m=0.5).tolist()
     [0.25]
     """
     depth = np.asarray(depth, np.float32)
-    with np.errstate(over="ignore"):  # at disparities near zero depth is next to infinite, and so is its sigma
-        sigma = depth * depth * np.asarray(sigma_disparity_px, np.float32) / np.float32(fx * baseline_m)
+    with np.errstate(
+        over="ignore"
+    ):  # at disparities near zero depth is next to infinite, and so is its sigma
+        sigma = (
+            depth * depth * np.asarray(sigma_disparity_px, np.float32) / np.float32(fx * baseline_m)
+        )
     return sigma.astype(np.float32)
 
 
 def depth_to_mm(depth: np.ndarray) -> np.ndarray:
-    """Convert metres to uint16 millimetres, 0 unknown (REP 118); what does not fit into 65.535 m is unknown too.
+    """Convert metres to uint16 millimetres, 0 unknown (REP 118); what does not fit into 65.535 m is
+    unknown too.
 
     >>> depth_to_mm(np.array([1.2344, np.nan, 70.0])).tolist()
     [1234, 0, 0]
@@ -71,10 +85,11 @@ def mm_to_depth(mm: np.ndarray) -> np.ndarray:
 def resize_disparity(disparity: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize a disparity map without inventing surfaces between foreground and background.
 
-    Bilinear over the four neighbours, but only over those within 1 px (at input resolution) of the nearest one:
-    the others lie on another surface, or are unknown, and give their weight up. Values are scaled by the width ratio.
-    disparity: (H, W) float pixels, NaN unknown. Returns (height, width) float32; NaN where the nearest input is NaN.
-    Raises ImageError for another shape or an empty size. The same size gives the same values, exactly.
+    Bilinear over the four neighbours, but only over those within 1 px (at input resolution) of the
+    nearest one: the others lie on another surface, or are unknown, and give their weight up. Values
+    are scaled by the width ratio. disparity: (H, W) float pixels, NaN unknown. Returns (height,
+    width) float32; NaN where the nearest input is NaN. Raises ImageError for another shape or an
+    empty size. The same size gives the same values, exactly.
 
     >>> resize_disparity(np.array([[10.0, 10.0, 40.0, 40.0]]), 1, 8).tolist()
     [[20.0, 20.0, 20.0, 20.0, 80.0, 80.0, 80.0, 80.0]]
@@ -114,10 +129,16 @@ def resize_nearest(values: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _reciprocal(numerator: float, denominator: np.ndarray) -> np.ndarray:
-    """numerator / denominator, NaN where either it or the denominator is not positive and finite."""
+    """numerator / denominator, NaN where either it or the denominator is not positive and
+    finite.
+    """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        quotient = np.float32(numerator) / denominator  # 0 of an infinite denominator, infinite of one next to 0
-        return np.where((quotient > 0) & np.isfinite(quotient), quotient, np.float32(np.nan)).astype(np.float32)
+        quotient = (
+            np.float32(numerator) / denominator
+        )  # 0 of an infinite denominator, infinite of one next to 0
+        return np.where(
+            (quotient > 0) & np.isfinite(quotient), quotient, np.float32(np.nan)
+        ).astype(np.float32)
 
 
 def _check_resize(values: np.ndarray, height: int, width: int) -> None:

@@ -1,4 +1,7 @@
-"""SO(3) and SE(3): exp, log, inverse and quaternions. Twists are (translation, rotation): (vx vy vz wx wy wz)."""
+"""SO(3) and SE(3): exp, log, inverse and quaternions.
+
+Twists are (translation, rotation): (vx vy vz wx wy wz).
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ def so3_exp(rotvec: np.ndarray) -> np.ndarray:
 
 
 def so3_log(R: np.ndarray) -> np.ndarray:
-    """Give the rotation vector (3,) of a (3, 3) rotation, radians, length 0 to pi; by the quaternion: always stable.
+    """Give the rotation vector (3,) of a (3, 3) rotation, radians, length 0 to pi; by the
+    quaternion: always stable.
 
     >>> so3_log(so3_exp([0.1, -0.2, 0.3])).round(12).tolist()
     [0.1, -0.2, 0.3]
@@ -90,7 +94,8 @@ def quat_to_matrix(quat_xyzw: np.ndarray) -> np.ndarray:
 
 
 def matrix_to_quat(R: np.ndarray) -> np.ndarray:
-    """Give the quaternion (x, y, z, w), w >= 0, of a (3, 3) rotation, from its largest component (Shepperd 1978).
+    """Give the quaternion (x, y, z, w), w >= 0, of a (3, 3) rotation, from its largest component
+    (Shepperd 1978).
 
     >>> matrix_to_quat(np.diag([1.0, -1.0, -1.0])).tolist()
     [1.0, 0.0, 0.0, 0.0]
@@ -117,8 +122,13 @@ def _coefficients(angle: float) -> tuple[float, float, float]:
     """sin(a)/a, (1 - cos a)/a^2 and (a - sin a)/a^3, without cancellation near zero."""
     if angle < _SMALL:
         return 1.0, 0.5, 1 / 6
-    # 2 sin^2(a/2) is 1 - cos(a) without its cancellation; the series takes over where a - sin(a) cancels.
+    # 2 sin^2(a/2) is 1 - cos(a) without its cancellation; the series takes over where a - sin(a)
+    # cancels.
     b = 2 * (np.sin(angle / 2) / angle) ** 2
     a2 = angle * angle
-    c = (angle - np.sin(angle)) / angle**3 if angle > 0.1 else 1 / 6 - a2 / 120 + a2 * a2 / 5040 - a2**3 / 362880
+    c = (
+        (angle - np.sin(angle)) / angle**3
+        if angle > 0.1
+        else 1 / 6 - a2 / 120 + a2 * a2 / 5040 - a2**3 / 362880
+    )
     return np.sin(angle) / angle, b, c

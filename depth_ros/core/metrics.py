@@ -1,4 +1,6 @@
-"""Metrics of depth, stereo disparity and motion: written once, used by evaluation, training and tests."""
+"""Metrics of depth, stereo disparity and motion: written once, used by evaluation, training and
+tests.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +9,43 @@ import numpy as np
 from .errors import ImageError
 from .lie import so3_log
 
-DEPTH_KEYS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "silog", "delta1", "delta2", "delta3", "coverage")
+DEPTH_KEYS = (
+    "abs_rel",
+    "sq_rel",
+    "rmse",
+    "rmse_log",
+    "silog",
+    "delta1",
+    "delta2",
+    "delta3",
+    "coverage",
+)
 SCALINGS = ("none", "median", "scale-shift")
-_GARG_CROP = (0.40810811, 0.99189189, 0.03594771, 0.96405229)  # first and last row, first and last column, as shares
+_GARG_CROP = (
+    0.40810811,
+    0.99189189,
+    0.03594771,
+    0.96405229,
+)  # first and last row, first and last column, as shares
 
 
 def depth_metrics(
-    pred: np.ndarray, truth: np.ndarray, min_m: float = 1e-3, max_m: float = 80.0, scaling: str = "none"
+    pred: np.ndarray,
+    truth: np.ndarray,
+    min_m: float = 1e-3,
+    max_m: float = 80.0,
+    scaling: str = "none",
 ) -> dict:
-    """Compare depth with truth (Eigen et al. 2014), over answered pixels whose truth lies in [min_m, max_m].
+    """Compare depth with truth (Eigen et al. 2014), over answered pixels whose truth lies in
+    [min_m, max_m].
 
-    pred, truth: same shape, metres, NaN unknown (0 and inf count as unknown too). Predictions are clipped to the range.
-    scaling: what align does to pred first, over the judged pixels; its name is in the result, so that figures of
-    metric depth and of depth with a borrowed scale cannot be mixed.
-    Returns abs_rel, sq_rel (m), rmse (m), rmse_log, silog (100 x standard deviation of the log error), delta1-3
-    (shares of max(p/t, t/p) < 1.25^k), coverage (share answered), scaling. Figures are NaN where nothing was answered.
-    Raises ImageError for shapes that differ, truth without a pixel in the range, an empty range, or an unknown scaling.
+    pred, truth: same shape, metres, NaN unknown (0 and inf count as unknown too). Predictions are
+    clipped to the range. scaling: what align does to pred first, over the judged pixels; its name
+    is in the result, so that figures of metric depth and of depth with a borrowed scale cannot be
+    mixed. Returns abs_rel, sq_rel (m), rmse (m), rmse_log, silog (100 x standard deviation of the
+    log error), delta1-3 (shares of max(p/t, t/p) < 1.25^k), coverage (share answered), scaling.
+    Figures are NaN where nothing was answered. Raises ImageError for shapes that differ, truth
+    without a pixel in the range, an empty range, or an unknown scaling.
 
     >>> depth_metrics(np.array([2.0, 5.0]), np.array([2.0, 4.0]))["abs_rel"]
     0.125
@@ -46,10 +69,11 @@ def depth_metrics(
 def align(pred: np.ndarray, truth: np.ndarray, how: str) -> np.ndarray:
     """Give depth the scale of the truth, over the pixels where both are known (finite and above 0).
 
-    pred, truth: same shape, metres (pred up to scale). how: "none" = as it is; "median" = pred times median(truth) /
-    median(pred) (Zhou et al. 2017); "scale-shift" = s / pred + t fitted to 1 / truth by least squares (Ranftl et al.
-    2020, eq. 4): for inverse depth of unknown scale and offset. What that turns behind the camera is inf.
-    Returns float64, NaN unknown. Raises ImageError for shapes that differ, an unknown name, or no pixel in common.
+    pred, truth: same shape, metres (pred up to scale). how: "none" = as it is; "median" = pred
+    times median(truth) / median(pred) (Zhou et al. 2017); "scale-shift" = s / pred + t fitted to 1
+    / truth by least squares (Ranftl et al. 2020, eq. 4): for inverse depth of unknown scale and
+    offset. What that turns behind the camera is inf. Returns float64, NaN unknown. Raises
+    ImageError for shapes that differ, an unknown name, or no pixel in common.
 
     >>> align(np.array([1.0, 2.0, 8.0]), np.array([3.0, 6.0, 9.0]), "median").tolist()
     [3.0, 6.0, 24.0]
@@ -74,7 +98,8 @@ def align(pred: np.ndarray, truth: np.ndarray, how: str) -> np.ndarray:
 
 
 def garg_crop(height: int, width: int) -> np.ndarray:
-    """Make the mask in which the field judges KITTI (Garg et al. 2016): without sky, bonnet and the outer columns.
+    """Make the mask in which the field judges KITTI (Garg et al. 2016): without sky, bonnet and the
+    outer columns.
 
     Returns (height, width) bool, True where truth counts.
 
@@ -82,7 +107,9 @@ def garg_crop(height: int, width: int) -> np.ndarray:
     >>> np.argwhere(mask).min(0).tolist(), np.argwhere(mask).max(0).tolist()
     ([153, 44], [370, 1196])
     """
-    top, bottom, left, right = (int(share * side) for share, side in zip(_GARG_CROP, (height, height, width, width)))
+    top, bottom, left, right = (
+        int(share * side) for share, side in zip(_GARG_CROP, (height, height, width, width))
+    )
     mask = np.zeros((height, width), bool)
     mask[top:bottom, left:right] = True
     return mask
@@ -102,9 +129,11 @@ def rotation_error_deg(pred: np.ndarray, truth: np.ndarray) -> float:
 
 
 def translation_direction_error_deg(pred: np.ndarray, truth: np.ndarray) -> float:
-    """Measure the angle between the directions of two translations, degrees in [0, 180]; scale does not matter.
+    """Measure the angle between the directions of two translations, degrees in [0, 180]; scale does
+    not matter.
 
-    pred, truth: (4, 4), both a_T_b of the same a and b. NaN where either does not move: it has no direction.
+    pred, truth: (4, 4), both a_T_b of the same a and b. NaN where either does not move: it has no
+    direction.
 
     >>> sideways, forward = np.eye(4), np.eye(4)
     >>> sideways[0, 3], forward[2, 3] = 0.1, 2.0
@@ -120,11 +149,14 @@ def translation_direction_error_deg(pred: np.ndarray, truth: np.ndarray) -> floa
 def stereo_metrics(pred: np.ndarray, truth: np.ndarray) -> dict:
     """Compare disparity with truth, over all pixels with truth, occluded ones included.
 
-    pred, truth: same shape, pixels; NaN or inf = no answer, no truth. A pixel without answer is bad, lowers coverage.
-    Returns epe_px (mean error of the answered), bad1_pct, bad2_pct (errors over 1 and 2 px), d1_pct (KITTI: over 3 px
-    and over 5 % of the truth), coverage. Raises ImageError for shapes that differ, or without truth.
+    pred, truth: same shape, pixels; NaN or inf = no answer, no truth. A pixel without answer is
+    bad, lowers coverage. Returns epe_px (mean error of the answered), bad1_pct, bad2_pct (errors
+    over 1 and 2 px), d1_pct (KITTI: over 3 px and over 5 % of the truth), coverage. Raises
+    ImageError for shapes that differ, or without truth.
 
-    >>> stereo_metrics(np.array([10.0, 13.0, np.nan, 4.0]), np.array([10.0, 10.0, 10.0, np.inf]))["epe_px"]
+    >>> stereo_metrics(np.array([10.0, 13.0, np.nan, 4.0]), np.array([10.0, 10.0, 10.0, np.inf]))[
+    ...     "epe_px"
+    ... ]
     1.5
     """
     pred, truth = _pair(pred, truth)
@@ -144,9 +176,11 @@ def stereo_metrics(pred: np.ndarray, truth: np.ndarray) -> dict:
 
 
 def mean_metrics(metrics: list[dict]) -> dict:
-    """Average figures over frames or scenes, each counting alike; NaN are left out, texts must agree.
+    """Average figures over frames or scenes, each counting alike; NaN are left out, texts must
+    agree.
 
-    Raises ImageError for an empty list, other keys, or texts that differ (scalings must not be mixed).
+    Raises ImageError for an empty list, other keys, or texts that differ (scalings must not be
+    mixed).
 
     >>> mean_metrics([{"epe_px": 1.0}, {"epe_px": 2.0}])
     {'epe_px': 1.5}
@@ -154,7 +188,10 @@ def mean_metrics(metrics: list[dict]) -> dict:
     if not metrics:
         raise ImageError("expected at least one set of metrics, got none")
     if any(set(one) != set(metrics[0]) for one in metrics):
-        raise ImageError(f"expected the same keys everywhere, got {sorted({key for one in metrics for key in one})}")
+        raise ImageError(
+            "expected the same keys everywhere, got "
+            f"{sorted({key for one in metrics for key in one})}"
+        )
     return {key: _mean(key, [one[key] for one in metrics]) for key in metrics[0]}
 
 
@@ -192,7 +229,9 @@ def _pair(pred, truth) -> tuple[np.ndarray, np.ndarray]:
     """Both as float64 of one shape; float32 sums of millions of pixels lose digits."""
     pred, truth = np.asarray(pred, np.float64), np.asarray(truth, np.float64)
     if pred.shape != truth.shape:
-        raise ImageError(f"expected prediction and truth of one shape, got {pred.shape} and {truth.shape}")
+        raise ImageError(
+            f"expected prediction and truth of one shape, got {pred.shape} and {truth.shape}"
+        )
     return pred, truth
 
 

@@ -9,11 +9,12 @@ from .errors import ImageError
 
 
 def depth_to_cloud(depth: np.ndarray, camera: Camera, rgb: np.ndarray | None = None) -> np.ndarray:
-    """Make the points of a depth map, in the optical frame of its camera (x right, y down, z forward).
+    """Make the points of a depth map, in the optical frame of its camera (x right, y down, z
+    forward).
 
-    depth: (H, W) metres, NaN unknown. camera: of this size. rgb: (H, W, 3) uint8 or None (white points).
-    Returns (H, W, 4) float32: x, y, z in metres, NaN unknown, and the bits 0x00RRGGBB (the "rgb" field of PCL).
-    Raises ImageError for sizes that differ.
+    depth: (H, W) metres, NaN unknown. camera: of this size. rgb: (H, W, 3) uint8 or None (white
+    points). Returns (H, W, 4) float32: x, y, z in metres, NaN unknown, and the bits 0x00RRGGBB (the
+    "rgb" field of PCL). Raises ImageError for sizes that differ.
 
     >>> cloud = depth_to_cloud(np.array([[2.0, np.nan]]), Camera(2, 1, 4.0, 5.0, 1.0, 0.0))
     >>> cloud[0, 0, :3].tolist()
@@ -21,7 +22,9 @@ def depth_to_cloud(depth: np.ndarray, camera: Camera, rgb: np.ndarray | None = N
     """
     depth = np.asarray(depth, np.float32)
     if depth.shape != (camera.height, camera.width):
-        raise ImageError(f"expected depth of {(camera.height, camera.width)} as the camera, got {depth.shape}")
+        raise ImageError(
+            f"expected depth of {(camera.height, camera.width)} as the camera, got {depth.shape}"
+        )
     cloud = np.empty((*depth.shape, 4), np.float32)
     x = ((np.arange(camera.width) - camera.cx) / camera.fx).astype(np.float32)
     y = ((np.arange(camera.height) - camera.cy) / camera.fy).astype(np.float32)

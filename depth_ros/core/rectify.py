@@ -1,4 +1,6 @@
-"""Where each pixel of the rectified image lies in the raw image: plumb_bob, rational_polynomial, equidistant."""
+"""Where each pixel of the rectified image lies in the raw image: plumb_bob, rational_polynomial,
+equidistant.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,22 @@ def rectify_map(calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
     """Compute the raw position of every rectified pixel, the way cv2.initUndistortRectifyMap does.
 
     ray = (P[:3, :3] R)^-1 (u, v, 1), then x = X / Z, y = Y / Z, then the distortion model, then K.
-    plumb_bob (Brown 1966) and rational_polynomial: k1 k2 p1 p2 k3 k4 k5 k6; equidistant (Kannala, Brandt 2006): k1-k4.
-    An empty D means no distortion; "fisheye" is an alias of equidistant.
-    Returns map_x, map_y: (H, W) float32 pixels of the raw image, outside of it where nothing was seen.
-    Raises CalibrationError for an unknown model, too many coefficients, numbers that are not finite, zero K, R or P.
+    plumb_bob (Brown 1966) and rational_polynomial: k1 k2 p1 p2 k3 k4 k5 k6; equidistant (Kannala,
+    Brandt 2006): k1-k4. An empty D means no distortion; "fisheye" is an alias of equidistant.
+    Returns map_x, map_y: (H, W) float32 pixels of the raw image, outside of it where nothing was
+    seen. Raises CalibrationError for an unknown model, too many coefficients, numbers that are not
+    finite, zero K, R or P.
 
     >>> one = (1, 0, 0, 0, 1, 0, 0, 0, 1)
-    >>> cal = Calibration(4, 3, "plumb_bob", (), (2, 0, 1, 0, 2, 1, 0, 0, 1), one, (2, 0, 0, 0, 0, 2, 1, 0, 0, 0, 1, 0))
+    >>> cal = Calibration(
+    ...     4,
+    ...     3,
+    ...     "plumb_bob",
+    ...     (),
+    ...     (2, 0, 1, 0, 2, 1, 0, 0, 1),
+    ...     one,
+    ...     (2, 0, 0, 0, 0, 2, 1, 0, 0, 0, 1, 0),
+    ... )
     >>> rectify_map(cal)[0][0].tolist()
     [1.0, 2.0, 3.0, 4.0]
     """
@@ -53,13 +64,17 @@ def _checked_distortion(calibration: Calibration) -> tuple[str, np.ndarray]:
     """The model by its ROS name and its coefficients, zeros appended."""
     model = _ALIASES.get(calibration.model, calibration.model)
     if model not in _COEFFICIENTS:
-        raise CalibrationError(f"distortion model: expected one of {sorted(_COEFFICIENTS)}, got {calibration.model!r}")
+        raise CalibrationError(
+            f"distortion model: expected one of {sorted(_COEFFICIENTS)}, got {calibration.model!r}"
+        )
     most = _COEFFICIENTS[model]
     D = np.array(calibration.D)
     if not np.isfinite(D).all():
         raise CalibrationError(f"D: expected finite numbers, got {calibration.D}")
     if (D[most:] != 0).any():
-        raise CalibrationError(f"D: expected at most {most} coefficients for {model}, got {len(D)}: {calibration.D}")
+        raise CalibrationError(
+            f"D: expected at most {most} coefficients for {model}, got {len(D)}: {calibration.D}"
+        )
     return model, np.pad(D[:most], (0, max(0, most - len(D))))
 
 

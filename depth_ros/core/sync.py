@@ -1,4 +1,6 @@
-"""Pair messages by their stamps: integer nanoseconds, bounded memory, every drop counted by its cause."""
+"""Pair messages by their stamps: integer nanoseconds, bounded memory, every drop counted by its
+cause.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +9,22 @@ from typing import Any
 from .errors import InputError
 
 CAUSES = ("unmatched", "duplicate_stamp", "stamp_reversed", "overflow", "time_jump")
-_JUMP_NS = 1_000_000_000  # further back than this is a new epoch (a bag that starts again), not a late message
+# further back than this is a new epoch (a bag that starts again), not a late message
+_JUMP_NS = 1_000_000_000
 
 
 class StampMatcher:
     """Match one item of each stream by stamp; the newest match wins and what is older is dropped.
 
-    streams: names. tolerance_ns: largest distance between the stamps of one match. capacity: items kept a stream.
-    drops: items dropped, by cause; every item is either handed out, pending or counted here:
-      unmatched (older than a match), duplicate_stamp (seen already), stamp_reversed (older than its stream's last),
-      overflow (waited in vain), time_jump (pending when stamps went back by more than 1 s).
-    time_jumps: how often that happened. closest_gap_ns: since the last match, how near the stamps of all streams came
-    to each other without matching; None while some stream is silent. For one thread at a time.
-    Raises InputError for settings or a stream that make no sense.
+    streams: names. tolerance_ns: largest distance between the stamps of one match. capacity: items
+    kept a stream. drops: items dropped, by cause; every item is either handed out, pending or
+    counted here:
+      unmatched (older than a match), duplicate_stamp (seen already), stamp_reversed (older than its
+      stream's last), overflow (waited in vain), time_jump (pending when stamps went back by more
+      than 1 s).
+    time_jumps: how often that happened. closest_gap_ns: since the last match, how near the stamps
+    of all streams came to each other without matching; None while some stream is silent. For one
+    thread at a time. Raises InputError for settings or a stream that make no sense.
 
     >>> matcher = StampMatcher(("left", "right"))
     >>> matcher.add("left", 7, "L7")
@@ -31,8 +36,14 @@ class StampMatcher:
         if not streams or len(set(streams)) != len(streams):
             raise InputError(f"expected different streams, got {streams}")
         if tolerance_ns < 0 or capacity < 1:
-            raise InputError(f"expected tolerance_ns >= 0 and capacity >= 1, got {tolerance_ns} and {capacity}")
-        self.streams, self.tolerance_ns, self.capacity = tuple(streams), int(tolerance_ns), int(capacity)
+            raise InputError(
+                f"expected tolerance_ns >= 0 and capacity >= 1, got {tolerance_ns} and {capacity}"
+            )
+        self.streams, self.tolerance_ns, self.capacity = (
+            tuple(streams),
+            int(tolerance_ns),
+            int(capacity),
+        )
         self.drops: dict[str, int] = dict.fromkeys(CAUSES, 0)
         self.time_jumps = 0
         self.reset()
@@ -44,7 +55,9 @@ class StampMatcher:
         self.closest_gap_ns: int | None = None
 
     def add(self, stream: str, stamp_ns: int, item: Any) -> dict[str, Any] | None:
-        """Take an item in; returns the match that it completes, one item for each stream, or None."""
+        """Take an item in; returns the match that it completes, one item for each stream, or
+        None.
+        """
         if stream not in self._pending:
             raise InputError(f"expected one of the streams {self.streams}, got {stream!r}")
         if (cause := self._refusal(stream, stamp_ns)) is not None:
@@ -59,18 +72,27 @@ class StampMatcher:
         return None
 
     def _refusal(self, stream: str, stamp_ns: int) -> str | None:
-        """The cause to drop a new item for, or None; a jump back in time makes room for a new epoch first."""
+        """The cause to drop a new item for, or None; a jump back in time makes room for a new
+        epoch first.
+        """
         last = self._last[stream]
         if last is None or stamp_ns > last:
             return None
         if stamp_ns < last - _JUMP_NS:
             self._start_epoch(stamp_ns)
             return None
-        # Stamps of a stream only grow, so what equals one that is pending or the last one was there before.
-        return "duplicate_stamp" if stamp_ns == last or stamp_ns in self._pending[stream] else "stamp_reversed"
+        # Stamps of a stream only grow, so what equals one that is pending or the last one was there
+        # before.
+        return (
+            "duplicate_stamp"
+            if stamp_ns == last or stamp_ns in self._pending[stream]
+            else "stamp_reversed"
+        )
 
     def _start_epoch(self, stamp_ns: int) -> None:
-        """Drop what lies further ahead than a late message could; the other streams may have jumped already."""
+        """Drop what lies further ahead than a late message could; the other streams may have
+        jumped already.
+        """
         self.time_jumps += 1
         self.closest_gap_ns = None
         for stream, pending in self._pending.items():
@@ -82,10 +104,14 @@ class StampMatcher:
                 self._last[stream] = None
 
     def _matching_stamps(self, stamp_ns: int) -> dict[str, int] | None:
-        """For each stream the pending stamp nearest to this one, if all lie within the tolerance of each other."""
+        """For each stream the pending stamp nearest to this one, if all lie within the tolerance
+        of each other.
+        """
         if not all(self._pending.values()):
             return None
-        nearest = {s: min(pending, key=lambda t: abs(t - stamp_ns)) for s, pending in self._pending.items()}
+        nearest = {
+            s: min(pending, key=lambda t: abs(t - stamp_ns)) for s, pending in self._pending.items()
+        }
         gap = max(nearest.values()) - min(nearest.values())
         if gap <= self.tolerance_ns:
             return nearest

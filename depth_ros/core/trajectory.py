@@ -1,4 +1,6 @@
-"""Metrics of a trajectory that need no alignment: KITTI's segments, drift at the end, and whether sigma is true."""
+"""Metrics of a trajectory that need no alignment: KITTI's segments, drift at the end, and
+whether sigma is true.
+"""
 
 from __future__ import annotations
 
@@ -22,30 +24,36 @@ def path_m(poses: np.ndarray) -> float:
     return float(np.linalg.norm(np.diff(_poses(poses)[:, :3, 3], axis=0), axis=1).sum())
 
 
-def segment_lengths(way_m: float) -> tuple[tuple[int, ...], int]:
-    """Choose segment lengths for a path: KITTI's 100 to 800 m from 100 m on, else 10 to 80 m, else 1 to 8 m.
+def segment_lengths(length_m: float) -> tuple[tuple[int, ...], int]:
+    """Choose segment lengths for a path: KITTI's 100 to 800 m from 100 m on, else 10 to 80 m, else
+    1 to 8 m.
 
-    Those that fit into way_m. Returns (lengths in metres, frames between the starts): KITTI starts at every tenth
-    frame, a short clip at every one. No length where the path is shorter than 1 m: a segment would measure noise.
+    Those that fit into length_m. Returns (lengths in metres, frames between the starts): KITTI
+    starts at every tenth frame, a short clip at every one. No length where the path is shorter than
+    1 m: a segment would measure noise.
 
     >>> segment_lengths(60.0)
     ((10, 20, 30, 40, 50), 1)
     """
-    unit = next((unit for unit in (100, 10, 1) if way_m > unit), None)
+    unit = next((unit for unit in (100, 10, 1) if length_m > unit), None)
     if unit is None:
         return (), 1
-    return tuple(unit * k for k in range(1, 9) if unit * k < way_m), 10 if unit == 100 else 1
+    return tuple(unit * k for k in range(1, 9) if unit * k < length_m), 10 if unit == 100 else 1
 
 
-def segment_metrics(truth: np.ndarray, pred: np.ndarray, lengths_m=KITTI_LENGTHS_M, every: int = 10) -> dict:
-    """Measure drift over segments of given lengths as KITTI does (Geiger et al., CVPR 2012; devkit_odometry).
+def segment_metrics(
+    truth: np.ndarray, pred: np.ndarray, lengths_m=KITTI_LENGTHS_M, every: int = 10
+) -> dict:
+    """Measure drift over segments of given lengths as KITTI does (Geiger et al., CVPR 2012;
+    devkit_odometry).
 
-    A segment starts at each `every`-th frame and ends at the first frame beyond its length along the truth. Its error
-    is (pred_first^-1 pred_last)^-1 truth_first^-1 truth_last: translation over length, angle over length.
-    truth, pred: (N, 4, 4), world_T_camera of the same frames, each in its own world; metres.
-    Returns t_err_pct, r_err_deg_per_100m (means over all segments), segments_m (the lengths that were reached),
-    segments (count), by_length {length: (t_err_pct, r_err_deg_per_100m)}; NaN where no segment fits.
-    Raises InputError for shapes that differ, lengths or `every` that are not above 0.
+    A segment starts at each `every`-th frame and ends at the first frame beyond its length along
+    the truth. Its error is (pred_first^-1 pred_last)^-1 truth_first^-1 truth_last: translation over
+    length, angle over length. truth, pred: (N, 4, 4), world_T_camera of the same frames, each in
+    its own world; metres. Returns t_err_pct, r_err_deg_per_100m (means over all segments),
+    segments_m (the lengths that were reached), segments (count), by_length {length: (t_err_pct,
+    r_err_deg_per_100m)}; NaN where no segment fits. Raises InputError for shapes that differ,
+    lengths or `every` that are not above 0.
 
     >>> truth = np.stack([np.eye(4)] * 13)
     >>> truth[:, 2, 3] = np.arange(13)
@@ -56,17 +64,27 @@ def segment_metrics(truth: np.ndarray, pred: np.ndarray, lengths_m=KITTI_LENGTHS
     """
     truth, pred = _same(truth, pred)
     if every < 1 or not all(length > 0 for length in lengths_m):
-        raise InputError(f"expected lengths and a stride above 0, got {tuple(lengths_m)} m and {every}")
-    way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(truth[:, :3, 3], axis=0), axis=1))])
+        raise InputError(
+            f"expected lengths and a stride above 0, got {tuple(lengths_m)} m and {every}"
+        )
+    way = np.concatenate(
+        [[0.0], np.cumsum(np.linalg.norm(np.diff(truth[:, :3, 3], axis=0), axis=1))]
+    )
     found: dict[int, list] = {}
     for first in range(0, len(truth), every):
         for length in lengths_m:
             last = int(np.searchsorted(way, way[first] + length, side="right"))
             if last < len(truth):
-                found.setdefault(length, []).append(_segment_error(truth, pred, first, last, length))
+                found.setdefault(length, []).append(
+                    _segment_error(truth, pred, first, last, length)
+                )
     every_one = np.array([error for errors in found.values() for error in errors]).reshape(-1, 2)
     mean = every_one.mean(0) if len(every_one) else np.full(2, np.nan)
-    by_length = {length: tuple(np.mean(found[length], axis=0).tolist()) for length in lengths_m if length in found}
+    by_length = {
+        length: tuple(np.mean(found[length], axis=0).tolist())
+        for length in lengths_m
+        if length in found
+    }
     return {
         "t_err_pct": float(mean[0]),
         "r_err_deg_per_100m": float(mean[1]),
@@ -83,15 +101,18 @@ def end_drift(truth: np.ndarray, pred: np.ndarray) -> tuple[float, float]:
     """
     truth, pred = _same(truth, pred)
     error = inverse(inverse(truth[0]) @ truth[-1]) @ inverse(pred[0]) @ pred[-1]
-    return float(np.linalg.norm(error[:3, 3])), float(np.degrees(np.linalg.norm(so3_log(error[:3, :3]))))
+    return float(np.linalg.norm(error[:3, 3])), float(
+        np.degrees(np.linalg.norm(so3_log(error[:3, :3])))
+    )
 
 
 def nees(pred: np.ndarray, truth: np.ndarray, covariance: np.ndarray) -> float:
-    """Give the normalised estimation error squared of one transform: xi^T covariance^-1 xi with truth = pred exp(xi).
+    """Give the normalised estimation error squared of one transform: xi^T covariance^-1 xi with
+    truth = pred exp(xi).
 
-    pred, truth: (4, 4). covariance: (6, 6) of xi: translation m^2, rotation rad^2, axes of the moved frame. Mean 6
-    where the covariance is true; above CHI2_95_OF_6 in 5 % of the cases. NaN for a covariance that cannot be inverted.
-    (Bar-Shalom et al. 2001, sec. 5.4.)
+    pred, truth: (4, 4). covariance: (6, 6) of xi: translation m^2, rotation rad^2, axes of the
+    moved frame. Mean 6 where the covariance is true; above CHI2_95_OF_6 in 5 % of the cases. NaN
+    for a covariance that cannot be inverted. (Bar-Shalom et al. 2001, sec. 5.4.)
 
     >>> off = np.eye(4)
     >>> off[0, 3] = 0.2

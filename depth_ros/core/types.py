@@ -14,12 +14,13 @@ from .errors import CalibrationError, ImageError
 class Frame:
     """One stereo pair (or one image) at one instant.
 
-    stamp_ns: integer nanoseconds of the image header. frame_id: the optical frame of the left camera.
-    left, right: (H, W, 3) uint8 RGB, the same size; right is None in mono. rig: of the rectified images, H x W; None in
-    mono, where camera is given instead. camera: of the (left) rectified image; rig.left wherever there is a rig.
-    calibrations: (left, right), in mono (left,), where the images are raw and must be rectified first; None where they
-    are rectified. max_disparity_px: the range to search, where this frame knows better than the estimator.
-    Raises ImageError for a wrong shape, type or size.
+    stamp_ns: integer nanoseconds of the image header. frame_id: the optical frame of the left
+    camera. left, right: (H, W, 3) uint8 RGB, the same size; right is None in mono. rig: of the
+    rectified images, H x W; None in mono, where camera is given instead. camera: of the (left)
+    rectified image; rig.left wherever there is a rig. calibrations: (left, right), in mono (left,),
+    where the images are raw and must be rectified first; None where they are rectified.
+    max_disparity_px: the range to search, where this frame knows better than the estimator. Raises
+    ImageError for a wrong shape, type or size.
 
     >>> from depth_ros.core.camera import Camera
     >>> image = np.zeros((48, 64, 3), np.uint8)
@@ -44,7 +45,10 @@ class Frame:
         if self.right is not None:
             _check_image("right", self.right)
             if self.left.shape != self.right.shape:
-                raise ImageError(f"expected left and right of one size, got {self.left.shape} and {self.right.shape}")
+                raise ImageError(
+                    f"expected left and right of one size, got {self.left.shape} and "
+                    f"{self.right.shape}"
+                )
         if self.left.shape[:2] != (camera.height, camera.width):
             raise ImageError(
                 f"expected images of {camera.width}x{camera.height} as camera_info says, "
@@ -55,23 +59,26 @@ class Frame:
 
     def left_only(self) -> Frame:
         """Give the same instant as a mono frame: the left image and its camera."""
-        return replace(self, right=None, rig=None, calibrations=self.calibrations and self.calibrations[:1])
+        return replace(
+            self, right=None, rig=None, calibrations=self.calibrations and self.calibrations[:1]
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """What the estimator knows about one frame; it has the stamp and the frame_id of its input.
 
-    rig: of the maps below, None in mono. camera: of the maps below. left: (H, W, 3) uint8 RGB, rectified.
-    depth: (H, W) float32 metres along the optical axis; None where no scale is known: never relative numbers.
-    right: the same of the right camera, None in mono.
-    disparity: (H, W) float32 pixels, None in mono. sigma_m: (H, W) float32, one standard deviation of depth in metres,
-    or None. An unknown value is NaN. timing_ms: "prepare", "engine", "decode", "total"; mono also "pose".
-    inv_depth: mono, (H, W) float32, 1/m, or relative (true up to one factor) where depth is None.
-    scale: where metres come from, "none" where nothing gives them. scale_reason: why a source that was asked for
-    gives none at present; "" otherwise.
-    prev_T_curr: (4, 4) float64 or None: maps points of this camera into that of the frame at prev_stamp_ns, optical
-    axes; metres, or the relative unit of inv_depth. Where the steps lead is for egomotion to say.
+    rig: of the maps below, None in mono. camera: of the maps below. left: (H, W, 3) uint8 RGB,
+    rectified. depth: (H, W) float32 metres along the optical axis; None where no scale is known:
+    never relative numbers. right: the same of the right camera, None in mono. disparity: (H, W)
+    float32 pixels, None in mono. sigma_m: (H, W) float32, one standard deviation of depth in
+    metres, or None. An unknown value is NaN. timing_ms: "prepare", "engine", "decode", "total";
+    mono also "pose". inv_depth: mono, (H, W) float32, 1/m, or relative (true up to one factor)
+    where depth is None. scale: where metres come from, "none" where nothing gives them.
+    scale_reason: why a source that was asked for gives none at present; "" otherwise. prev_T_curr:
+    (4, 4) float64 or None: maps points of this camera into that of the frame at prev_stamp_ns,
+    optical axes; metres, or the relative unit of inv_depth. Where the steps lead is for egomotion
+    to say.
     """
 
     stamp_ns: int

@@ -1,4 +1,6 @@
-"""What the doctor knows of cameras: checks of stamps, images, calibrations and pairs, of a bag or of a live stream."""
+"""What the doctor knows of cameras: checks of stamps, images, calibrations and pairs, of a bag
+or of a live stream.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +10,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.camera import Calibration, Camera, StereoRig
-from ..core.errors import DepthRosError
-from ..core.frame import Frame
-from ..core.rectify import rectify_map
-from ..nodes.decode import image_to_rgb, stamp_to_ns
+from depth_ros.core.camera import Calibration, Camera, StereoRig
+from depth_ros.core.errors import DepthRosError
+from depth_ros.core.rectify import rectify_map
+from depth_ros.core.types import Frame
+from depth_ros.recordings.decode import image_to_rgb, stamp_to_ns
+
 from .epipolar import epipolar_error
 
 SIDES = ("left", "right")
 PROBLEM, WARNING, OK = "PROBLEM", "WARNING", "ok"
-_BAD_EPIPOLAR_PX, _POOR_EPIPOLAR_PX = 1.5, 0.75  # bench/robustness.py: 2 px ruin SGBM, 0.5 px hardly show
+_BAD_EPIPOLAR_PX, _POOR_EPIPOLAR_PX = (
+    1.5,
+    0.75,
+)  # experiments/stereo/robustness.py: 2 px ruin SGBM, 0.5 px hardly show
 _DARK = 8
-_FOCAL_RATIO, _OFF_CENTRE, _VIEW_DEG = 1.25, 0.25, (10.0, 140.0)  # beyond these a pinhole's numbers are a slip
+_FOCAL_RATIO, _OFF_CENTRE, _VIEW_DEG = (
+    1.25,
+    0.25,
+    (10.0, 140.0),
+)  # beyond these a pinhole's numbers are a slip
 
 
 @dataclass(frozen=True)
 class Finding:
-    """level: PROBLEM, WARNING or ok. where: topic, scene or the bag. words: what was expected, what was found."""
+    """level: PROBLEM, WARNING or ok. where: topic, scene or the bag. words: what was expected,
+    what was found.
+    """
 
     level: str
     where: str
@@ -33,7 +45,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class ImageFact:
-    """What is known of one image message without its pixels' sake: size (0 where it does not decode) and mean grey."""
+    """What is known of one image message without its pixels' sake: size (0 where it does not
+    decode) and mean grey.
+    """
 
     stamp_ns: int
     frame_id: str
@@ -44,29 +58,48 @@ class ImageFact:
 
 
 def examine_stamps(topic: str, stamps: list[int]) -> list[Finding]:
-    """Find stamps that are zero, doubled, run backwards, or leave gaps. stamps: nanoseconds in recorded order."""
+    """Find stamps that are zero, doubled, run backwards, or leave gaps. stamps: nanoseconds in
+    recorded order.
+    """
     findings = []
     steps = np.diff(np.array(stamps, np.int64))
     if zeros := sum(stamp == 0 for stamp in stamps):
-        findings.append(Finding(PROBLEM, topic, f"{zeros} of {len(stamps)} stamps are 0: the driver does not set them"))
+        findings.append(
+            Finding(
+                PROBLEM,
+                topic,
+                f"{zeros} of {len(stamps)} stamps are 0: the driver does not set them",
+            )
+        )
     if doubled := int(np.sum(steps == 0)):
         findings.append(Finding(PROBLEM, topic, f"{doubled} stamps are the same as the one before"))
     if back := int(np.sum(steps < 0)):
         findings.append(
-            Finding(PROBLEM, topic, f"stamps run backwards {back} times, by up to {-steps.min() / 1e9:.3f} s")
+            Finding(
+                PROBLEM,
+                topic,
+                f"stamps run backwards {back} times, by up to {-steps.min() / 1e9:.3f} s",
+            )
         )
     forward = steps[steps > 0]
     if len(forward) > 2:
         period = float(np.median(forward))
         if gaps := int(np.sum(forward > 2.5 * period)):
             longest = forward.max() / 1e9
-            words = f"{gaps} gaps in the stamps (period {period / 1e6:.1f} ms, longest {longest:.3f} s): frames lost"
+            words = (
+                f"{gaps} gaps in the stamps (period {period / 1e6:.1f} ms, longest "
+                f"{longest:.3f} s): frames lost"
+            )
             findings.append(Finding(WARNING, topic, words))
     return findings
 
 
-def examine_calibrations(topic: str, found: list[tuple[str, Calibration]], images: list[ImageFact]) -> list[Finding]:
-    """Find calibrations that cannot be used, that do not fit the images, or change. found: (frame_id, calibration)."""
+def examine_calibrations(
+    topic: str, found: list[tuple[str, Calibration]], images: list[ImageFact]
+) -> list[Finding]:
+    """Find calibrations that cannot be used, that do not fit the images, or change. found:
+    (frame_id, calibration).
+    """
     if not found:
         return [Finding(PROBLEM, topic, "expected CameraInfo messages, got none that can be read")]
     findings = []
@@ -87,31 +120,47 @@ def examine_calibrations(topic: str, found: list[tuple[str, Calibration]], image
             findings.append(Finding(PROBLEM, topic, words))
         frames = {fact.frame_id for fact in images}
         if frames and frame_id not in frames:
-            findings.append(Finding(WARNING, topic, f"frame_id {frame_id!r}, the images have {sorted(frames)}"))
+            findings.append(
+                Finding(WARNING, topic, f"frame_id {frame_id!r}, the images have {sorted(frames)}")
+            )
     if len(different) > 1:
-        findings.append(Finding(WARNING, topic, f"the calibration changes: {len(different)} different ones"))
+        findings.append(
+            Finding(WARNING, topic, f"the calibration changes: {len(different)} different ones")
+        )
     return list(dict.fromkeys(findings))
 
 
 def examine_camera(topic: str, calibration: Calibration, rectified: bool) -> list[Finding]:
-    """Find numbers that no camera has, where there is no second one to hold them against; nothing of unusable ones."""
+    """Find numbers that no camera has, where there is no second one to hold them against;
+    nothing of unusable ones.
+    """
     try:
         camera = Camera.from_calibration(calibration)
     except DepthRosError:
         return []  # examine_calibrations says it
     words = []
     if not 1 / _FOCAL_RATIO < camera.fx / camera.fy < _FOCAL_RATIO:
-        words.append(f"fx {camera.fx:.4g} and fy {camera.fy:.4g} px: expected nearly square pixels; one side scaled?")
-    off = [abs((c + 0.5) / size - 0.5) for c, size in ((camera.cx, camera.width), (camera.cy, camera.height))]
+        words.append(
+            f"fx {camera.fx:.4g} and fy {camera.fy:.4g} px: expected nearly square pixels; "
+            "one side scaled?"
+        )
+    off = [
+        abs((c + 0.5) / size - 0.5)
+        for c, size in ((camera.cx, camera.width), (camera.cy, camera.height))
+    ]
     if max(off) > _OFF_CENTRE:
         place = f"({camera.cx:.4g}, {camera.cy:.4g})"
         words.append(
-            f"the principal point {place} is far from the middle of {camera.width}x{camera.height}: "
+            f"the principal point {place} is far from the middle of "
+            f"{camera.width}x{camera.height}: "
             "calibrated at another size?"
         )
     view_deg = 2 * math.degrees(math.atan2(camera.width / 2, camera.fx))
     if not _VIEW_DEG[0] < view_deg < _VIEW_DEG[1]:
-        words.append(f"a field of view of {view_deg:.0f} degrees: is fx {camera.fx:.4g} in pixels of this size?")
+        words.append(
+            f"a field of view of {view_deg:.0f} degrees: is fx {camera.fx:.4g} in pixels "
+            "of this size?"
+        )
     if not rectified and not any(calibration.D):
         words.append("raw images without D: calibrated?")
     return [Finding(WARNING, topic, one) for one in words]
@@ -120,7 +169,8 @@ def examine_camera(topic: str, calibration: Calibration, rectified: bool) -> lis
 def examine_pair(infos: dict, images: dict, rectified: bool) -> list[Finding]:
     """Find what is wrong between left and right: baseline, sizes, encodings.
 
-    infos, images: by side, (frame_id, Calibration) and ImageFact. rectified: what the images are meant to be.
+    infos, images: by side, (frame_id, Calibration) and ImageFact. rectified: what the images are
+    meant to be.
     """
     findings = []
     where = "left, right"
@@ -129,7 +179,10 @@ def examine_pair(infos: dict, images: dict, rectified: bool) -> list[Finding]:
         try:
             rig = StereoRig.from_calibrations(first["left"], first["right"])
             if not 0.005 <= rig.baseline_m <= 5:
-                words = f"baseline {rig.baseline_m:.4g} m: is P[3] = -fx * baseline in pixels times metres?"
+                words = (
+                    f"baseline {rig.baseline_m:.4g} m: is P[3] = -fx * baseline in pixels "
+                    "times metres?"
+                )
                 findings.append(Finding(WARNING, where, words))
         except DepthRosError as error:
             findings.append(Finding(PROBLEM, where, str(error)))
@@ -139,11 +192,19 @@ def examine_pair(infos: dict, images: dict, rectified: bool) -> list[Finding]:
             findings.append(Finding(WARNING, where, "raw images without D and R: calibrated?"))
     encodings = {side: {fact.encoding for fact in images[side]} for side in SIDES}
     if encodings["left"] != encodings["right"]:
-        findings.append(Finding(WARNING, where, f"encodings differ: {encodings['left']} and {encodings['right']}"))
+        findings.append(
+            Finding(
+                WARNING, where, f"encodings differ: {encodings['left']} and {encodings['right']}"
+            )
+        )
     sizes = {side: {fact.size for fact in images[side] if fact.size[0]} for side in SIDES}
     if sizes["left"] and sizes["right"] and sizes["left"] != sizes["right"]:
         findings.append(
-            Finding(PROBLEM, where, f"image sizes differ: {sorted(sizes['left'])} and {sorted(sizes['right'])}")
+            Finding(
+                PROBLEM,
+                where,
+                f"image sizes differ: {sorted(sizes['left'])} and {sorted(sizes['right'])}",
+            )
         )
     return findings
 
@@ -151,7 +212,9 @@ def examine_pair(infos: dict, images: dict, rectified: bool) -> list[Finding]:
 def examine_pairing(
     stamps: dict[str, list[int]], tolerance_ns: int = 0, option: str = "--sync-tolerance-s "
 ) -> list[Finding]:
-    """Find stamps of left and right (nanoseconds) that do not meet, and say which tolerance would pair them."""
+    """Find stamps of left and right (nanoseconds) that do not meet, and say which tolerance
+    would pair them.
+    """
     left, right = (np.unique(np.array(stamps[side], np.int64)) for side in SIDES)
     if not len(left) or not len(right):
         return []
@@ -160,10 +223,14 @@ def examine_pairing(
     matched = int(np.sum(nearest <= tolerance_ns))
     if matched == max(len(left), len(right)):
         return []
-    # Of an image whose partner was lost the nearest is somebody else's partner: that says nothing of the cameras.
+    # Of an image whose partner was lost the nearest is somebody else's partner: that says nothing
+    # of the cameras.
     mutual = nearest[closest_left[closest_right] == np.arange(len(left))]
     gap, wanted = mutual[mutual > 0], int(np.percentile(mutual, 95))
-    words = f"{matched} of {max(len(left), len(right))} stamps {'meet' if tolerance_ns else 'are equal'} on both sides"
+    words = (
+        f"{matched} of {max(len(left), len(right))} stamps "
+        f"{'meet' if tolerance_ns else 'are equal'} on both sides"
+    )
     if len(gap):
         words += f"; the others are {np.median(gap) / 1e6:.3f} ms apart (median)"
     period = float(np.median(np.diff(left))) if len(left) > 1 else math.inf
@@ -173,7 +240,9 @@ def examine_pairing(
 
 
 def _closest(of: np.ndarray, to: np.ndarray) -> np.ndarray:
-    """For each stamp of the second, the index of the nearest of the first; both sorted, neither empty."""
+    """For each stamp of the second, the index of the nearest of the first; both sorted, neither
+    empty.
+    """
     after = np.clip(np.searchsorted(of, to), 0, len(of) - 1)
     before = np.maximum(after - 1, 0)
     return np.where(np.abs(of[before] - to) <= np.abs(of[after] - to), before, after)
@@ -183,8 +252,13 @@ def examine_images(topic: str, facts: list[ImageFact]) -> list[Finding]:
     """Find images that do not decode, change size or encoding, or are black."""
     findings = []
     for words, count in Counter(fact.error for fact in facts if fact.error).items():
-        findings.append(Finding(PROBLEM, topic, f"{count} of {len(facts)} images cannot be used: {words}"))
-    for what, values in (("size", {f.size for f in facts if f.size[0]}), ("encoding", {f.encoding for f in facts})):
+        findings.append(
+            Finding(PROBLEM, topic, f"{count} of {len(facts)} images cannot be used: {words}")
+        )
+    for what, values in (
+        ("size", {f.size for f in facts if f.size[0]}),
+        ("encoding", {f.encoding for f in facts}),
+    ):
         if len(values) > 1:
             findings.append(Finding(WARNING, topic, f"the {what} changes: {sorted(values)}"))
     dark = sum(fact.mean < _DARK for fact in facts if not fact.error)
@@ -206,7 +280,9 @@ def image_fact(message) -> ImageFact:
 
 def examine_frames(frames: list[Frame], where: str) -> list[Finding]:
     """Look at rectified pairs: do rows meet, are left and right the right way round?"""
-    measured = [error for frame in frames if (error := epipolar_error(frame.left, frame.right)) is not None]
+    measured = [
+        error for frame in frames if (error := epipolar_error(frame.left, frame.right)) is not None
+    ]
     if not measured:
         words = "too few features match between left and right to judge the rectification"
         return [Finding(WARNING, where, words)]
@@ -215,6 +291,9 @@ def examine_frames(frames: list[Frame], where: str) -> list[Finding]:
     words = f"matched features lie {offset:.2f} px off their row (median); 0.5 or less is good"
     findings = [Finding(level, where, words)]
     if disparity + float(np.median([frame.rig.doffs_px for frame in frames])) < 0:
-        words = f"median disparity of matched features is {disparity:.1f} px, negative: left and right swapped?"
+        words = (
+            f"median disparity of matched features is {disparity:.1f} px, negative: left and "
+            "right swapped?"
+        )
         findings.append(Finding(PROBLEM, where, words))
     return findings

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..core.camera import Calibration
-from ..core.frame import Frame
-from ..transport import too_large
+from depth_ros.core.camera import Calibration
+from depth_ros.core.types import Frame
+from depth_ros.nodes.transport import too_large
+
 from .checks import (
     OK,
     PROBLEM,
@@ -35,9 +36,10 @@ _NEXT = {"unconfigured": "configure", "inactive": "activate"}
 class Stream:
     """One topic: who publishes it, and what came while it was listened to.
 
-    name: "left image", "camera_info". kind: the type that is expected. publishers: the nodes that offer it. similar:
-    topics on which the same type is published. conflicts: who hears nothing on it because of QoS. arrivals_s, stamps
-    (nanoseconds) and ages_s of every message. facts: of some images; infos: (frame_id, Calibration) of camera_info.
+    name: "left image", "camera_info". kind: the type that is expected. publishers: the nodes that
+    offer it. similar: topics on which the same type is published. conflicts: who hears nothing on
+    it because of QoS. arrivals_s, stamps (nanoseconds) and ages_s of every message. facts: of some
+    images; infos: (frame_id, Calibration) of camera_info.
     """
 
     name: str
@@ -63,10 +65,11 @@ class Stream:
 
 @dataclass
 class Node:
-    """The depth_node: its lifecycle state ("" = no answer), parameters, and what it says in /diagnostics.
+    """The depth_node: its lifecycle state ("" = no answer), parameters, and what it says in
+    /diagnostics.
 
-    status: (level as in diagnostic_msgs: 0 ok, 1 warning, 2 error, message) or None. others: depth_nodes beside it.
-    conflicts: subscribers of its outputs that hear nothing because of QoS.
+    status: (level as in diagnostic_msgs: 0 ok, 1 warning, 2 error, message) or None. others:
+    depth_nodes beside it. conflicts: subscribers of its outputs that hear nothing because of QoS.
     """
 
     name: str
@@ -79,10 +82,11 @@ class Node:
 
 @dataclass
 class Look:
-    """What was seen in seconds. sides: ("left", "right") or ("",). frames: rectified pairs. clock_publishers: a number.
+    """What was seen in seconds. sides: ("left", "right") or ("",). frames: rectified pairs.
+    clock_publishers: a number.
 
-    parents: of each TF child; None where TF cannot be read here. tf_missing: (base_frame, camera frame) without a way
-    between them, or None.
+    parents: of each TF child; None where TF cannot be read here. tf_missing: (base_frame, camera
+    frame) without a way between them, or None.
     """
 
     seconds: float
@@ -105,8 +109,13 @@ class Look:
 def examine_graph(look: Look) -> list[Finding]:
     """Name every cause of silence or wrong depth with its cure, the deepest first."""
     findings = _of_node(look) + _of_clock(look)
-    if look.node is None and not any(s.publishers or s.similar or s.other_types for s in look.streams.values()):
-        return [*findings, Finding(PROBLEM, look.where, "and nobody publishes images: start the camera")]
+    if look.node is None and not any(
+        s.publishers or s.similar or s.other_types for s in look.streams.values()
+    ):
+        return [
+            *findings,
+            Finding(PROBLEM, look.where, "and nobody publishes images: start the camera"),
+        ]
     for side in look.sides:
         image, info = look.stream(side, "image"), look.stream(side, "camera_info")
         findings += _of_stream(image, look, partner=info) + _of_stream(info, look)
@@ -115,15 +124,21 @@ def examine_graph(look: Look) -> list[Finding]:
             findings += examine_images(image.topic, image.facts)
         findings += [Finding(PROBLEM, info.topic, words) for words in dict.fromkeys(info.errors)]
         if info.infos:
-            findings += examine_calibrations(info.topic, info.infos, image.facts) + _of_rectification(image, info, look)
+            findings += examine_calibrations(
+                info.topic, info.infos, image.facts
+            ) + _of_rectification(image, info, look)
         if info.infos and len(look.sides) == 1:
-            rectified = not (look.node.parameters.get("rectify") if look.node else "raw" in image.topic)
+            rectified = not (
+                look.node.parameters.get("rectify") if look.node else "raw" in image.topic
+            )
             findings += examine_camera(info.topic, info.infos[-1][1], rectified)
     if len(look.sides) == 2:
         findings += _of_pair(look)
     findings += _of_tf(look)
     if look.node is not None and look.node.status is not None and look.node.status[0]:
-        idle = look.node.status[1].startswith(_IDLE)  # the deepest cause stands first: nothing else is wrong
+        idle = look.node.status[1].startswith(
+            _IDLE
+        )  # the deepest cause stands first: nothing else is wrong
         level = PROBLEM if look.node.status[0] > 1 and not idle else WARNING
         findings.append(Finding(level, look.node.name, f"/diagnostics says: {look.node.status[1]}"))
     return findings
@@ -134,19 +149,41 @@ def _of_node(look: Look) -> list[Finding]:
     node = look.node
     if node is None:
         seen = ", ".join(look.nodes) or "none"
-        words = f"no depth_node runs here (nodes seen: {seen}): start it, or check ROS_DOMAIN_ID and --namespace"
+        words = (
+            f"no depth_node runs here (nodes seen: {seen}): start it, or check ROS_DOMAIN_ID "
+            "and --namespace"
+        )
         return [Finding(PROBLEM, look.where, words)]
     findings = [Finding(PROBLEM, node.name, words) for words in node.conflicts]
     if same := node.others.count(node.name):
-        words = f"{same + 1} nodes have this name, their outputs mix: stop one (a killed one is seen for some seconds)"
+        words = (
+            f"{same + 1} nodes have this name, their outputs mix: stop one (a killed one is "
+            "seen for some seconds)"
+        )
         findings.append(Finding(PROBLEM, node.name, words))
     elif node.others:
-        findings.append(Finding(WARNING, node.name, f"there are more: {', '.join(node.others)}: choose by --namespace"))
+        findings.append(
+            Finding(
+                WARNING,
+                node.name,
+                f"there are more: {', '.join(node.others)}: choose by --namespace",
+            )
+        )
     if not node.state:
-        findings.append(Finding(PROBLEM, node.name, "it does not answer: it hangs, or the machine is too busy"))
+        findings.append(
+            Finding(PROBLEM, node.name, "it does not answer: it hangs, or the machine is too busy")
+        )
     elif node.state != "active":
-        cure = f": ros2 lifecycle set {node.name} {_NEXT[node.state]}" if node.state in _NEXT else ""
-        findings.append(Finding(PROBLEM, node.name, f"its lifecycle state is {node.state}, it works only active{cure}"))
+        cure = (
+            f": ros2 lifecycle set {node.name} {_NEXT[node.state]}" if node.state in _NEXT else ""
+        )
+        findings.append(
+            Finding(
+                PROBLEM,
+                node.name,
+                f"its lifecycle state is {node.state}, it works only active{cure}",
+            )
+        )
     return findings
 
 
@@ -156,7 +193,10 @@ def _of_clock(look: Look) -> list[Finding]:
         return []
     uses = look.node.parameters.get("use_sim_time", False)
     if uses and not look.clock_publishers:
-        words = "use_sim_time is true but nothing publishes /clock: play with --clock, or set use_sim_time false"
+        words = (
+            "use_sim_time is true but nothing publishes /clock: play with --clock, or set "
+            "use_sim_time false"
+        )
         return [Finding(PROBLEM, look.node.name, words)]
     if look.clock_publishers and not uses:
         return [Finding(WARNING, look.node.name, "/clock is published but use_sim_time is false")]
@@ -164,26 +204,47 @@ def _of_clock(look: Look) -> list[Finding]:
 
 
 def _of_stream(stream: Stream, look: Look, partner: Stream | None = None) -> list[Finding]:
-    """Who publishes a topic, whether it arrives; partner: the camera_info that comes with an image."""
-    topic, found = stream.topic, [Finding(PROBLEM, stream.topic, words) for words in stream.conflicts]
+    """Who publishes a topic, whether it arrives; partner: the camera_info that comes with an
+    image.
+    """
+    topic, found = (
+        stream.topic,
+        [Finding(PROBLEM, stream.topic, words) for words in stream.conflicts],
+    )
     if not stream.publishers:
         if stream.other_types:
-            words = f"published as {', '.join(stream.other_types)}, expected {stream.kind}: image_transport raw or "
+            words = (
+                f"published as {', '.join(stream.other_types)}, expected {stream.kind}: "
+                "image_transport raw or "
+            )
             return [Finding(PROBLEM, topic, words + "compressed?")]
-        near = f"; the same type is on {', '.join(stream.similar)}: remap" if stream.similar else ": start the camera"
+        near = (
+            f"; the same type is on {', '.join(stream.similar)}: remap"
+            if stream.similar
+            else ": start the camera"
+        )
         return [Finding(PROBLEM, topic, f"no publisher of {stream.kind}{near}")]
     if len(stream.publishers) > 1:
-        words = f"{len(stream.publishers)} publishers ({', '.join(stream.publishers)}): their messages mix; stop one"
+        words = (
+            f"{len(stream.publishers)} publishers ({', '.join(stream.publishers)}): their "
+            "messages mix; stop one"
+        )
         found.append(Finding(PROBLEM, topic, words))
     came, infos = len(stream.arrivals_s), 0
     if partner:  # those that came since the first image did
         infos = sum(t >= (stream.arrivals_s or [0.0])[0] for t in partner.arrivals_s)
     if not came:
         why = f"; its camera_info does: {too_large()}" if infos else ": is the driver running?"
-        words = f"{', '.join(stream.publishers)} publishes it, but nothing arrived in {look.seconds:.0f} s{why}"
+        words = (
+            f"{', '.join(stream.publishers)} publishes it, but nothing arrived in "
+            f"{look.seconds:.0f} s{why}"
+        )
         found.append(Finding(PROBLEM, topic, words))
     elif infos > 5 and came < _LOST * infos:
-        words = f"{came} images came with {infos} camera_infos: the others are lost on the way, {too_large()}"
+        words = (
+            f"{came} images came with {infos} camera_infos: the others are lost on the way, "
+            f"{too_large()}"
+        )
         found.append(Finding(PROBLEM, topic, words))
     elif not found and partner and not all(fact.error for fact in stream.facts):
         sizes = {fact.size for fact in stream.facts}
@@ -199,15 +260,26 @@ def _age(stream: Stream) -> float:
 
 
 def _of_rectification(image: Stream, info: Stream, look: Look) -> list[Finding]:
-    """Lens distortion that nobody takes out, or that is taken out twice; the topic's name says what the images are."""
+    """Lens distortion that nobody takes out, or that is taken out twice; the topic's name says
+    what the images are.
+    """
     if look.node is None or not any(info.infos[-1][1].D):
         return []
     name, rectifies = image.topic.rsplit("/", 1)[-1], bool(look.node.parameters.get("rectify"))
     if "raw" in name and not rectifies:  # image_rect_raw has no D
-        words = "raw images by their name, D of camera_info is not zero, and rectify is false: set rectify:=true"
+        words = (
+            "raw images by their name, D of camera_info is not zero, and rectify is false: set "
+            "rectify:=true"
+        )
         return [Finding(WARNING, image.topic, words)]
     if "rect" in name and "raw" not in name and rectifies:
-        return [Finding(WARNING, image.topic, "rectified images by their name, and rectify is true: done twice?")]
+        return [
+            Finding(
+                WARNING,
+                image.topic,
+                "rectified images by their name, and rectify is true: done twice?",
+            )
+        ]
     return []
 
 
@@ -215,30 +287,43 @@ def _of_age(stream: Stream, look: Look) -> list[Finding]:
     """Stamps that do not fit the clock."""
     age_s = _age(stream)
     if abs(age_s) > _OLD_S:
-        words = f"stamps are {age_s:.1f} s behind the clock: recorded data? play with --clock and set use_sim_time"
+        words = (
+            f"stamps are {age_s:.1f} s behind the clock: recorded data? play with --clock and "
+            "set use_sim_time"
+        )
         return [Finding(PROBLEM, stream.topic, words)]
     if age_s > _LATE_S or age_s < _EARLY_S:
-        words = f"stamps are {age_s:.2f} s behind the clock: clocks of two machines not synchronised, or a slow driver?"
+        words = (
+            f"stamps are {age_s:.2f} s behind the clock: clocks of two machines not "
+            "synchronised, or a slow driver?"
+        )
         return [Finding(WARNING, stream.topic, words)]
     return []
 
 
 def _of_pair(look: Look) -> list[Finding]:
     """Left and right together."""
-    images, infos = ({side: look.stream(side, what) for side in look.sides} for what in ("image", "camera_info"))
+    images, infos = (
+        {side: look.stream(side, what) for side in look.sides} for what in ("image", "camera_info")
+    )
     parameters = look.node.parameters if look.node else {}
     findings = []
-    if all(stream.infos for stream in infos.values()) or all(stream.facts for stream in images.values()):
+    if all(stream.infos for stream in infos.values()) or all(
+        stream.facts for stream in images.values()
+    ):
         findings += examine_pair(
-            {side: infos[side].infos for side in look.sides}, {side: images[side].facts for side in look.sides},
+            {side: infos[side].infos for side in look.sides},
+            {side: images[side].facts for side in look.sides},
             not parameters.get("rectify", False),
-        )  # fmt: skip
+        )
     if all(stream.stamps for stream in images.values()):
         tolerance_ns = round(parameters.get("sync_tolerance_s", 0.0) * 1e9)
         findings += examine_pairing(_in_common(images), tolerance_ns, "sync_tolerance_s:=")
         slow, fast = sorted(stream.rate_hz for stream in images.values())
         if slow < _OTHER_RATE * fast:
-            findings.append(Finding(WARNING, "left, right", f"rates differ: {slow:.1f} and {fast:.1f} Hz"))
+            findings.append(
+                Finding(WARNING, "left, right", f"rates differ: {slow:.1f} and {fast:.1f} Hz")
+            )
     findings += [Finding(PROBLEM, "left, right", words) for words in dict.fromkeys(look.refused)]
     if look.frames and not any(finding.level == PROBLEM for finding in findings):
         findings += examine_frames(look.frames, f"left, right, {len(look.frames)} pairs")
@@ -246,8 +331,13 @@ def _of_pair(look: Look) -> list[Finding]:
 
 
 def _in_common(images: dict[str, Stream]) -> dict[str, list[int]]:
-    """The stamps of the time in which both sides were heard; all of them where there is no such time."""
-    low, high = max(min(s.stamps) for s in images.values()), min(max(s.stamps) for s in images.values())
+    """The stamps of the time in which both sides were heard; all of them where there is no such
+    time.
+    """
+    low, high = (
+        max(min(s.stamps) for s in images.values()),
+        min(max(s.stamps) for s in images.values()),
+    )
     inside = {side: [t for t in s.stamps if low <= t <= high] for side, s in images.items()}
     return inside if all(inside.values()) else {side: s.stamps for side, s in images.items()}
 
@@ -255,16 +345,29 @@ def _in_common(images: dict[str, Stream]) -> dict[str, list[int]]:
 def _of_tf(look: Look) -> list[Finding]:
     """Frames of the images, and how they hang together."""
     if any(not fact.frame_id for side in look.sides for fact in look.stream(side, "image").facts):
-        words = "frame_id of the images is empty: no output can be placed on the robot; set it in the driver"
+        words = (
+            "frame_id of the images is empty: no output can be placed on the robot; set it in "
+            "the driver"
+        )
         return [Finding(PROBLEM, look.stream(look.sides[0], "image").topic, words)]
     findings = []
     for child, parents in (look.parents or {}).items():
         if len(parents) > 1:
-            words = f"{child} has {len(parents)} parents ({', '.join(sorted(parents))}): stop one of the publishers"
+            words = (
+                f"{child} has {len(parents)} parents ({', '.join(sorted(parents))}): stop one "
+                "of the publishers"
+            )
             findings.append(Finding(PROBLEM, "/tf", words))
     if look.tf_missing is not None:
         base, camera = look.tf_missing
-        why = "" if look.parents is not None else " (tf2_msgs is not installed here, so nothing could be read)"
-        words = f"no transform from {base} to {camera}{why}: odom stays that of the camera; set base_T_camera, or "
+        why = (
+            ""
+            if look.parents is not None
+            else " (tf2_msgs is not installed here, so nothing could be read)"
+        )
+        words = (
+            f"no transform from {base} to {camera}{why}: odom stays that of the camera; set "
+            "base_T_camera, or "
+        )
         findings.append(Finding(WARNING, "/tf_static", words + "publish it on /tf_static"))
     return findings

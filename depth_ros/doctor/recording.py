@@ -1,15 +1,28 @@
-"""Name what is wrong with a recording: calibration, stamps, encodings, and whether the pair is really rectified."""
+"""Name what is wrong with a recording: calibration, stamps, encodings, and whether the pair is
+really rectified.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
 
-from ..core.camera import Calibration
-from ..core.errors import DepthRosError, InputError
-from ..nodes.decode import image_to_depth, info_to_calibration, stamp_to_ns
-from ..prepare import rectified
-from .bag import SIDES, Bag, Topics, find_topics, is_stereo, messages, open_reader
+from depth_ros.core.camera import Calibration
+from depth_ros.core.errors import DepthRosError, InputError
+from depth_ros.estimator.preprocess import rectified
+from depth_ros.recordings.bag import (
+    SIDES,
+    Bag,
+    Topics,
+    find_topics,
+    is_stereo,
+    messages,
+    open_reader,
+)
+from depth_ros.recordings.decode import image_to_depth, info_to_calibration, stamp_to_ns
+from depth_ros.recordings.mono_bag import MonoTopics, find_mono_topics
+from depth_ros.recordings.sample import Source, is_bag, open_source
+
 from .checks import (
     OK,
     PROBLEM,
@@ -24,18 +37,26 @@ from .checks import (
     examine_pairing,
     examine_stamps,
     image_fact,
-)  # fmt: skip
-from .mono_bag import MonoTopics, find_mono_topics
-from .sample import Source, is_bag, open_source
+)
 
-__all__ = ["OK", "PROBLEM", "WARNING", "Finding", "examine", "examine_pairing", "examine_stamps", "findings_of"]
+__all__ = [
+    "OK",
+    "PROBLEM",
+    "WARNING",
+    "Finding",
+    "examine",
+    "examine_pairing",
+    "examine_stamps",
+    "findings_of",
+]
 _PAIRS = 5  # looked at for epipolar error
 
 
 def examine(path: str | Path, mode: str = "stereo") -> list[Finding]:
     """Examine a bag or a folder of scenes; raises InputError only where it cannot be opened at all.
 
-    mode: "stereo", "mono" (one camera, the left of a pair) or "auto": mono for a bag without a right camera.
+    mode: "stereo", "mono" (one camera, the left of a pair) or "auto": mono for a bag without a
+    right camera.
     """
     if not is_bag(path):
         return _examine_pairs(open_source(path))
@@ -56,7 +77,9 @@ def examine(path: str | Path, mode: str = "stereo") -> list[Finding]:
 
 
 def findings_of(path: str | Path, mode: str) -> list[Finding] | None:
-    """Examine an input for a report; None for single images of scenes, which have no stamps and one calibration."""
+    """Examine an input for a report; None for single images of scenes, which have no stamps and
+    one calibration.
+    """
     return None if mode == "mono" and not is_bag(path) else examine(path, mode)
 
 
@@ -72,11 +95,18 @@ def _examine_mono(path: str | Path) -> list[Finding]:
     if infos[""]:
         findings += examine_camera(topics.info, infos[""][0][1], topics.rectified)
     fault = "see above" if findings else "stamps, images and calibration have no fault"
-    return [*findings, Finding(OK, topics.image, f"looked at as one camera, without a right one: {fault}")]
+    return [
+        *findings,
+        Finding(OK, topics.image, f"looked at as one camera, without a right one: {fault}"),
+    ]
 
 
-def _examine_sides(reader, topics: Topics | MonoTopics, findings: list[Finding]) -> tuple[dict, dict]:
-    """Examine each camera by itself, and the truth; gives facts of images and calibrations, by side."""
+def _examine_sides(
+    reader, topics: Topics | MonoTopics, findings: list[Finding]
+) -> tuple[dict, dict]:
+    """Examine each camera by itself, and the truth; gives facts of images and calibrations, by
+    side.
+    """
     images = {side: _image_facts(reader, topic) for side, topic in topics.images.items()}
     infos = {side: _infos(reader, topic, findings) for side, topic in topics.infos.items()}
     sizes = {fact.stamp_ns: fact.size for fact in next(iter(images.values()))}
@@ -89,7 +119,9 @@ def _examine_sides(reader, topics: Topics | MonoTopics, findings: list[Finding])
 
 
 def _examine_truth(reader, topics: Topics | MonoTopics, sizes: dict) -> list[Finding]:
-    """Find ground truth that cannot be read, or that no image can be compared with. sizes: of images, by stamp."""
+    """Find ground truth that cannot be read, or that no image can be compared with. sizes: of
+    images, by stamp.
+    """
     errors: Counter = Counter()
     for _, message in messages(reader, topics.truth_depth):
         try:
@@ -128,7 +160,9 @@ def _image_facts(reader, topic: str) -> list[ImageFact]:
 
 
 def _infos(reader, topic: str, findings: list[Finding]) -> list[tuple[str, Calibration]]:
-    """Read every camera_info of a topic as (frame_id, calibration); unreadable ones become findings."""
+    """Read every camera_info of a topic as (frame_id, calibration); unreadable ones become
+    findings.
+    """
     found = []
     for _, message in messages(reader, topic):
         try:

@@ -1,4 +1,6 @@
-"""Start at once on one engine, and change to a faster one between two frames as soon as that is built."""
+"""Start at once on one engine, and change to a faster one between two frames as soon as that is
+built.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,15 @@ _CLOSE_S, _STOP_S = 5.0, 10.0
 class UpgradingEngine:
     """An engine that answers with `first` until a faster one for the size of its frames is ready.
 
-    prepare: given the first inputs of a size, gives the engine for it, in a background thread: no frame waits for that.
-    From then on the thread that calls run alone works with it. Other sizes are built when they come. Where a build or
-    an engine fails, `first` goes on, and `note` says why. say: told of each change.
+    prepare: given the first inputs of a size, gives the engine for it, in a background thread: no
+    frame waits for that. From then on the thread that calls run alone works with it. Other sizes
+    are built when they come. Where a build or an engine fails, `first` goes on, and `note` says
+    why. say: told of each change.
     """
 
-    def __init__(self, first: Engine, prepare: Prepare, say: Callable[[str], None] = lambda words: None):
+    def __init__(
+        self, first: Engine, prepare: Prepare, say: Callable[[str], None] = lambda words: None
+    ):
         self.first, self._prepare, self.say = first, prepare, say
         self.spec, self.model_hash = first.spec, first.model_hash
         self.note = ""
@@ -46,18 +51,23 @@ class UpgradingEngine:
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the best engine for this size; raises EngineError where even the first one fails."""
-        # Before the GPU sees them: inputs that do not fit are no fault of its engine, which would be dropped for them.
+        # Before the GPU sees them: inputs that do not fit are no fault of its engine, which would
+        # be dropped for them.
         getattr(self.first, "check", partial(check_inputs, self.spec))(inputs)
         with self._lock:
             found = self._run_fast(inputs)
         return self.first.run(inputs) if found is None else found
 
     def close(self) -> None:
-        """Stop a build that is under way and give the GPU back; from any thread. `first` answers from then on."""
+        """Stop a build that is under way and give the GPU back; from any thread. `first` answers
+        from then on.
+        """
         self._closed = True
         if build := self._build:
             build.stop()
-        if self._lock.acquire(timeout=_CLOSE_S):  # else a GPU hangs: what it works on must not be taken from it
+        if self._lock.acquire(
+            timeout=_CLOSE_S
+        ):  # else a GPU hangs: what it works on must not be taken from it
             try:
                 if self._build:  # one that a frame began meanwhile
                     self._build.stop()
@@ -83,8 +93,13 @@ class UpgradingEngine:
                 self._drop_fast()
         elif self._build is None and sizes not in self._refused and not self._closed:
             self._drop_fast()  # of another size: its memory is wanted
-            self._build = _Build(sizes, {name: np.copy(value) for name, value in inputs.items()}, self._prepare)
-            self._tell(f"building for {_words(sizes)} in the background; {self.first.name} answers meanwhile")
+            self._build = _Build(
+                sizes, {name: np.copy(value) for name, value in inputs.items()}, self._prepare
+            )
+            self._tell(
+                f"building for {_words(sizes)} in the background; {self.first.name} "
+                "answers meanwhile"
+            )
         return None
 
     def _take_up(self) -> None:
@@ -97,7 +112,10 @@ class UpgradingEngine:
             return self._refuse(build.sizes, str(build.error or "the build was stopped"))
         self._fast = (build.sizes, engine)
         note = getattr(engine, "note", "")
-        self._tell(f"{self.name} answers from now on, for {_words(build.sizes)}" + (f"; {note}" if note else ""))
+        self._tell(
+            f"{self.name} answers from now on, for {_words(build.sizes)}"
+            + (f"; {note}" if note else "")
+        )
 
     def _refuse(self, sizes: tuple[Size, ...], words: str) -> None:
         """Never try this size again, and say why."""
@@ -116,9 +134,11 @@ class UpgradingEngine:
 
 
 class _Build:
-    """One build in the background: take gives the engine once it has ended, or .error says why there is none.
+    """One build in the background: take gives the engine once it has ended, or .error says why
+    there is none.
 
-    A process that ends meanwhile stops it first: libraries that are torn down under a thread of theirs crash.
+    A process that ends meanwhile stops it first: libraries that are torn down under a thread of
+    theirs crash.
     """
 
     def __init__(self, sizes: tuple[Size, ...], inputs: dict, prepare: Prepare):
@@ -126,7 +146,9 @@ class _Build:
         self._engine: Engine | None = None
         self.error: Exception | None = None
         self._cancelled, self._lock = threading.Event(), threading.Lock()
-        self.thread = threading.Thread(target=self._work, args=(inputs, prepare), name="engine build", daemon=True)
+        self.thread = threading.Thread(
+            target=self._work, args=(inputs, prepare), name="engine build", daemon=True
+        )
         atexit.register(self._end)
         self.thread.start()
 

@@ -6,7 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from ..core.errors import EngineError
+from depth_ros.core.errors import EngineError
+
 from .spec import ModelSpec
 
 _WARMUP_PX = 128
@@ -24,9 +25,9 @@ class Runnable(Protocol):
 class Engine(Runnable, Protocol):
     """Whatever turns tensors into tensors as its spec says.
 
-    name: of the backend. model_hash: short digest that tells two models apart in diagnostics.
-    run takes and gives float32 arrays by name, shapes as in spec.INPUTS and spec.OUTPUTS; raises EngineError.
-    warmup pays the costs of the first run ahead of the first frame.
+    name: of the backend. model_hash: short digest that tells two models apart in diagnostics. run
+    takes and gives float32 arrays by name, shapes as in spec.INPUTS and spec.OUTPUTS; raises
+    EngineError. warmup pays the costs of the first run ahead of the first frame.
     """
 
     @property
@@ -46,7 +47,9 @@ def blank_inputs(spec: ModelSpec) -> dict[str, np.ndarray]:
 
 
 def check_inputs(spec: ModelSpec, inputs: dict[str, np.ndarray]) -> None:
-    """Raise EngineError unless the arrays are those that the spec names, float32, of one fitting size."""
+    """Raise EngineError unless the arrays are those that the spec names, float32, of one fitting
+    size.
+    """
     missing = [name for name in spec.inputs if name not in inputs]
     if missing:
         raise EngineError(f"expected inputs {spec.inputs}, missing {missing}")
@@ -55,6 +58,8 @@ def check_inputs(spec: ModelSpec, inputs: dict[str, np.ndarray]) -> None:
     for name in spec.inputs:
         array, shape = inputs[name], spec.shape(name, tuple(size))
         if array.dtype != np.float32 or array.shape != shape:
-            raise EngineError(f"input {name}: expected float32 {shape}, got {array.dtype} {array.shape}")
+            raise EngineError(
+                f"input {name}: expected float32 {shape}, got {array.dtype} {array.shape}"
+            )
     if any(side == 0 or side % spec.divisor for side in size):
         raise EngineError(f"expected sizes that are multiples of {spec.divisor}, got {tuple(size)}")

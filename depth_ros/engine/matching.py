@@ -1,31 +1,36 @@
-"""The strongest cheap classical matcher: OpenCV's SGBM, three directions, padded on the left, holes filled."""
+"""The strongest cheap classical matcher: OpenCV's SGBM, three directions, padded on the left,
+holes filled.
+"""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from ..core.errors import ImageError
+from depth_ros.core.errors import ImageError
 
 _BY_SCALE = {
     1: {"blockSize": 5, "P1": 200, "P2": 800},
-    # At half resolution colour is affordable, and holds where exposure or noise spoil the images. Chosen on 32 held-out
-    # rendered pairs: 18.1 % off by over 2 px of the full resolution, spoiled 24.0 %; grey 19.4 and 25.3 %; the grey
-    # match at full resolution 16.3 and 27.4 %.
+    # At half resolution colour is affordable, and holds where exposure or noise spoil the images.
+    # Chosen on 32 held-out rendered pairs: 18.1 % off by over 2 px of the full resolution, spoiled
+    # 24.0 %; grey 19.4 and 25.3 %; the grey match at full resolution 16.3 and 27.4 %.
     2: {"blockSize": 3, "P1": 108, "P2": 432, "preFilterCap": 31},
 }
-# Tried on the six Middlebury pairs of the tests, so the baseline is slightly favoured there: the best of the tried
-# settings gives 12.6 % bad2, the thirtieth 13.2 %. These are also common values elsewhere.
+# Tried on the six Middlebury pairs of the tests, so the baseline is slightly favoured there: the
+# best of the tried settings gives 12.6 % bad2, the thirtieth 13.2 %. These are also common values
+# elsewhere.
 _UNIQUENESS_PCT, _LEFT_RIGHT_PX, _SPECKLE_PX, _SPECKLE_RANGE_PX = 10, 1, 100, 1
 _STEP = 16  # SGBM answers in sixteenths of a pixel, and searches ranges that are multiples of 16
 
 
 def match_sgbm(left_grey: np.ndarray, right_grey: np.ndarray, ndisp: int) -> np.ndarray:
-    """Match a rectified grey pair over disparities 0 to ndisp, by semi-global matching (Hirschmueller 2008).
+    """Match a rectified grey pair over disparities 0 to ndisp, by semi-global matching
+    (Hirschmueller 2008).
 
-    The left border is padded by the range: OpenCV does not answer in the leftmost ndisp columns otherwise.
-    left_grey, right_grey: (H, W) uint8. ndisp: pixels > 0, rounded up to a multiple of 16.
-    Returns (H, W) float32 disparity in pixels, NaN where it has no answer. Raises ImageError for other input.
+    The left border is padded by the range: OpenCV does not answer in the leftmost ndisp columns
+    otherwise. left_grey, right_grey: (H, W) uint8. ndisp: pixels > 0, rounded up to a multiple of
+    16. Returns (H, W) float32 disparity in pixels, NaN where it has no answer. Raises ImageError
+    for other input.
 
     >>> rng = np.random.default_rng(1)
     >>> wide = rng.integers(0, 255, (40, 107), dtype=np.uint8)
@@ -52,7 +57,9 @@ def _match(left: np.ndarray, right: np.ndarray, ndisp: int, scale: int) -> np.nd
         mode=cv2.STEREO_SGBM_MODE_SGBM_3WAY,
         **_BY_SCALE[scale],
     )
-    padded = [cv2.copyMakeBorder(image, 0, 0, ndisp, 0, cv2.BORDER_REPLICATE) for image in (left, right)]
+    padded = [
+        cv2.copyMakeBorder(image, 0, 0, ndisp, 0, cv2.BORDER_REPLICATE) for image in (left, right)
+    ]
     raw = matcher.compute(*padded)[:, ndisp:]
     disparity = raw.astype(np.float32) / np.float32(_STEP)
     disparity[raw < 0] = np.nan
@@ -60,11 +67,12 @@ def _match(left: np.ndarray, right: np.ndarray, ndisp: int, scale: int) -> np.nd
 
 
 def fill_from_background(disparity: np.ndarray) -> np.ndarray:
-    """Fill holes row by row from the background: the smaller of the nearest answers to the left and to the right.
+    """Fill holes row by row from the background: the smaller of the nearest answers to the left and
+    to the right.
 
-    Holes are mostly what the right camera does not see, and that lies behind. A row without any answer takes the
-    nearest row that has one; a map without any stays NaN.
-    disparity: (H, W) float32 pixels, NaN unknown. Returns a new array of the same shape.
+    Holes are mostly what the right camera does not see, and that lies behind. A row without any
+    answer takes the nearest row that has one; a map without any stays NaN. disparity: (H, W)
+    float32 pixels, NaN unknown. Returns a new array of the same shape.
 
     >>> fill_from_background(np.array([[np.nan, 9.0, np.nan, np.nan, 4.0]], np.float32)).tolist()
     [[9.0, 9.0, 4.0, 4.0, 4.0]]
@@ -75,7 +83,9 @@ def fill_from_background(disparity: np.ndarray) -> np.ndarray:
     before = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
     after = np.minimum.accumulate(np.where(known, columns, width)[:, ::-1], axis=1)[:, ::-1]
     # One column of infinity behind the last: index -1 and index width both fall on it.
-    walled = np.concatenate([disparity, np.full((len(disparity), 1), np.inf, disparity.dtype)], axis=1)
+    walled = np.concatenate(
+        [disparity, np.full((len(disparity), 1), np.inf, disparity.dtype)], axis=1
+    )
     filled = np.minimum(np.take_along_axis(walled, before, 1), np.take_along_axis(walled, after, 1))
     return _fill_rows(filled, known.any(axis=1))
 
@@ -83,22 +93,29 @@ def fill_from_background(disparity: np.ndarray) -> np.ndarray:
 def matched_prior(left: np.ndarray, right: np.ndarray, ndisp: int, scale: int = 1) -> np.ndarray:
     """What a refining network starts from: a match by SGBM, filled, and which pixels it answered.
 
-    left, right: (H, W, 3) uint8 RGB, rectified. ndisp: pixels > 0. scale: 1 or 2; 2 matches at half resolution (areas
-    averaged, in colour; H and W even), in a fifth of the time. Returns (2, H / scale, W / scale) float32: disparity
-    with its holes filled from the background, pixels of the images given, 0 where a picture has no answer at all; and
-    1 where answered, 0 where filled. Raises ImageError for a scale or a size that does not fit.
+    left, right: (H, W, 3) uint8 RGB, rectified. ndisp: pixels > 0. scale: 1 or 2; 2 matches at half
+    resolution (areas averaged, in colour; H and W even), in a fifth of the time. Returns (2, H /
+    scale, W / scale) float32: disparity with its holes filled from the background, pixels of the
+    images given, 0 where a picture has no answer at all; and 1 where answered, 0 where filled.
+    Raises ImageError for a scale or a size that does not fit.
     """
     height, width = left.shape[:2]
     if scale not in _BY_SCALE or height % scale or width % scale:
-        raise ImageError(f"expected a scale of 1 or 2 that divides the size, got {scale} for {width}x{height}")
+        raise ImageError(
+            f"expected a scale of 1 or 2 that divides the size, got {scale} for {width}x{height}"
+        )
     if scale == 1:
         left, right = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (left, right))
         raw = match_sgbm(left, right, ndisp)
     else:
         size = width // scale, height // scale
-        left, right = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (left, right))
+        left, right = (
+            cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (left, right)
+        )
         raw = _match(left, right, -(-int(ndisp) // scale), scale)
-    return np.stack([np.nan_to_num(scale * fill_from_background(raw)), np.isfinite(raw)]).astype(np.float32)
+    return np.stack([np.nan_to_num(scale * fill_from_background(raw)), np.isfinite(raw)]).astype(
+        np.float32
+    )
 
 
 def _fill_rows(disparity: np.ndarray, answered: np.ndarray) -> np.ndarray:
@@ -111,7 +128,9 @@ def _fill_rows(disparity: np.ndarray, answered: np.ndarray) -> np.ndarray:
     wanted = np.arange(len(disparity))
     right = np.clip(np.searchsorted(rows, wanted), 0, len(rows) - 1)
     left = np.clip(right - 1, 0, len(rows) - 1)
-    nearer = np.where(np.abs(rows[left] - wanted) <= np.abs(rows[right] - wanted), rows[left], rows[right])
+    nearer = np.where(
+        np.abs(rows[left] - wanted) <= np.abs(rows[right] - wanted), rows[left], rows[right]
+    )
     return disparity[nearer]
 
 

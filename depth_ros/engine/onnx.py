@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import EngineError, SpecError
+from depth_ros.core.errors import EngineError, SpecError
+
 from .base import blank_inputs, check_inputs
 from .spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
 
@@ -16,8 +17,9 @@ from .spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
 class OnnxEngine:
     """A network in an ONNX file that carries its ModelSpec in the metadata.
 
-    path: the file. threads: of ONNX Runtime; 0 = all cores but one, at least one.
-    Raises EngineError for a file that is absent or corrupt; SpecError where the spec is absent or unlike the graph.
+    path: the file. threads: of ONNX Runtime; 0 = all cores but one, at least one. Raises
+    EngineError for a file that is absent or corrupt; SpecError where the spec is absent or unlike
+    the graph.
     """
 
     name = "onnxruntime"
@@ -27,20 +29,27 @@ class OnnxEngine:
         try:
             content = self.path.read_bytes()
         except OSError as error:
-            raise EngineError(f"{self.path}: expected an ONNX file, got {error.strerror}") from error
+            raise EngineError(
+                f"{self.path}: expected an ONNX file, got {error.strerror}"
+            ) from error
         self.model_hash = hashlib.sha256(content).hexdigest()[:12]
         self._session = _open(self.path, threads)
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
             raise SpecError(
-                f"{self.path}: expected the metadata key {METADATA_KEY!r}, got none: not a depth_ros model?"
+                f"{self.path}: expected the metadata key {METADATA_KEY!r}, got none: not a "
+                "depth_ros model?"
             )
         self.spec = ModelSpec.from_json(text)
         _check_tensors("inputs", self._session.get_inputs(), self.spec.inputs, INPUTS, self.spec)
-        _check_tensors("outputs", self._session.get_outputs(), self.spec.outputs, OUTPUTS, self.spec)
+        _check_tensors(
+            "outputs", self._session.get_outputs(), self.spec.outputs, OUTPUTS, self.spec
+        )
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run the network on float32 arrays by name; raises EngineError for inputs that do not fit, or if it fails."""
+        """Run the network on float32 arrays by name; raises EngineError for inputs that do not
+        fit, or if it fails.
+        """
         check_inputs(self.spec, inputs)
         feed = {name: inputs[name] for name in self.spec.inputs}
         try:
@@ -59,7 +68,9 @@ def _open(path: Path, threads: int):
     try:
         import onnxruntime as ort
     except ImportError as error:
-        raise EngineError(f"expected ONNX Runtime to run {path}, got: {error} (pip install onnxruntime)") from error
+        raise EngineError(
+            f"expected ONNX Runtime to run {path}, got: {error} (pip install onnxruntime)"
+        ) from error
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads or max(1, len(os.sched_getaffinity(0)) - 1)
@@ -69,14 +80,21 @@ def _open(path: Path, threads: int):
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no common base
-        raise EngineError(f"{path}: expected an ONNX model, got a file that does not load: {error}") from error
+        raise EngineError(
+            f"{path}: expected an ONNX model, got a file that does not load: {error}"
+        ) from error
 
 
 def _check_tensors(kind: str, tensors, names: tuple, shapes: dict, spec: ModelSpec) -> None:
-    """Raise SpecError unless the graph has exactly these tensors, float32, in the shapes of the spec."""
+    """Raise SpecError unless the graph has exactly these tensors, float32, in the shapes of the
+    spec.
+    """
     found = {tensor.name: tensor for tensor in tensors}
     if set(found) != set(names):
-        raise SpecError(f"spec {kind}: expected {sorted(names)} as the spec says, got {sorted(found)} in the graph")
+        raise SpecError(
+            f"spec {kind}: expected {sorted(names)} as the spec says, got {sorted(found)} "
+            "in the graph"
+        )
     for name in names:
         tensor, expected = found[name], shapes[name]
         if len(expected) == 4:
@@ -85,12 +103,18 @@ def _check_tensors(kind: str, tensors, names: tuple, shapes: dict, spec: ModelSp
         if tensor.type != "tensor(float)" or not _fits(tensor.shape, expected):
             wanted = ["any" if side is None else side for side in expected]
             raise SpecError(
-                f"spec {kind} {name}: expected float32 {wanted}, got {tensor.type} {tensor.shape} in the graph"
+                f"spec {kind} {name}: expected float32 {wanted}, got {tensor.type} "
+                f"{tensor.shape} in the graph"
             )
 
 
 def _fits(shape, expected: tuple) -> bool:
-    """True where each side is the expected number; sides the graph leaves open are checked when it runs."""
+    """True where each side is the expected number; sides the graph leaves open are checked when
+    it runs.
+    """
     if len(shape) != len(expected):
         return False
-    return all(not isinstance(side, int) or side == wanted for side, wanted in zip(shape, expected, strict=True))
+    return all(
+        not isinstance(side, int) or side == wanted
+        for side, wanted in zip(shape, expected, strict=True)
+    )

@@ -7,7 +7,8 @@ import hashlib
 import cv2
 import numpy as np
 
-from ..core.errors import EngineError
+from depth_ros.core.errors import EngineError
+
 from .base import blank_inputs, check_inputs
 from .matching import fill_from_background, match_sgbm
 from .spec import ModelSpec
@@ -39,12 +40,16 @@ class SgbmEngine:
             std=(1.0, 1.0, 1.0),
             trained_on="nothing",
         )
-        self.model_hash = hashlib.sha256(f"{cv2.__version__} {self.spec.to_json()}".encode()).hexdigest()[:12]
+        self.model_hash = hashlib.sha256(
+            f"{cv2.__version__} {self.spec.to_json()}".encode()
+        ).hexdigest()[:12]
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Match (1, 3, H, W) float32 RGB of 0 to 255; returns {"disparity": (1, 1, H, W)} float32 pixels.
+        """Match (1, 3, H, W) float32 RGB of 0 to 255; returns {"disparity": (1, 1, H, W)} float32
+        pixels.
 
-        NaN only where nothing in the whole image could be matched. Raises EngineError for inputs that do not fit.
+        NaN only where nothing in the whole image could be matched. Raises EngineError for inputs
+        that do not fit.
         """
         default = np.array([self.max_disparity_px], np.float32)
         inputs = {"max_disparity_px": default, **inputs}
@@ -57,7 +62,12 @@ class SgbmEngine:
 
     def warmup(self) -> None:
         """Run once on a small blank pair."""
-        self.run({**blank_inputs(self.spec), "max_disparity_px": np.array([self.max_disparity_px], np.float32)})
+        self.run(
+            {
+                **blank_inputs(self.spec),
+                "max_disparity_px": np.array([self.max_disparity_px], np.float32),
+            }
+        )
 
 
 def _to_grey(tensor: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..core.errors import SpecError
+from depth_ros.core.errors import SpecError
 
 METADATA_KEY = "depth_ros.spec"
 VERSION = 2
@@ -20,17 +20,30 @@ INPUTS = {
     "image": (1, 3, None, None),
     "first": (1, 3, None, None),  # pose: the earlier image
     "second": (1, 3, None, None),  # pose: the later image, of the same size
-    # engine.matching.matched_prior: filled disparity in pixels of the images; 1 answered, 0 filled. Smaller than the
-    # images by prior_scale.
+    # engine.matching.matched_prior: filled disparity in pixels of the images; 1 answered, 0 filled.
+    # Smaller than the images by prior_scale.
     "prior": (1, 2, None, None),
     "max_disparity_px": (1,),  # the range to search, pixels of the tensors
 }
 OUTPUTS = {
     "disparity": (1, 1, None, None),  # pixels at the resolution of the input tensors
-    "log_sigma": (1, 1, None, None),  # natural logarithm of one standard deviation of disparity in pixels
+    "log_sigma": (
+        1,
+        1,
+        None,
+        None,
+    ),  # natural logarithm of one standard deviation of disparity in pixels
     "depth": (1, 1, None, None),  # mono: metres of the canonical camera (see focal_px), or relative
-    "log_rel_sigma": (1, 1, None, None),  # natural logarithm of (one standard deviation of depth / depth)
-    "pose": (1, 6),  # rotation vector in radians, then translation, of the canonical camera; optical axes
+    "log_rel_sigma": (
+        1,
+        1,
+        None,
+        None,
+    ),  # natural logarithm of (one standard deviation of depth / depth)
+    "pose": (
+        1,
+        6,
+    ),  # rotation vector in radians, then translation, of the canonical camera; optical axes
 }
 _REQUIRED = {
     "stereo": (("left", "right"), "disparity"),
@@ -39,8 +52,15 @@ _REQUIRED = {
 }
 _DIRECTIONS = ("", "first_T_second")
 _TEXTS = ("name", "task", "scale_source", "licence", "trained_on", "pose_direction", "recipe")
-_INTEGERS = {"height": 0, "width": 0, "divisor": 1, "max_disparity_px": 0, "working_pixels": 0, "version": 0,
-             "prior_scale": 1}  # fmt: skip
+_INTEGERS = {
+    "height": 0,
+    "width": 0,
+    "divisor": 1,
+    "max_disparity_px": 0,
+    "working_pixels": 0,
+    "version": 0,
+    "prior_scale": 1,
+}
 _ADDED = {"prior_scale"}  # keys that a file of this version may lack, which then has the default
 
 
@@ -48,17 +68,18 @@ _ADDED = {"prior_scale"}  # keys that a file of this version may lack, which the
 class ModelSpec:
     """Say what a network takes and gives, so that nobody has to guess.
 
-    name: of the model. task: "stereo", "mono" or "pose". inputs, outputs: tensor names, see INPUTS and OUTPUTS.
-    height, width: pixels of the tensors, 0 = any multiple of divisor. divisor: pixels, sizes must be multiples of it.
-    max_disparity_px: the largest disparity it can answer, 0 = any. mean, std: input = (rgb_uint8 - mean) / std.
-    scale_source: where metres come from ("stereo baseline", "procedural metric", ...); "none": answers are relative.
-    focal_px: mono and pose answer as if the tensor's camera had this fx; metres = answer * fx / focal_px. 0: as is.
-    working_pixels: images are resized, aspect kept, until height * width is about this, then padded; 0: not resized.
-    value_range: (least, most) canonical depth that is answered, metres; () unknown.
-    pose_direction: "first_T_second" maps points of the second image's camera into the first's; "" without a pose.
-    prior_scale: how many times smaller than the images the input "prior" is.
-    recipe: JSON of the training. licence, trained_on: for people. version: of this contract.
-    Raises SpecError for anything that does not fit.
+    name: of the model. task: "stereo", "mono" or "pose". inputs, outputs: tensor names, see INPUTS
+    and OUTPUTS. height, width: pixels of the tensors, 0 = any multiple of divisor. divisor: pixels,
+    sizes must be multiples of it. max_disparity_px: the largest disparity it can answer, 0 = any.
+    mean, std: input = (rgb_uint8 - mean) / std. scale_source: where metres come from ("stereo
+    baseline", "procedural metric", ...); "none": answers are relative. focal_px: mono and pose
+    answer as if the tensor's camera had this fx; metres = answer * fx / focal_px. 0: as is.
+    working_pixels: images are resized, aspect kept, until height * width is about this, then
+    padded; 0: not resized. value_range: (least, most) canonical depth that is answered, metres; ()
+    unknown. pose_direction: "first_T_second" maps points of the second image's camera into the
+    first's; "" without a pose. prior_scale: how many times smaller than the images the input
+    "prior" is. recipe: JSON of the training. licence, trained_on: for people. version: of this
+    contract. Raises SpecError for anything that does not fit.
 
     >>> ModelSpec("tiny", "stereo", ("left", "right"), ("disparity",), 0, 0).divisor
     32
@@ -100,7 +121,9 @@ class ModelSpec:
 
     @property
     def is_metric(self) -> bool:
-        """False where depth and translation are known up to one factor only, and must never be called metres."""
+        """False where depth and translation are known up to one factor only, and must never be
+        called metres.
+        """
         return self.scale_source != RELATIVE
 
     def focal_ratio(self, fx: float) -> float:
@@ -118,7 +141,9 @@ class ModelSpec:
     def shape(self, name: str, size: tuple[int, int]) -> tuple[int, ...]:
         """Give the shape of an input or output where the images have this (height, width).
 
-        >>> ModelSpec("m", "stereo", ("left", "right"), ("disparity",), 0, 0, prior_scale=2).shape("prior", (64, 96))
+        >>> ModelSpec("m", "stereo", ("left", "right"), ("disparity",), 0, 0, prior_scale=2).shape(
+        ...     "prior", (64, 96)
+        ... )
         (1, 2, 32, 48)
         """
         shape: tuple[Any, ...] = INPUTS.get(name) or OUTPUTS[name]
@@ -131,20 +156,25 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, text: str) -> ModelSpec:
-        """Read what to_json wrote; raises SpecError for text, a key or a value that does not fit, and names it."""
+        """Read what to_json wrote; raises SpecError for text, a key or a value that does not
+        fit, and names it.
+        """
         try:
             values = json.loads(text)
         except (ValueError, TypeError) as error:
             raise SpecError(f"spec: expected JSON, got {str(text)[:60]!r} ({error})") from error
         _expect(isinstance(values, dict), "spec", "a JSON object", type(values).__name__)
-        # The version first: a spec of another version may well have other keys, and that is what to say.
+        # The version first: a spec of another version may well have other keys, and that is what to
+        # say.
         _expect(values.get("version") == VERSION, "version", VERSION, values.get("version"))
         known = {item.name for item in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise SpecError(f"spec: expected keys {sorted(known)}, got unknown {unknown}")
         if missing := sorted(known - set(values) - _ADDED):
             raise SpecError(f"spec: expected keys {sorted(known)}, missing {missing}")
-        given: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}
+        given: dict[str, Any] = {
+            k: tuple(value) if isinstance(value, list) else value for k, value in values.items()
+        }
         return cls(**given)
 
     def _check_names(self, key: str, known: dict) -> None:
@@ -161,20 +191,34 @@ class ModelSpec:
         _expect(output in self.outputs, "outputs", f"{output!r} for {self.task}", self.outputs)
         directions = _DIRECTIONS[1:] if self.task == "pose" else _DIRECTIONS[:1]
         named = self.pose_direction in directions
-        _expect(named, "pose_direction", f"one of {directions} for {self.task}", self.pose_direction)
+        _expect(
+            named, "pose_direction", f"one of {directions} for {self.task}", self.pose_direction
+        )
 
     def _check_numbers(self) -> None:
         """Refuse sizes that contradict each other and a normalisation that cannot be computed."""
         size = f"{self.width}x{self.height}"
-        _expect((self.height == 0) == (self.width == 0), "height, width", "both 0 or both fixed", size)
+        _expect(
+            (self.height == 0) == (self.width == 0), "height, width", "both 0 or both fixed", size
+        )
         fits = self.height % self.divisor == 0 and self.width % self.divisor == 0
         _expect(fits, "height, width", f"multiples of {self.divisor}", size)
         fits = self.divisor % self.prior_scale == 0
         _expect(fits, "prior_scale", f"a divisor of {self.divisor}", self.prior_scale)
         free = self.is_dynamic or self.working_pixels == 0
         _expect(free, "working_pixels", "0 for a fixed size", self.working_pixels)
-        _expect(_is_number(self.focal_px) and self.focal_px >= 0, "focal_px", "pixels >= 0", self.focal_px)
-        _expect(_is_range(self.value_range), "value_range", "(least, most) metres above 0, or ()", self.value_range)
+        _expect(
+            _is_number(self.focal_px) and self.focal_px >= 0,
+            "focal_px",
+            "pixels >= 0",
+            self.focal_px,
+        )
+        _expect(
+            _is_range(self.value_range),
+            "value_range",
+            "(least, most) metres above 0, or ()",
+            self.value_range,
+        )
         for key in ("mean", "std"):
             values = getattr(self, key)
             good = isinstance(values, tuple) and len(values) == 3
@@ -192,7 +236,11 @@ def _is_range(values) -> bool:
     """True for () and for (least, most) with 0 < least < most."""
     if values == ():
         return True
-    good = isinstance(values, tuple) and len(values) == 2 and all(_is_number(value) for value in values)
+    good = (
+        isinstance(values, tuple)
+        and len(values) == 2
+        and all(_is_number(value) for value in values)
+    )
     return good and 0 < values[0] < values[1]
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from ..engine.load import default_model, load_engine
-from ..estimator import Estimator, MonoEstimator
+from depth_ros.engine.load import default_model, load_engine
+
+from .stereo import Estimator, MonoEstimator
 
 
-def twin_estimator(mode: str, model, backend: str, max_disparity_px: int) -> Estimator | MonoEstimator:
-    """Make the estimator that depth_node makes of these parameters: the shipped mono model has a pose model beside it.
+def twin_estimator(
+    mode: str, model, backend: str, max_disparity_px: int
+) -> Estimator | MonoEstimator:
+    """Make the estimator that depth_node makes of these parameters: the shipped mono model has a
+    pose model beside it.
 
     Raises EngineError or SpecError as load_engine does.
     """

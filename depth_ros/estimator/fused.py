@@ -1,4 +1,6 @@
-"""The whole step, images to metres and points, as a GPU runs it in one replay; and the plain way that judges it."""
+"""The whole step, images to metres and points, as a GPU runs it in one replay; and the plain way
+that judges it.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +9,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .core.camera import Camera, StereoRig
-from .core.cloud import depth_to_cloud
-from .core.depth import depth_sigma, depth_to_disparity, disparity_to_depth
-from .core.errors import EngineError
-from .core.frame import Estimate, Frame
-from .engine.base import Engine
-from .engine.io_graph import CAMERA_NUMBERS, Step, step_shapes
-from .engine.spec import ModelSpec
-from .engine.tensors import STEP_OUTPUTS, Tensors
-from .engine.upgrade import UpgradingEngine
-from .estimator import Estimator
-from .prepare import (
+from depth_ros.core.camera import Camera, StereoRig
+from depth_ros.core.depth import depth_sigma, depth_to_disparity, disparity_to_depth
+from depth_ros.core.errors import EngineError
+from depth_ros.core.pointcloud import depth_to_cloud
+from depth_ros.core.types import Estimate, Frame
+from depth_ros.engine.background import UpgradingEngine
+from depth_ros.engine.base import Engine
+from depth_ros.engine.spec import ModelSpec
+from depth_ros.engine.tensorrt.fused_graph import CAMERA_NUMBERS, Step, step_shapes
+from depth_ros.engine.tensorrt.tensors import STEP_OUTPUTS, Tensors
+
+from .preprocess import (
     from_tensors,
     inv_depth_from_tensors,
     rectified,
@@ -28,19 +30,26 @@ from .prepare import (
     to_tensors,
     working_size,
 )
+from .stereo import Estimator
 
 Say = Callable[[str], None]
 
 
 def step_of(spec: ModelSpec, image_size: tuple[int, int]) -> Step:
-    """The sizes of the whole step for images of a (height, width); raises EngineError where the model has none."""
+    """The sizes of the whole step for images of a (height, width); raises EngineError where the
+    model has none.
+    """
     if spec.task not in CAMERA_NUMBERS or len(spec.outputs) != 2:
-        raise EngineError(f"with-io: expected a stereo or mono model with uncertainty, got {spec.task} {spec.outputs}")
+        raise EngineError(
+            f"with-io: expected a stereo or mono model with uncertainty, got {spec.task} "
+            f"{spec.outputs}"
+        )
     return Step(tuple(image_size), working_size(*image_size, spec))
 
 
 def step_inputs(frame: Frame, spec: ModelSpec, max_disparity_px: int) -> dict[str, np.ndarray]:
-    """Make the inputs of the whole step: bytes as they come, the camera's numbers, and the prior, which SGBM makes.
+    """Make the inputs of the whole step: bytes as they come, the camera's numbers, and the prior,
+    which SGBM makes.
 
     frame: rectified. max_disparity_px: pixels of the frame, where it does not say.
     """
@@ -59,7 +68,8 @@ def step_inputs(frame: Frame, spec: ModelSpec, max_disparity_px: int) -> dict[st
 
 
 class PlainStep:
-    """The whole step around an engine of the bare network, by NumPy and OpenCV: what node and estimator do.
+    """The whole step around an engine of the bare network, by NumPy and OpenCV: what node and
+    estimator do.
 
     with_points: also pack the cloud.
     """
@@ -85,14 +95,22 @@ class PlainStep:
         self.check(inputs)
         image, numbers = inputs[self.spec.inputs[0]], inputs["camera"].astype(np.float64)
         camera = Camera(image.shape[1], image.shape[0], *numbers[:4])
-        metres, sigma_m = (self._stereo if self.spec.task == "stereo" else self._mono)(inputs, camera, numbers)
+        metres, sigma_m = (self._stereo if self.spec.task == "stereo" else self._mono)(
+            inputs, camera, numbers
+        )
         found = {"metres": metres, "sigma_m": sigma_m}
-        return {**found, "points": depth_to_cloud(metres, camera, image)} if self.with_points else found
+        return (
+            {**found, "points": depth_to_cloud(metres, camera, image)}
+            if self.with_points
+            else found
+        )
 
     def _stereo(self, inputs: dict, camera: Camera, numbers) -> tuple[np.ndarray, np.ndarray]:
         rig = StereoRig(camera, numbers[4], numbers[5])
         frame = Frame(0, "", inputs["left"], inputs["right"], rig)
-        ndisp = int(inputs["max_disparity_px"][0]) if "max_disparity_px" in inputs else 1  # else in the prior already
+        ndisp = (
+            int(inputs["max_disparity_px"][0]) if "max_disparity_px" in inputs else 1
+        )  # else in the prior already
         outputs = self.engine.run(to_tensors(frame, self.spec, ndisp, inputs.get("prior")))
         disparity, sigma_px = from_tensors(outputs, self.spec, camera.height, camera.width)
         depth = disparity_to_depth(disparity, camera.fx, rig.baseline_m, rig.doffs_px)
@@ -101,7 +119,9 @@ class PlainStep:
     def _mono(self, inputs: dict, camera: Camera, numbers) -> tuple[np.ndarray, np.ndarray]:
         tensor, small = to_image_tensor(inputs["image"], camera, self.spec)
         outputs = self.engine.run({"image": tensor})
-        inverse, relative = inv_depth_from_tensors(outputs, self.spec, small, camera.height, camera.width)
+        inverse, relative = inv_depth_from_tensors(
+            outputs, self.spec, small, camera.height, camera.width
+        )
         depth = 1 / inverse
         return depth, depth * relative
 
@@ -109,10 +129,13 @@ class PlainStep:
 class StepEstimator(Estimator):
     """The stereo estimator around the whole step: one replay of a GPU's graph is one frame.
 
-    plain: does the step until `prepare` (see engine.upgrade) has built it, and for good where that is refused.
+    plain: does the step until `prepare` (see engine.upgrade) has built it, and for good where that
+    is refused.
     """
 
-    def __init__(self, plain: PlainStep, prepare, max_disparity_px: int = 128, say: Say | None = None):
+    def __init__(
+        self, plain: PlainStep, prepare, max_disparity_px: int = 128, say: Say | None = None
+    ):
         super().__init__(plain.engine, max_disparity_px)
         self.engine = UpgradingEngine(plain, prepare, say or (lambda words: None))
 
@@ -124,37 +147,63 @@ class StepEstimator(Estimator):
         clock.append(time.perf_counter())
         outputs = self.engine.run(inputs)
         clock.append(time.perf_counter())
-        # Copied: the engine's own buffers are overwritten by the next frame, while others still read this one.
+        # Copied: the engine's own buffers are overwritten by the next frame, while others still
+        # read this one.
         depth, sigma_m = (np.copy(outputs[name]) for name in STEP_OUTPUTS[:2])
         rig = frame.rig
         disparity = depth_to_disparity(depth, rig.left.fx, rig.baseline_m, rig.doffs_px)
         clock.append(time.perf_counter())
         steps = [1e3 * (b - a) for a, b in zip(clock, clock[1:])]
         timing_ms = {**dict(zip(("prepare", "engine", "decode"), steps)), "total": sum(steps)}
-        return Estimate(frame.stamp_ns, frame.frame_id, rig, frame.left, depth, disparity, sigma_m, timing_ms,
-                        right=frame.right)  # fmt: skip
+        return Estimate(
+            frame.stamp_ns,
+            frame.frame_id,
+            rig,
+            frame.left,
+            depth,
+            disparity,
+            sigma_m,
+            timing_ms,
+            right=frame.right,
+        )
 
 
 def step_on_tensorrt(
     engine, max_disparity_px: int = 128, say: Say | None = None, precision: str = "fp16"
 ) -> StepEstimator:
-    """Build the whole step in the background, compare it on the frame at hand and two rendered ones, change to it.
+    """Build the whole step in the background, compare it on the frame at hand and two rendered
+    ones, change to it.
 
-    engine: the stereo network in ONNX Runtime, which answers meanwhile, and for good where build or gate fail.
+    engine: the stereo network in ONNX Runtime, which answers meanwhile, and for good where build or
+    gate fail.
     """
-    from .engine.build import Request, build
-    from .engine.cache import EngineCache
-    from .engine.tensorrt_engine import open_checked
+    from depth_ros.engine.tensorrt.build import Request, build
+    from depth_ros.engine.tensorrt.cache import EngineCache
+    from depth_ros.engine.tensorrt.engine import open_checked
 
     gate = PlainStep(engine)
 
     def prepare(inputs, cancelled):
         image_size, cache = inputs["left"].shape[:2], EngineCache()
-        frames = [inputs, *(step_inputs(f, engine.spec, max_disparity_px) for f in rendered(engine.spec, image_size))]
-        request = Request(engine.path, tensor_size(*image_size, engine.spec), precision, frames=frames,
-                          step=step_of(engine.spec, image_size), plain=gate)  # fmt: skip
+        frames = [
+            inputs,
+            *(
+                step_inputs(f, engine.spec, max_disparity_px)
+                for f in rendered(engine.spec, image_size)
+            ),
+        ]
+        request = Request(
+            engine.path,
+            tensor_size(*image_size, engine.spec),
+            precision,
+            frames=frames,
+            step=step_of(engine.spec, image_size),
+            plain=gate,
+        )
         key = build(request, cache, cancelled=cancelled, say=estimator.engine.say).key
-        return open_checked(cache, key, gate, frames, STEP_OUTPUTS[:2])  # nodes pack clouds themselves
+        return open_checked(
+            cache, key, gate, frames, STEP_OUTPUTS[:2]
+        )  # nodes pack clouds themselves
 
     estimator = StepEstimator(PlainStep(engine, with_points=False), prepare, max_disparity_px, say)
     return estimator
@@ -162,7 +211,10 @@ def step_on_tensorrt(
 
 def rendered(spec: ModelSpec, image_size: tuple[int, int]) -> list[Frame]:
     """Frames of the procedural room in a (height, width), for a gate that has no others."""
-    from .engine.parity import rendered_pairs
+    from depth_ros.engine.parity import rendered_pairs
 
-    frames = [Frame(i, "left", left, right, rig) for i, (rig, left, right) in enumerate(rendered_pairs(image_size))]
+    frames = [
+        Frame(i, "left", left, right, rig)
+        for i, (rig, left, right) in enumerate(rendered_pairs(image_size))
+    ]
     return frames if spec.task == "stereo" else [frame.left_only() for frame in frames]

@@ -6,19 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .core.camera import Camera
-from .core.errors import SpecError
-from .core.frame import Frame
-from .core.odometry import pose_to_matrix
-from .engine.base import Engine
-from .prepare import to_image_tensor
+from depth_ros.core.camera import Camera
+from depth_ros.core.errors import SpecError
+from depth_ros.core.types import Frame
+from depth_ros.engine.base import Engine
+from depth_ros.odometry.pose_chain import pose_to_matrix
+
+from .preprocess import to_image_tensor
 
 _MAX_GAP_NS = 1_000_000_000  # over a longer one hardly anything is seen by both frames
 
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """prev_T_curr: (4, 4) float64, optical axes, metres or relative; None where there is no last frame to go by."""
+    """prev_T_curr: (4, 4) float64, optical axes, metres or relative; None where there is no last
+    frame to go by.
+    """
 
     prev_T_curr: np.ndarray | None = None
     prev_stamp_ns: int | None = None
@@ -27,7 +30,8 @@ class Motion:
 class NetworkMotion:
     """Remember the last frame, and ask the pose network what happened since.
 
-    engine: of a pose model; None: no motion is ever known. Raises SpecError for an engine of another task.
+    engine: of a pose model; None: no motion is ever known. Raises SpecError for an engine of
+    another task.
     """
 
     def __init__(self, engine: Engine | None):
@@ -37,7 +41,8 @@ class NetworkMotion:
         self._last: tuple[int, Camera, np.ndarray] | None = None
 
     def update(self, frame: Frame) -> Motion:
-        """Give the motion since the last frame; without any for the first, another camera, or a gap above 1 s.
+        """Give the motion since the last frame; without any for the first, another camera, or a gap
+        above 1 s.
 
         frame: rectified. Raises EngineError.
         """

@@ -6,21 +6,23 @@ import time
 
 import numpy as np
 
-from .core.depth import depth_sigma, disparity_to_depth
-from .core.errors import EngineError, SpecError
-from .core.frame import Estimate, Frame
-from .core.scale import ScaleSource
-from .engine.base import Engine
-from .engine.spec import RELATIVE
-from .motion import Motion, NetworkMotion
-from .prepare import from_tensors, inv_depth_from_tensors, rectified, to_image_tensor, to_tensors
+from depth_ros.core.depth import depth_sigma, disparity_to_depth
+from depth_ros.core.errors import EngineError, SpecError
+from depth_ros.core.types import Estimate, Frame
+from depth_ros.engine.base import Engine
+from depth_ros.engine.spec import RELATIVE
+
+from .pose_network import Motion, NetworkMotion
+from .preprocess import from_tensors, inv_depth_from_tensors, rectified, to_image_tensor, to_tensors
+from .scale import ScaleSource
 
 
 class Estimator:
     """Turn stereo frames into metric depth with an engine.
 
-    max_disparity_px: the range to search, pixels of the frame, where the frame does not say; the nearest depth that
-    can be answered is fx * baseline / max_disparity_px. Raises SpecError for an engine that is not a stereo one.
+    max_disparity_px: the range to search, pixels of the frame, where the frame does not say; the
+    nearest depth that can be answered is fx * baseline / max_disparity_px. Raises SpecError for an
+    engine that is not a stereo one.
     """
 
     def __init__(self, engine: Engine, max_disparity_px: int = 128):
@@ -32,13 +34,17 @@ class Estimator:
         self.max_disparity_px = int(max_disparity_px)
 
     def estimate(self, frame: Frame) -> Estimate:
-        """Estimate depth, disparity and their uncertainty, in the size and with the stamp of the frame.
+        """Estimate depth, disparity and their uncertainty, in the size and with the stamp of the
+        frame.
 
-        Raises CalibrationError, ImageError, InputError or EngineError; the estimator itself keeps no state.
+        Raises CalibrationError, ImageError, InputError or EngineError; the estimator itself keeps
+        no state.
         """
         clock = [time.perf_counter()]
         frame = rectified(frame)
-        inputs = to_tensors(frame, self.engine.spec, frame.max_disparity_px or self.max_disparity_px)
+        inputs = to_tensors(
+            frame, self.engine.spec, frame.max_disparity_px or self.max_disparity_px
+        )
         clock.append(time.perf_counter())
         outputs = self.engine.run(inputs)
         clock.append(time.perf_counter())
@@ -50,20 +56,31 @@ class Estimator:
         timing_ms = _timing_ms(clock, "prepare", "engine", "decode")
         left, right = frame.left, frame.right
         return Estimate(
-            frame.stamp_ns, frame.frame_id, frame.rig, left, depth, disparity, sigma_m, timing_ms, right=right
+            frame.stamp_ns,
+            frame.frame_id,
+            frame.rig,
+            left,
+            depth,
+            disparity,
+            sigma_m,
+            timing_ms,
+            right=right,
         )
 
 
 class MonoEstimator:
     """Turn the images of one camera into depth, and give the motion between them.
 
-    engine: of a mono model. pose_engine: of a pose model of the same scale, or None: no motion. scale: what gives
-    metres to relative answers, or corrects metric ones; None: the answers stay what the model's spec says they are.
-    Where nothing gives metres, depth is None and inv_depth is relative. Raises SpecError for engines of other tasks, or
-    of which one is metric and the other is not.
+    engine: of a mono model. pose_engine: of a pose model of the same scale, or None: no motion.
+    scale: what gives metres to relative answers, or corrects metric ones; None: the answers stay
+    what the model's spec says they are. Where nothing gives metres, depth is None and inv_depth is
+    relative. Raises SpecError for engines of other tasks, or of which one is metric and the other
+    is not.
     """
 
-    def __init__(self, engine: Engine, pose_engine: Engine | None = None, scale: ScaleSource | None = None):
+    def __init__(
+        self, engine: Engine, pose_engine: Engine | None = None, scale: ScaleSource | None = None
+    ):
         if engine.spec.task != "mono":
             raise SpecError(f"expected a mono model, got one for {engine.spec.task!r}")
         self.engine, self.scale = engine, scale
@@ -79,9 +96,11 @@ class MonoEstimator:
         return self.scale is not None or self.engine.spec.is_metric
 
     def estimate(self, frame: Frame) -> Estimate:
-        """Estimate depth and sigma, in the size and with the stamp of the frame, and the motion since the last one.
+        """Estimate depth and sigma, in the size and with the stamp of the frame, and the motion
+        since the last one.
 
-        Of a stereo frame the left image is used. Raises CalibrationError, ImageError or EngineError.
+        Of a stereo frame the left image is used. Raises CalibrationError, ImageError or
+        EngineError.
         """
         clock = [time.perf_counter()]
         frame = rectified(frame.left_only())
@@ -91,7 +110,9 @@ class MonoEstimator:
         clock.append(time.perf_counter())
         motion = self.motion.update(frame) if self.with_motion else Motion()
         clock.append(time.perf_counter())
-        inv_depth, rel_sigma = inv_depth_from_tensors(outputs, self.engine.spec, camera, *frame.left.shape[:2])
+        inv_depth, rel_sigma = inv_depth_from_tensors(
+            outputs, self.engine.spec, camera, *frame.left.shape[:2]
+        )
         depth = 1 / inv_depth
         factor = self._factor(frame, depth, motion)
         known = factor is not None
@@ -120,7 +141,9 @@ class MonoEstimator:
         """Metres in one unit of the network's depth; None where that is not known."""
         if self.scale is None:
             return 1.0 if self.engine.spec.is_metric else None
-        return self.scale.update(frame.stamp_ns, depth, frame.camera, motion.prev_stamp_ns, motion.prev_T_curr)
+        return self.scale.update(
+            frame.stamp_ns, depth, frame.camera, motion.prev_stamp_ns, motion.prev_T_curr
+        )
 
     def _scale_name(self, known: bool) -> str:
         """Where the metres of this estimate come from."""

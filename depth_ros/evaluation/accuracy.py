@@ -1,4 +1,6 @@
-"""How far engines are from the truth, on the same samples: what a precision costs where truth is known."""
+"""How far engines are from the truth, on the same samples: what a precision costs where truth is
+known.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..core.depth import depth_to_disparity
-from ..core.metrics import depth_metrics, mean_metrics, stereo_metrics
-from ..estimator import Estimator, MonoEstimator
-from ..prepare import rectified
-from ..replay.sample import Sample, known_depth
+from depth_ros.core.depth import depth_to_disparity
+from depth_ros.core.metrics import depth_metrics, mean_metrics, stereo_metrics
+from depth_ros.estimator.preprocess import rectified
+from depth_ros.estimator.stereo import Estimator, MonoEstimator
+from depth_ros.recordings.sample import Sample, known_depth
 
 _STEREO, _DEPTH = ("bad1_pct", "bad2_pct", "epe_px"), ("abs_rel", "delta1")
 _RANGE_M = (1e-3, 80.0)
@@ -28,25 +30,35 @@ class Graph:
         """Nothing to do."""
 
 
-def truth_errors(samples: Iterable[Sample], engines: dict[str, object], max_disparity_px: int = 128) -> dict:
+def truth_errors(
+    samples: Iterable[Sample], engines: dict[str, object], max_disparity_px: int = 128
+) -> dict:
     """Judge engines (by name; of one task, with specs) on the samples that have truth, one by one.
 
-    Stereo: bad1_pct, bad2_pct, epe_px where disparity is known; both: abs_rel, delta1 of depth where that is known, in
-    mono after each frame's median is put right. Means over frames. Returns {name: {figure: mean, "frames": n judged by
-    disparity, "frames_depth": n by depth}}; empty where no sample has truth.
+    Stereo: bad1_pct, bad2_pct, epe_px where disparity is known; both: abs_rel, delta1 of depth
+    where that is known, in mono after each frame's median is put right. Means over frames. Returns
+    {name: {figure: mean, "frames": n judged by disparity, "frames_depth": n by depth}}; empty where
+    no sample has truth.
     """
     task = next(iter(engines.values())).spec.task
     if task == "pose":
         return {}
-    makers = {name: Estimator(engine, max_disparity_px) if task == "stereo" else MonoEstimator(engine)
-              for name, engine in engines.items()}  # fmt: skip
+    makers = {
+        name: Estimator(engine, max_disparity_px) if task == "stereo" else MonoEstimator(engine)
+        for name, engine in engines.items()
+    }
     found: dict[str, dict[str, list]] = {name: {"disparity": [], "depth": []} for name in engines}
     for sample in samples:
         truth = known_depth(sample) if sample.metric else None
-        known = truth is not None and np.sum((truth >= _RANGE_M[0]) & (truth <= _RANGE_M[1])) >= _LEAST_PIXELS
+        known = (
+            truth is not None
+            and np.sum((truth >= _RANGE_M[0]) & (truth <= _RANGE_M[1])) >= _LEAST_PIXELS
+        )
         if sample.truth_disparity is None and not known:
             continue
-        sample = replace(sample, frame=rectified(sample.frame), truth_depth=truth if known else None)
+        sample = replace(
+            sample, frame=rectified(sample.frame), truth_depth=truth if known else None
+        )
         for name, estimator in makers.items():
             _judge(found[name], estimator.estimate(sample.frame), sample)
     means = {name: _means(figures) for name, figures in found.items()}
@@ -58,12 +70,16 @@ def _judge(figures: dict[str, list], estimate, sample: Sample) -> None:
     disparity, rig = sample.truth_disparity, estimate.rig
     if estimate.disparity is not None:
         if disparity is None:
-            disparity = depth_to_disparity(sample.truth_depth, rig.left.fx, rig.baseline_m, rig.doffs_px)
+            disparity = depth_to_disparity(
+                sample.truth_depth, rig.left.fx, rig.baseline_m, rig.doffs_px
+            )
         figures["disparity"].append(stereo_metrics(estimate.disparity, disparity))
     if sample.truth_depth is not None:
         depth = estimate.depth if estimate.depth is not None else 1 / estimate.inv_depth
         scaling = "none" if estimate.disparity is not None else "median"
-        figures["depth"].append(depth_metrics(depth, sample.truth_depth, *_RANGE_M, scaling=scaling))
+        figures["depth"].append(
+            depth_metrics(depth, sample.truth_depth, *_RANGE_M, scaling=scaling)
+        )
 
 
 def _means(figures: dict[str, list]) -> dict:

@@ -1,7 +1,8 @@
-"""Many bags: each evaluated by a process of its own, here or on machines of a Dask cluster; one report of them all.
+"""Many bags: each evaluated by a process of its own, here or on machines of a Dask cluster; one
+report of them all.
 
-A process a bag: a bag that crashes its reader or fills the memory costs that bag only. What is done is kept with the
-key of what it was made of, so that a second run begins where the first one ended.
+A process a bag: a bag that crashes its reader or fills the memory costs that bag only. What is done
+is kept with the key of what it was made of, so that a second run begins where the first one ended.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import InputError
-from .output import write_bytes
-from .sample import is_bag
+from depth_ros.core.errors import InputError
+from depth_ros.recordings.output import write_bytes
+from depth_ros.recordings.sample import is_bag
 
 DONE = "done.json"
 
 
 @dataclass(frozen=True)
 class Task:
-    """One bag: where it is, the name of its folder in the results, the options of `depth-ros evaluate`, its key."""
+    """One bag: where it is, the name of its folder in the results, the options of `depth-ros
+    evaluate`, its key.
+    """
 
     bag: str
     name: str
@@ -37,7 +40,8 @@ class Task:
 
 
 def find_bags(inputs: list[Path]) -> list[Path]:
-    """Give the bags among the inputs and below those that are folders; raises InputError where one has none.
+    """Give the bags among the inputs and below those that are folders; raises InputError where one
+    has none.
 
     A folder of scenes counts as one input, as in `depth-ros evaluate`.
     """
@@ -54,11 +58,15 @@ def find_bags(inputs: list[Path]) -> list[Path]:
 
 
 def bags_below(folder: Path) -> list[Path]:
-    """Give the folders below that hold files of a bag, whole or not, in order; links are followed, circles are not."""
+    """Give the folders below that hold files of a bag, whole or not, in order; links are
+    followed, circles are not.
+    """
     found, seen = [], set()
     for place, names, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
-        if real in seen or any("metadata.yaml" == name or ".mcap" in name or ".db3" in name for name in files):
+        if real in seen or any(
+            "metadata.yaml" == name or ".mcap" in name or ".db3" in name for name in files
+        ):
             names.clear()
             found += [Path(real)] if real not in seen else []
         seen.add(real)
@@ -66,24 +74,34 @@ def bags_below(folder: Path) -> list[Path]:
 
 
 def make_tasks(bags: list[Path], options: list[str], version: str) -> list[Task]:
-    """Name the bags' folders, after the bag or, where two have one name, after its parent too. version: of the code."""
+    """Name the bags' folders, after the bag or, where two have one name, after its parent too.
+    version: of the code.
+    """
     names = [bag.name for bag in bags]
     tasks = []
     for bag, name in zip(bags, names, strict=True):
         name = name if names.count(name) == 1 else f"{bag.parent.name}_{name}"
-        name = name if name not in {task.name for task in tasks} else f"{name}_{_hash(str(bag))[:8]}"
-        tasks.append(Task(str(bag), name, tuple(options), _hash(json.dumps([version, options, _files(bag)]))))
+        name = (
+            name if name not in {task.name for task in tasks} else f"{name}_{_hash(str(bag))[:8]}"
+        )
+        tasks.append(
+            Task(str(bag), name, tuple(options), _hash(json.dumps([version, options, _files(bag)])))
+        )
     return tasks
 
 
 def run_all(
-    tasks: list[Task], out: Path, jobs: int = 1, scheduler: str = "",
+    tasks: list[Task],
+    out: Path,
+    jobs: int = 1,
+    scheduler: str = "",
     on_done: Callable[[Task, str], None] = lambda *_: None,
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     """Evaluate every task into out/<name>/; returns {name: error}, "" where it went well.
 
-    What an earlier run has finished with the same key is not done again. scheduler: address of a Dask scheduler, else
-    `jobs` processes here. on_done: told of each. Raises InputError where Dask is absent or the scheduler silent.
+    What an earlier run has finished with the same key is not done again. scheduler: address of a
+    Dask scheduler, else `jobs` processes here. on_done: told of each. Raises InputError where Dask
+    is absent or the scheduler silent.
     """
     open_tasks = [task for task in tasks if _done_key(out / task.name) != task.key]
     errors = {task.name: "" for task in tasks if task not in open_tasks}
@@ -94,22 +112,38 @@ def run_all(
         if not error:
             for name, content in files.items():
                 write_bytes(out / task.name / name, base64.b64decode(content))
-            write_bytes(out / task.name / DONE, json.dumps({"key": task.key, "bag": task.bag}).encode())  # the last
+            write_bytes(
+                out / task.name / DONE, json.dumps({"key": task.key, "bag": task.bag}).encode()
+            )  # the last
         errors[task.name] = error
         on_done(task, error)
     return errors
 
 
 def evaluate_bag(task: Task) -> tuple[dict[str, str], str]:
-    """Evaluate one bag in a process of its own; gives its files ({name: base64}) and "", or {} and its last words."""
+    """Evaluate one bag in a process of its own; gives its files ({name: base64}) and "", or {}
+    and its last words.
+    """
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "depth_ros", "evaluate", task.bag, "--out", folder, *task.options]
+        command = [
+            sys.executable,
+            "-m",
+            "depth_ros",
+            "evaluate",
+            task.bag,
+            "--out",
+            folder,
+            *task.options,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, env=_environment())
         if done.returncode:
             words = " ".join(done.stderr.split())[-300:] or f"ended with code {done.returncode}"
             return {}, words.removeprefix("depth-ros: error: ")
-        files = {path.name: base64.b64encode(path.read_bytes()).decode() for path in Path(folder).iterdir()}
+        files = {
+            path.name: base64.b64encode(path.read_bytes()).decode()
+            for path in Path(folder).iterdir()
+        }
     seconds = json.dumps({"seconds": time.monotonic() - started}).encode()
     return {**files, "time.json": base64.b64encode(seconds).decode()}, ""
 
@@ -132,13 +166,18 @@ def _on_dask(tasks: list[Task], scheduler: str) -> Iterator[tuple]:
         from distributed import Client
         from distributed import as_completed as completed
     except ImportError as error:
-        raise InputError(f"expected Dask for --scheduler (pip install 'dask[distributed]'), got: {error}") from error
+        raise InputError(
+            f"expected Dask for --scheduler (pip install 'dask[distributed]'), got: {error}"
+        ) from error
     try:
         client = Client(scheduler, timeout=10)
     except (OSError, TimeoutError, ValueError) as error:
         raise InputError(f"{scheduler}: expected a Dask scheduler there, got: {error}") from error
     with client:
-        waiting = {client.submit(evaluate_bag, task, key=f"{task.name}-{task.key}", retries=1): task for task in tasks}
+        waiting = {
+            client.submit(evaluate_bag, task, key=f"{task.name}-{task.key}", retries=1): task
+            for task in tasks
+        }
         for future in completed(list(waiting)):
             task = waiting[future]
             if future.status == "finished":
@@ -148,7 +187,9 @@ def _on_dask(tasks: list[Task], scheduler: str) -> Iterator[tuple]:
 
 
 def _environment() -> dict[str, str]:
-    """The child's environment: this very tree, and one thread a library, since the bags are what runs in parallel."""
+    """The child's environment: this very tree, and one thread a library, since the bags are what
+    runs in parallel.
+    """
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
     return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path}

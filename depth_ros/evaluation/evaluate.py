@@ -1,4 +1,6 @@
-"""Run an estimator over an input and gather what report.json says; no ROS, deterministic but for the clock."""
+"""Run an estimator over an input and gather what report.json says; no ROS, deterministic but for
+the clock.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +9,29 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..core.depth import depth_to_disparity
-from ..core.errors import DepthRosError, InputError
-from ..core.frame import Estimate
-from ..core.metrics import align, depth_metrics, stereo_metrics
-from ..prepare import rectified
-from .follow import Follower
-from .panel import Album, mono_panels, panels, panels_to_jpeg
+from depth_ros.core.depth import depth_to_disparity
+from depth_ros.core.errors import DepthRosError, InputError
+from depth_ros.core.metrics import align, depth_metrics, stereo_metrics
+from depth_ros.core.types import Estimate
+from depth_ros.estimator.preprocess import rectified
+from depth_ros.recordings.sample import Sample, Source, known_depth
+
+from .odometry_runner import Follower
 from .proxies import Proxies, step_between
 from .ranges import range_sums
-from .sample import Sample, Source, known_depth
+from .report.image_panels import Album, mono_panels, panels, panels_to_jpeg
 from .sigma import SigmaFrame, sigma_frame
 from .trajectory import Track
 
 
 @dataclass
 class FrameResult:
-    """One answered frame: its metrics (empty without ground truth), a picture, and its times in milliseconds.
+    """One answered frame: its metrics (empty without ground truth), a picture, and its times in
+    milliseconds.
 
-    depth: of metres as they are; depth_median: after median scaling (mono only). ranges: ranges.range_sums of the depth
-    that is judged, or None. sigma: of metres, or None. proxies: where nothing is known to judge by.
-    relative: depth has no unit.
+    depth: of metres as they are; depth_median: after median scaling (mono only). ranges:
+    ranges.range_sums of the depth that is judged, or None. sigma: of metres, or None. proxies:
+    where nothing is known to judge by. relative: depth has no unit.
     """
 
     name: str
@@ -44,7 +48,10 @@ class FrameResult:
 
     @property
     def error(self) -> float | None:
-        """The number to rank frames by: bad2 in percent, else abs_rel; None without truth. Larger is worse."""
+        """The number to rank frames by: bad2 in percent, else abs_rel; None without truth.
+
+        Larger is worse.
+        """
         depth = self.depth or self.depth_median
         return self.stereo.get("bad2_pct", depth.get("abs_rel"))
 
@@ -53,10 +60,11 @@ class FrameResult:
 class Evaluation:
     """The results of a run, before they are a report.
 
-    age_ms: of the published depth, per answered pair (replay). track: the way that ego-motion found, or None.
-    in_order: frames follow each other. findings: replay.doctor's, or None where it did not look.
-    causes: why each dropped frame was dropped, by name (replay). notes: what the verdict must not leave out.
-    uncompared: the other models that were asked for and could not be run on this input.
+    age_ms: of the published depth, per answered pair (replay). track: the way that ego-motion
+    found, or None. in_order: frames follow each other. findings: replay.doctor's, or None where it
+    did not look. causes: why each dropped frame was dropped, by name (replay). notes: what the
+    verdict must not leave out. uncompared: the other models that were asked for and could not be
+    run on this input.
     """
 
     input: str
@@ -92,7 +100,13 @@ def evaluate(
     on_step: called once a sample, for a progress bar. follower: ego-motion, to be judged too.
     Raises InputError where the source gives no sample at all.
     """
-    run = Evaluation(source.name, model, estimator.engine.name, source.mode, in_order=hasattr(source, "has_poses"))
+    run = Evaluation(
+        source.name,
+        model,
+        estimator.engine.name,
+        source.mode,
+        in_order=hasattr(source, "has_poses"),
+    )
     proxies, album, pose = Proxies(estimator, len(source)), Album(), None
     for sample, estimate in estimates(source, estimator, run):
         run.results.append(judge(sample, estimate))
@@ -100,7 +114,9 @@ def evaluate(
         if follower is not None:
             follower.update(sample, sample.frame, estimate)
         if run.results[-1].error is None:
-            step = follower.track.steps[-1] if follower else step_between(pose, sample.world_T_camera)
+            step = (
+                follower.track.steps[-1] if follower else step_between(pose, sample.world_T_camera)
+            )
             run.results[-1].proxies = proxies.update(sample.frame, estimate, step)
         else:
             proxies.forget()
@@ -121,15 +137,25 @@ def _close(run: Evaluation, source: Source) -> None:
     nominal = sum(bool(result.stereo) and not result.depth for result in run.results)
     if nominal and any(result.depth for result in run.results):
         judged = len(run.results) - nominal
-        run.notes.append(f"Depth is judged on {judged} of {len(run.results)} scenes: the others are not metric.")
+        run.notes.append(
+            f"Depth is judged on {judged} of {len(run.results)} scenes: the others are not metric."
+        )
     if not run.results:
-        causes = "; ".join(f"{cause} {count} ({run.reasons.get(cause, '')})" for cause, count in run.dropped.items())
-        raise InputError(f"{source.name}: expected at least one usable {noun(run)}, got none: {causes or 'no image'}")
+        causes = "; ".join(
+            f"{cause} {count} ({run.reasons.get(cause, '')})"
+            for cause, count in run.dropped.items()
+        )
+        raise InputError(
+            f"{source.name}: expected at least one usable {noun(run)}, got none: "
+            f"{causes or 'no image'}"
+        )
     run.engine_ms = float(np.median([result.timing_ms["engine"] for result in run.results]))
 
 
 def estimates(source: Iterable[Sample], estimator, run: Evaluation):
-    """Yield (sample, estimate), the sample rectified; a frame that the estimator refuses is counted with its reason."""
+    """Yield (sample, estimate), the sample rectified; a frame that the estimator refuses is
+    counted with its reason.
+    """
     for sample in source:
         try:
             sample = replace(sample, frame=rectified(sample.frame))
@@ -142,15 +168,21 @@ def estimates(source: Iterable[Sample], estimator, run: Evaluation):
 
 
 def judge(sample: Sample, estimate: Estimate) -> FrameResult:
-    """Compare one estimate with its truth: disparity where disparity is known, depth where metres mean metres."""
+    """Compare one estimate with its truth: disparity where disparity is known, depth where
+    metres mean metres.
+    """
     if estimate.disparity is None:
         return _judge_mono(sample, estimate)
     result = FrameResult(sample.name, timing_ms=estimate.timing_ms)
-    result.coverage = float(np.isfinite(estimate.depth).mean())  # a disparity of 0 is an answer, but no depth
+    result.coverage = float(
+        np.isfinite(estimate.depth).mean()
+    )  # a disparity of 0 is an answer, but no depth
     rig = estimate.rig
     truth_disparity = sample.truth_disparity
     if truth_disparity is None and sample.truth_depth is not None:
-        truth_disparity = depth_to_disparity(sample.truth_depth, rig.left.fx, rig.baseline_m, rig.doffs_px)
+        truth_disparity = depth_to_disparity(
+            sample.truth_depth, rig.left.fx, rig.baseline_m, rig.doffs_px
+        )
     if truth_disparity is not None and np.isfinite(truth_disparity).any():
         result.stereo = stereo_metrics(estimate.disparity, truth_disparity)
     if sample.metric and (truth := known_depth(sample)) is not None and within_range(truth):
@@ -163,7 +195,9 @@ def judge(sample: Sample, estimate: Estimate) -> FrameResult:
 
 
 def _judge_mono(sample: Sample, estimate: Estimate) -> FrameResult:
-    """Compare depth with truth: as it is where both are metric, and with the median of the truth lent to it."""
+    """Compare depth with truth: as it is where both are metric, and with the median of the truth
+    lent to it.
+    """
     result = FrameResult(sample.name, timing_ms=estimate.timing_ms, relative=estimate.depth is None)
     depth, truth = mono_depth(estimate), sample.truth_depth
     result.coverage = float(np.isfinite(depth).mean())
@@ -176,7 +210,9 @@ def _judge_mono(sample: Sample, estimate: Estimate) -> FrameResult:
                 result.sigma = sigma_frame(depth, estimate.sigma_m, truth)
         else:
             result.ranges = range_sums(align(depth, truth, "median"), truth)
-    result.picture = panels_to_jpeg(mono_panels(estimate.left, depth, truth, "none" if result.depth else "median"))
+    result.picture = panels_to_jpeg(
+        mono_panels(estimate.left, depth, truth, "none" if result.depth else "median")
+    )
     return result
 
 

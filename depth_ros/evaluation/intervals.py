@@ -1,4 +1,6 @@
-"""How sure a mean over frames is: a bootstrap that knows that neighbouring frames resemble each other."""
+"""How sure a mean over frames is: a bootstrap that knows that neighbouring frames resemble each
+other.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,10 @@ _PARTS = (2.5, 97.5)  # percent: a 95 % interval
 def resampled(count: int, in_order: bool = True, seed: int = 0) -> np.ndarray:
     """Draw frames with replacement: (RESAMPLES, count) indices below count.
 
-    Circular block bootstrap (Politis and Romano 1992): whole blocks of neighbours, about the square root of count long,
-    since frames of a clip that show the same wall are not independent. in_order False: single frames, for scenes that
-    have nothing to do with each other. seed: the same figures every time.
+    Circular block bootstrap (Politis and Romano 1992): whole blocks of neighbours, about the square
+    root of count long, since frames of a clip that show the same wall are not independent. in_order
+    False: single frames, for scenes that have nothing to do with each other. seed: the same figures
+    every time.
 
     >>> resampled(4).shape
     (1000, 4)
@@ -25,7 +28,8 @@ def resampled(count: int, in_order: bool = True, seed: int = 0) -> np.ndarray:
 
 
 def mean_interval(values, in_order: bool = True) -> list[float] | None:
-    """Give [low, high] that hold the mean of values (N) with 95 %; None below three values, NaN are left out.
+    """Give [low, high] that hold the mean of values (N) with 95 %; None below three values, NaN are
+    left out.
 
     >>> mean_interval([2.0, 2.0, 2.0, 2.0])
     [2.0, 2.0]
@@ -38,8 +42,8 @@ def mean_interval(values, in_order: bool = True) -> list[float] | None:
 def ratio_interval(sums, counts, in_order: bool = True) -> list[float] | None:
     """Give [low, high] of sum(sums) / sum(counts) over frames with 95 %.
 
-    sums, counts: (N), one per frame, of which the quotient is a mean over pixels. None where fewer than three frames
-    count anything: two frames do not tell how frames differ.
+    sums, counts: (N), one per frame, of which the quotient is a mean over pixels. None where fewer
+    than three frames count anything: two frames do not tell how frames differ.
     """
     sums, counts = np.asarray(sums, np.float64), np.asarray(counts, np.float64)
     if np.count_nonzero(counts) < 3:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 
-from ..core.frame import Estimate, Frame
-from ..egomotion import EgoFrame, EgoMotion
-from .sample import Sample
+from depth_ros.core.types import Estimate, Frame
+from depth_ros.odometry import EgoFrame, EgoMotion
+from depth_ros.recordings.sample import Sample
+
 from .trajectory import Track
 
 
 class Follower:
     """Feed ego-motion frame by frame and keep its way beside the true one.
 
-    method: of EgoMotion; or ego: anything with its update, by the name of method. track: what it has found.
-    Raises InputError for another method.
+    method: of EgoMotion; or ego: anything with its update, by the name of method. track: what it
+    has found. Raises InputError for another method.
     """
 
     def __init__(self, method: str = "hybrid", ego=None):
@@ -22,7 +23,9 @@ class Follower:
         self.track = Track(method)
 
     def update(self, sample: Sample, frame: Frame, estimate: Estimate | None = None) -> None:
-        """Take one frame in. frame: rectified, of the sample. estimate: its depth, or None where only pairs count."""
+        """Take one frame in. frame: rectified, of the sample. estimate: its depth, or None where
+        only pairs count.
+        """
         started = time.process_time()
         found = self._ego.update(to_ego_frame(frame, estimate))
         spent_ms = 1e3 * (time.process_time() - started)
@@ -39,7 +42,9 @@ class Follower:
 
 
 def to_ego_frame(frame: Frame, estimate: Estimate | None = None) -> EgoFrame:
-    """Give ego-motion's view of a rectified frame and of what is known about its depth; relative depth is not used."""
+    """Give ego-motion's view of a rectified frame and of what is known about its depth; relative
+    depth is not used.
+    """
     rig = frame.rig
     known = estimate is not None and estimate.depth is not None
     return EgoFrame(

@@ -1,4 +1,6 @@
-"""Judge an estimated way against the true one: ATE and RPE by evo, KITTI's segments, the covariance; export both."""
+"""Judge an estimated way against the true one: ATE and RPE by evo, KITTI's segments, the
+covariance; export both.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +9,49 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.lie import inverse, matrix_to_quat
-from ..core.trajectory import CHI2_95_OF_6, end_drift, nees, path_m, segment_lengths, segment_metrics
-from .output import write_bytes
+from depth_ros.core.lie import inverse, matrix_to_quat
+from depth_ros.core.trajectory import (
+    CHI2_95_OF_6,
+    end_drift,
+    nees,
+    path_m,
+    segment_lengths,
+    segment_metrics,
+)
+from depth_ros.recordings.output import write_bytes
 
 TRAJECTORY_KEYS = (
-    "method", "scale", "ate_m", "rpe_trans_m", "rpe_rot_deg", "t_err_pct", "r_err_deg_per_100m", "segments_m",
-    "segments", "end_drift_m", "end_drift_pct", "end_drift_deg", "path_m", "truth_path_m", "nees", "nees_covered_pct",
-    "lost", "gaps", "geometry_ms",
-)  # fmt: skip
+    "method",
+    "scale",
+    "ate_m",
+    "rpe_trans_m",
+    "rpe_rot_deg",
+    "t_err_pct",
+    "r_err_deg_per_100m",
+    "segments_m",
+    "segments",
+    "end_drift_m",
+    "end_drift_pct",
+    "end_drift_deg",
+    "path_m",
+    "truth_path_m",
+    "nees",
+    "nees_covered_pct",
+    "lost",
+    "gaps",
+    "geometry_ms",
+)
 _FEWEST = 3  # poses that can be judged
 
 
 @dataclass
 class Track:
-    """The way of a camera, frame by frame: what was estimated, and what is true where that is known.
+    """The way of a camera, frame by frame: what was estimated, and what is true where that is
+    known.
 
-    stamps_ns (N); odom_T_camera (N) of (4, 4); truth (N) of (4, 4) world_T_camera or None; steps (N): prev_T_curr or
-    None; step_covariance (N) of (6, 6); states (N). method, scale: names. geometry_ms (N): its CPU time.
+    stamps_ns (N); odom_T_camera (N) of (4, 4); truth (N) of (4, 4) world_T_camera or None; steps
+    (N): prev_T_curr or None; step_covariance (N) of (6, 6); states (N). method, scale: names.
+    geometry_ms (N): its CPU time.
     """
 
     method: str = ""
@@ -53,12 +80,14 @@ class Track:
 
 
 def judge_track(track: Track) -> dict:
-    """Give the figures of TRAJECTORY_KEYS that can be had; without truth only path_m, lost, gaps and the times.
+    """Give the figures of TRAJECTORY_KEYS that can be had; without truth only path_m, lost, gaps
+    and the times.
 
-    ate_m: rmse of positions after an SE(3) alignment of all of them (no scale); rpe_*: rmse from frame to frame; both
-    by evo, left out where it is not installed. t_err_pct, r_err_deg_per_100m: KITTI's, over segments_m. end_drift_*:
-    of the last pose when the first ones agree. nees: mean over the steps divided by 6 (1 is right, above 1 too sure),
-    nees_covered_pct: steps within the 95 % bound. lost: frames; gaps: how often it became lost.
+    ate_m: rmse of positions after an SE(3) alignment of all of them (no scale); rpe_*: rmse from
+    frame to frame; both by evo, left out where it is not installed. t_err_pct, r_err_deg_per_100m:
+    KITTI's, over segments_m. end_drift_*: of the last pose when the first ones agree. nees: mean
+    over the steps divided by 6 (1 is right, above 1 too sure), nees_covered_pct: steps within the
+    95 % bound. lost: frames; gaps: how often it became lost.
     """
     lost = np.array([state == "lost" for state in track.states], bool)
     result = {"method": track.method, "scale": track.scale, "lost": int(lost.sum())}
@@ -70,27 +99,37 @@ def judge_track(track: Track) -> dict:
     truth, pred = track.pair()
     if len(truth) < _FEWEST:
         return result
-    way_m = path_m(truth)
-    lengths, every = segment_lengths(way_m)
+    length_m = path_m(truth)
+    lengths, every = segment_lengths(length_m)
     segments = segment_metrics(truth, pred, lengths, every)
-    result |= {key: segments[key] for key in ("t_err_pct", "r_err_deg_per_100m", "segments_m", "segments")}
+    result |= {
+        key: segments[key] for key in ("t_err_pct", "r_err_deg_per_100m", "segments_m", "segments")
+    }
     drift_m, drift_deg = end_drift(truth, pred)
-    result |= {"truth_path_m": way_m, "end_drift_m": drift_m, "end_drift_deg": drift_deg}
+    result |= {"truth_path_m": length_m, "end_drift_m": drift_m, "end_drift_deg": drift_deg}
     if lengths:
-        result["end_drift_pct"] = 100 * drift_m / way_m
+        result["end_drift_pct"] = 100 * drift_m / length_m
     return {**result, **_consistency(track), **evo_metrics(track)}
 
 
 def evo_metrics(track: Track) -> dict:
-    """Give ate_m, rpe_trans_m, rpe_rot_deg by the evo library (Grupp 2017); empty where evo is not installed."""
+    """Give ate_m, rpe_trans_m, rpe_rot_deg by the evo library (Grupp 2017); empty where evo is
+    not installed.
+    """
     try:
         from evo.core import geometry, metrics, trajectory
     except ImportError:
         return {}
     stamps = np.array([track.stamps_ns[i] / 1e9 for i in track.judged])
-    truth, pred = (trajectory.PoseTrajectory3D(poses_se3=list(_orthogonal(p)), timestamps=stamps) for p in track.pair())
+    truth, pred = (
+        trajectory.PoseTrajectory3D(poses_se3=list(_orthogonal(p)), timestamps=stamps)
+        for p in track.pair()
+    )
     figures = {}
-    for key, relation in (("rpe_trans_m", "translation_part"), ("rpe_rot_deg", "rotation_angle_deg")):
+    for key, relation in (
+        ("rpe_trans_m", "translation_part"),
+        ("rpe_rot_deg", "rotation_angle_deg"),
+    ):
         rpe = metrics.RPE(metrics.PoseRelation[relation], delta=1, delta_unit=metrics.Unit.frames)
         rpe.process_data((truth, pred))
         figures[key] = float(rpe.get_statistic(metrics.StatisticsType.rmse))
@@ -107,7 +146,8 @@ def tum_lines(stamps_ns, poses) -> str:
     """Write poses as lines of the TUM format: seconds, x y z, quaternion x y z w.
 
     >>> tum_lines([1_500_000_000], [np.eye(4)])
-    '1.500000000 0.000000000 0.000000000 0.000000000 0.000000000 0.000000000 0.000000000 1.000000000\\n'
+    '1.500000000 0.000000000 0.000000000 0.000000000 0.000000000 0.000000000 0.000000000
+    1.000000000\\n'
     """
     lines = []
     for stamp_ns, pose in zip(stamps_ns, poses):
@@ -125,10 +165,11 @@ def kitti_lines(poses) -> str:
 
 
 def write_track(track: Track, folder: str | Path) -> list[Path]:
-    """Write trajectory.tum, trajectory.kitti.txt and, of the frames with a true pose, truth.tum and truth.kitti.txt.
+    """Write trajectory.tum, trajectory.kitti.txt and, of the frames with a true pose, truth.tum and
+    truth.kitti.txt.
 
-    KITTI's format has no stamps; so with truth the estimate has the same frames there. Raises InputError where the
-    folder cannot be written.
+    KITTI's format has no stamps; so with truth the estimate has the same frames there. Raises
+    InputError where the folder cannot be written.
     """
     chosen = track.judged if len(track.judged) else np.arange(len(track))
     estimate = [track.odom_T_camera[i] for i in chosen]
@@ -148,7 +189,12 @@ def _consistency(track: Track) -> dict:
     values = []
     for i in range(1, len(track)):
         before, after, step = track.truth[i - 1], track.truth[i], track.steps[i]
-        if before is not None and after is not None and step is not None and track.states[i] == "tracking":
+        if (
+            before is not None
+            and after is not None
+            and step is not None
+            and track.states[i] == "tracking"
+        ):
             values.append(nees(step, inverse(before) @ after, track.step_covariance[i]))
     values = [value for value in values if np.isfinite(value)]
     if not values:
@@ -158,7 +204,9 @@ def _consistency(track: Track) -> dict:
 
 
 def _orthogonal(poses: np.ndarray) -> np.ndarray:
-    """Poses whose rotations are orthogonal to the last digit: evo refuses what a text file has rounded."""
+    """Poses whose rotations are orthogonal to the last digit: evo refuses what a text file has
+    rounded.
+    """
     poses = poses.copy()
     u, _, vt = np.linalg.svd(poses[:, :3, :3])
     poses[:, :3, :3] = u @ vt

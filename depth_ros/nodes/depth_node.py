@@ -16,19 +16,33 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
-from ..core.errors import CalibrationError, DepthRosError, EngineError, ImageError, SpecError
-from .behind import Behind
-from .diagnostics import RateMeter, diagnostics_message, health_values
-from .inputs import Inputs
-from .modes import give_back, make_egomotion, make_estimator, notes, rest_unless_wanted, speak
-from .motion import Motion
-from .outputs import Outputs, conflicts
-from .pairing import Mailbox, Pair, SizeError, pair_to_frame
+from depth_ros.core.errors import (
+    CalibrationError,
+    DepthRosError,
+    EngineError,
+    ImageError,
+    SpecError,
+)
+
+from .factory import (
+    close_engines,
+    make_egomotion,
+    make_estimator,
+    notes,
+    rest_unless_wanted,
+    set_engine_logger,
+)
+from .fast_path.event_callbacks import NO_PUBLISHER_EVENTS
+from .health.diagnostics import RateMeter, diagnostics_message, health_values
+from .health.statistics import ROUTINE, Statistics
+from .health.watchdog import Snapshot, explain
+from .input.pairing import Mailbox, Pair, SizeError, pair_to_frame
+from .input.subscriptions import Inputs
+from .odometry.odometry import Motion
+from .output.deferred_publisher import Behind
+from .output.publishers import Outputs, conflicts
 from .parameters import ParameterError, declare_parameters
-from .process import close, spin
-from .quiet import NO_PUBLISHER_EVENTS
-from .statistics import ROUTINE, Statistics
-from .watchdog import Snapshot, explain
+from .spin import close, spin
 
 _CAUSES = (  # the first that fits
     (SizeError, "size_mismatch"),
@@ -42,7 +56,8 @@ _STOP_S = 10.0
 class DepthNode(LifecycleNode):
     """Depth of one or two cameras.
 
-    Pairs (in mono: images) are formed in the thread that takes them and answered in one worker thread; the newest wins.
+    Pairs (in mono: images) are formed in the thread that takes them and answered in one worker
+    thread; the newest wins.
     """
 
     def __init__(self, make_estimator=make_estimator, **options):
@@ -50,7 +65,9 @@ class DepthNode(LifecycleNode):
         self._make_estimator = make_estimator
         self.parameters = declare_parameters(self)
         self.statistics = Statistics()
-        self._estimator = self._outputs = self._motion = self._inputs = self._mailbox = self._worker = None
+        self._estimator = self._outputs = self._motion = self._inputs = self._mailbox = (
+            self._worker
+        ) = None
         self._matcher_drops: dict[str, int] = {}
         self._rates = RateMeter()
         self._logged_s, self._logged_drops = time.monotonic(), {}
@@ -81,10 +98,14 @@ class DepthNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self._failure = ""
         self._estimator, self._outputs = estimator, Outputs(self, estimator)
-        self._motion = Motion(self, self.parameters, ego, getattr(estimator, "scale", None)) if ego else None
+        self._motion = (
+            Motion(self, self.parameters, ego, getattr(estimator, "scale", None)) if ego else None
+        )
         engine = self._estimator.engine
-        self.get_logger().info(f"engine {engine.name}, model {engine.spec.name}, hash {engine.model_hash}")
-        speak(self._estimator, self.get_logger().info)
+        self.get_logger().info(
+            f"engine {engine.name}, model {engine.spec.name}, hash {engine.model_hash}"
+        )
+        set_engine_logger(self._estimator, self.get_logger().info)
         self._log_notes()
         return super().on_configure(state)
 
@@ -93,7 +114,9 @@ class DepthNode(LifecycleNode):
         self._mailbox = Mailbox()
         self._active_s = self._logged_s = time.monotonic()
         self.statistics.since_output.clear()
-        self._worker = threading.Thread(target=self._work, args=(self._mailbox,), name="depth", daemon=True)
+        self._worker = threading.Thread(
+            target=self._work, args=(self._mailbox,), name="depth", daemon=True
+        )
         if self._motion:
             self._motion.start()
         self._worker.start()
@@ -116,7 +139,9 @@ class DepthNode(LifecycleNode):
 
     def on_error(self, state):
         self.free()
-        return TransitionCallbackReturn.SUCCESS  # back to unconfigured, from where it can be configured again
+        return (
+            TransitionCallbackReturn.SUCCESS
+        )  # back to unconfigured, from where it can be configured again
 
     def _stop(self):
         """Stop listening, then let the worker finish the frame that it has."""
@@ -140,7 +165,7 @@ class DepthNode(LifecycleNode):
         if self._motion is not None:
             self._motion.destroy()
         if self._estimator is not None:
-            give_back(self._estimator)
+            close_engines(self._estimator)
         self._outputs = self._motion = self._estimator = None
 
     # Work
@@ -151,7 +176,9 @@ class DepthNode(LifecycleNode):
             self.statistics.drop("busy", stamp_ns=older.stamp_ns)
 
     def _work(self, mailbox: Mailbox):
-        """Answer pairs until the mailbox closes; whatever one of them does, the next one is answered."""
+        """Answer pairs until the mailbox closes; whatever one of them does, the next one is
+        answered.
+        """
         publishing = Behind("publish")
         while (pair := mailbox.take()) is not None:
             self._guarded(self._answer, pair, publishing)
@@ -162,11 +189,15 @@ class DepthNode(LifecycleNode):
         try:
             step(item, *arguments)
         except DepthRosError as error:
-            cause = next((cause for kind, cause in _CAUSES if isinstance(error, kind)), "internal_error")
+            cause = next(
+                (cause for kind, cause in _CAUSES if isinstance(error, kind)), "internal_error"
+            )
             self.statistics.drop(cause, str(error), item.stamp_ns)
         except Exception as error:  # noqa: BLE001 - no message may end the thread
             if self.context.ok():  # at shutdown publishers vanish under the worker: no fault
-                self.statistics.drop("internal_error", f"{type(error).__name__}: {error}", item.stamp_ns)
+                self.statistics.drop(
+                    "internal_error", f"{type(error).__name__}: {error}", item.stamp_ns
+                )
                 self.get_logger().debug(traceback.format_exc())
 
     def _answer(self, pair: Pair, publishing: Behind):
@@ -204,7 +235,11 @@ class DepthNode(LifecycleNode):
 
     def _on_parameters(self, changes):
         """Apply or refuse a live change."""
-        ours = {p.name: p.value for p in changes if not p.name.startswith(("qos_overrides.", "use_sim_time"))}
+        ours = {
+            p.name: p.value
+            for p in changes
+            if not p.name.startswith(("qos_overrides.", "use_sim_time"))
+        }
         try:
             self.parameters = self.parameters.changed(ours, configured=self._estimator is not None)
         except ParameterError as error:
@@ -219,7 +254,9 @@ class DepthNode(LifecycleNode):
         return total
 
     def silence(self) -> list[str]:
-        """Say why there is no output; empty while there is some, or while it is too early to say."""
+        """Say why there is no output; empty while there is some, or while it is too early to
+        say.
+        """
         if self._failure:
             return [self._failure]
         silent_s = time.monotonic() - max(self._active_s, self._last_output_s)
@@ -245,7 +282,9 @@ class DepthNode(LifecycleNode):
         )
 
     def _on_timer(self):
-        """Once a second: publish diagnostics; log, at most once in watchdog_s, silence and refused input."""
+        """Once a second: publish diagnostics; log, at most once in watchdog_s, silence and
+        refused input.
+        """
         reasons, drops = self.silence(), {**self.drops_of_matching(), **self.statistics.drops}
         values = health_values(self.statistics, drops, self._rates, self._estimator)
         if self._inputs:
@@ -256,22 +295,30 @@ class DepthNode(LifecycleNode):
             self._motion.poll()
             values, remarks = {**values, **self._motion.values()}, (*remarks, *self._motion.notes())
         now, name = self.get_clock().now().to_msg(), f"{self.get_name()}: depth"
-        self._diagnostics.publish(diagnostics_message(now, name, values["model_hash"], reasons, values, remarks))
+        self._diagnostics.publish(
+            diagnostics_message(now, name, values["model_hash"], reasons, values, remarks)
+        )
         if time.monotonic() - self._logged_s < self.parameters.watchdog_s:
             return
         self._logged_s = time.monotonic()
         if reasons:
             self.get_logger().warning("no output:\n  " + "\n  ".join(reasons))
         drops = self.statistics.drops
-        new = {c: n - self._logged_drops.get(c, 0) for c, n in list(drops.items()) if c not in ROUTINE}
+        new = {
+            c: n - self._logged_drops.get(c, 0) for c, n in list(drops.items()) if c not in ROUTINE
+        }
         self._logged_drops = dict(drops)
-        texts = [f"{n} {cause} ({self.statistics.texts.get(cause, '')})" for cause, n in new.items() if n]
+        texts = [
+            f"{n} {cause} ({self.statistics.texts.get(cause, '')})" for cause, n in new.items() if n
+        ]
         if texts and not reasons:
             self.get_logger().warning("dropped: " + ", ".join(texts))
 
 
 def main(args=None, make_estimator=make_estimator) -> int:
-    """Run the node; returns 0 after a shutdown, 1 where it could not start, 2 for a refused parameter."""
+    """Run the node; returns 0 after a shutdown, 1 where it could not start, 2 for a refused
+    parameter.
+    """
     try:
         rclpy.init(args=args)
         try:
@@ -285,7 +332,8 @@ def main(args=None, make_estimator=make_estimator) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
     finally:
-        # launch sends SIGINT to the group and then to each process: the second must not tear the shutdown apart
+        # launch sends SIGINT to the group and then to each process: the second must not tear the
+        # shutdown apart
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         close(locals().get("node"))

@@ -5,44 +5,59 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ..core.errors import EngineError
-from ..core.scale import CameraHeightScale, OdometryScale, ScaleSource
-from ..egomotion import EgoMotion
-from ..engine.base import Engine
-from ..engine.load import default_model, load_engine
-from ..engine.spec import RELATIVE
-from ..engine.upgrade import UpgradingEngine
-from ..estimator import Estimator, MonoEstimator
-from ..whole_step import step_on_tensorrt
+from depth_ros.core.errors import EngineError
+from depth_ros.engine.background import UpgradingEngine
+from depth_ros.engine.base import Engine
+from depth_ros.engine.load import default_model, load_engine
+from depth_ros.engine.spec import RELATIVE
+from depth_ros.estimator.fused import step_on_tensorrt
+from depth_ros.estimator.scale import CameraHeightScale, OdometryScale, ScaleSource
+from depth_ros.estimator.stereo import Estimator, MonoEstimator
+from depth_ros.odometry import EgoMotion
+
 from .parameters import Parameters
 
 NO_POSE_MODEL = "none"
 
 
 def make_estimator(parameters: Parameters) -> Estimator | MonoEstimator:
-    """Load the engines that the parameters ask for; raises EngineError or SpecError where they cannot be had."""
-    engine = load_engine(parameters.model or None, parameters.backend, parameters.max_disparity_px, parameters.mode)
+    """Load the engines that the parameters ask for; raises EngineError or SpecError where they
+    cannot be had.
+    """
+    engine = load_engine(
+        parameters.model or None, parameters.backend, parameters.max_disparity_px, parameters.mode
+    )
     engine.warmup()
-    if parameters.mode == "stereo" and isinstance(engine, UpgradingEngine) and len(engine.spec.outputs) == 2:
-        return step_on_tensorrt(engine.first, parameters.max_disparity_px)  # one replay of the GPU is one frame
+    if (
+        parameters.mode == "stereo"
+        and isinstance(engine, UpgradingEngine)
+        and len(engine.spec.outputs) == 2
+    ):
+        return step_on_tensorrt(
+            engine.first, parameters.max_disparity_px
+        )  # one replay of the GPU is one frame
     if parameters.mode == "stereo":
         return Estimator(engine, parameters.max_disparity_px)
     pose_engine = _pose_engine(parameters)
     scale = _scale(parameters, engine.spec.is_metric)
     if isinstance(scale, OdometryScale) and pose_engine is None:
-        raise EngineError("scale_source odometry: expected a pose model (pose_model) to compare it with, got none")
+        raise EngineError(
+            "scale_source odometry: expected a pose model (pose_model) to compare it with, got none"
+        )
     return MonoEstimator(engine, pose_engine, scale)
 
 
-def speak(estimator: Estimator | MonoEstimator, say: Callable[[str], None]) -> None:
+def set_engine_logger(estimator: Estimator | MonoEstimator, say: Callable[[str], None]) -> None:
     """Let engines that change while they run say so, as when TensorRT takes over."""
     for engine in _engines(estimator):
         if hasattr(engine, "say"):
             engine.say = say
 
 
-def give_back(estimator: Estimator | MonoEstimator) -> None:
-    """Let go of a GPU that engines hold, and of builds that are under way; no frame may be answered meanwhile."""
+def close_engines(estimator: Estimator | MonoEstimator) -> None:
+    """Let go of a GPU that engines hold, and of builds that are under way; no frame may be
+    answered meanwhile.
+    """
     for engine in _engines(estimator):
         getattr(engine, "close", lambda: None)()
 
@@ -51,27 +66,39 @@ def _engines(estimator: Estimator | MonoEstimator) -> tuple:
     return estimator.engine, getattr(getattr(estimator, "motion", None), "engine", None)
 
 
-def make_egomotion(parameters: Parameters, estimator: Estimator | MonoEstimator) -> EgoMotion | None:
-    """Make what follows the camera; None where it is off, or would be a network's steps that are not metres.
+def make_egomotion(
+    parameters: Parameters, estimator: Estimator | MonoEstimator
+) -> EgoMotion | None:
+    """Make what follows the camera; None where it is off, or would be a network's steps that are
+    not metres.
 
-    Without metres geometry still knows turns, and finds metres by wheels or the camera's height where it can.
+    Without metres geometry still knows turns, and finds metres by wheels or the camera's height
+    where it can.
 
-    Raises EngineError for the method network without a pose network, and where TF is asked of no method.
+    Raises EngineError for the method network without a pose network, and where TF is asked of no
+    method.
     """
     method = parameters.egomotion_method
     if method == "off":
         if parameters.publish_tf:
             raise EngineError("publish_tf: expected an egomotion_method that gives a pose, got off")
         return None
-    if method == "network" and (isinstance(estimator, Estimator) or estimator.motion.engine is None):
-        raise EngineError("egomotion_method network: expected mode mono with a pose model, got none; set hybrid or off")
+    if method == "network" and (
+        isinstance(estimator, Estimator) or estimator.motion.engine is None
+    ):
+        raise EngineError(
+            "egomotion_method network: expected mode mono with a pose model, got none; set "
+            "hybrid or off"
+        )
     if method == "network" and not estimator.is_metric:
         return None
     return EgoMotion(method)
 
 
 def rest_unless_wanted(estimator: Estimator | MonoEstimator, with_odom: bool, method: str) -> None:
-    """Let the pose network work only while odom is wanted and made with it, or the scale is taken from steps."""
+    """Let the pose network work only while odom is wanted and made with it, or the scale is
+    taken from steps.
+    """
     if isinstance(estimator, MonoEstimator):
         used = with_odom and method in ("network", "hybrid")
         estimator.with_motion = used or isinstance(estimator.scale, OdometryScale)
@@ -87,7 +114,10 @@ def notes(estimator: Estimator | MonoEstimator) -> tuple[str, ...]:
     """Say what a user must know about the outputs although nothing is wrong."""
     if scale_name(estimator) != RELATIVE:
         return ()
-    return ("scale source: none: inv_depth/image_rect is relative, not 1/m; give camera_height_m or odometry_topic",)
+    return (
+        "scale source: none: inv_depth/image_rect is relative, not 1/m; give "
+        "camera_height_m or odometry_topic",
+    )
 
 
 def _pose_engine(parameters: Parameters) -> Engine | None:
@@ -108,7 +138,13 @@ def _scale(parameters: Parameters, is_metric: bool) -> ScaleSource | None:
     """What gives metres beside the model; auto asks for it only where the model has none."""
     source = parameters.scale_source
     if source == "auto" and not is_metric:
-        source = "camera_height" if parameters.camera_height_m else "odometry" if parameters.odometry_topic else "auto"
+        source = (
+            "camera_height"
+            if parameters.camera_height_m
+            else "odometry"
+            if parameters.odometry_topic
+            else "auto"
+        )
     if source == "camera_height":
         return CameraHeightScale(parameters.camera_height_m)
     return OdometryScale() if source == "odometry" else None

@@ -1,4 +1,6 @@
-"""The node's parameters: one dataclass is the only place where a default, a unit or a range is written."""
+"""The node's parameters: one dataclass is the only place where a default, a unit or a range is
+written.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ import difflib
 import math
 from dataclasses import dataclass, field, fields, replace
 
-from ..core.errors import DepthRosError
-from ..engine.load import BACKENDS
+from depth_ros.core.errors import DepthRosError
+from depth_ros.engine.load import BACKENDS
 
 SCALE_SOURCES = ("auto", "camera_height", "odometry")
 EGOMOTION_METHODS = ("off", "network", "geometric", "hybrid")
@@ -18,8 +20,13 @@ class ParameterError(DepthRosError, ValueError):
 
 
 def _parameter(default, text, *, low=None, high=None, choices=(), live=False):
-    """Declare one parameter; live: a change applies at once, otherwise when the node is configured again."""
-    return field(default=default, metadata={"text": text, "low": low, "high": high, "choices": choices, "live": live})
+    """Declare one parameter; live: a change applies at once, otherwise when the node is
+    configured again.
+    """
+    return field(
+        default=default,
+        metadata={"text": text, "low": low, "high": high, "choices": choices, "live": live},
+    )
 
 
 @dataclass(frozen=True)
@@ -28,69 +35,136 @@ class Parameters:
 
     mode: str = _parameter("stereo", "what the cameras are", choices=("stereo", "mono"))
     autostart: bool = _parameter(True, "configure and activate without a lifecycle manager")
-    backend: str = _parameter("auto", "engine: auto is the model if there is one, on TensorRT where that can run, "
-                              "else sgbm", choices=BACKENDS)
-    model: str = _parameter("", "path of an ONNX model with its spec inside; empty: the model that is shipped")
-    pose_model: str = _parameter("", "mono: path of an ONNX model of motion; empty: the one that is shipped with the "
-                                 "shipped model; none: without")
-    scale_source: str = _parameter("auto", "mono: where metres come from; auto: the model, or for a relative one "
-                                   "what camera_height_m or odometry_topic gives", choices=SCALE_SOURCES)
-    camera_height_m: float = _parameter(0.0, "metres: the camera over the ground; 0: not known", low=0.0, high=1000.0)
-    odometry_topic: str = _parameter("", "nav_msgs/Odometry that measures metres (wheels), for scale_source")
-    max_disparity_px: int = _parameter(128, "pixels: the largest disparity that is searched", low=16, high=1024)
-    rectify: bool = _parameter(False, "the images are raw: rectify them with D, R and P of camera_info", live=True)
-    image_transport: str = _parameter("raw", "raw: Image; compressed: jpeg or png on <topic>/compressed",
-                                      choices=("raw", "compressed"))
-    left_image_topic: str = _parameter("left/image_rect", "left images, without /compressed; remapping works too")
-    right_image_topic: str = _parameter("right/image_rect", "right images, without /compressed; remapping works too")
+    backend: str = _parameter(
+        "auto",
+        "engine: auto is the model if there is one, on TensorRT where that can run, else sgbm",
+        choices=BACKENDS,
+    )
+    model: str = _parameter(
+        "", "path of an ONNX model with its spec inside; empty: the model that is shipped"
+    )
+    pose_model: str = _parameter(
+        "",
+        "mono: path of an ONNX model of motion; empty: the one that is shipped with the "
+        "shipped model; none: without",
+    )
+    scale_source: str = _parameter(
+        "auto",
+        "mono: where metres come from; auto: the model, or for a relative one "
+        "what camera_height_m or odometry_topic gives",
+        choices=SCALE_SOURCES,
+    )
+    camera_height_m: float = _parameter(
+        0.0, "metres: the camera over the ground; 0: not known", low=0.0, high=1000.0
+    )
+    odometry_topic: str = _parameter(
+        "", "nav_msgs/Odometry that measures metres (wheels), for scale_source"
+    )
+    max_disparity_px: int = _parameter(
+        128, "pixels: the largest disparity that is searched", low=16, high=1024
+    )
+    rectify: bool = _parameter(
+        False, "the images are raw: rectify them with D, R and P of camera_info", live=True
+    )
+    image_transport: str = _parameter(
+        "raw",
+        "raw: Image; compressed: jpeg or png on <topic>/compressed",
+        choices=("raw", "compressed"),
+    )
+    left_image_topic: str = _parameter(
+        "left/image_rect", "left images, without /compressed; remapping works too"
+    )
+    right_image_topic: str = _parameter(
+        "right/image_rect", "right images, without /compressed; remapping works too"
+    )
     left_info_topic: str = _parameter("left/camera_info", "CameraInfo of the left camera")
     right_info_topic: str = _parameter("right/camera_info", "CameraInfo of the right camera")
-    image_topic: str = _parameter("image_rect", "mono: images, without /compressed; remapping works too")
+    image_topic: str = _parameter(
+        "image_rect", "mono: images, without /compressed; remapping works too"
+    )
     info_topic: str = _parameter("camera_info", "mono: CameraInfo")
-    sync_tolerance_s: float = _parameter(0.0, "seconds by which the stamps of a pair may differ", low=0.0, high=1.0)
-    depth_encoding: str = _parameter("32FC1", "depth image: 32FC1 metres, NaN unknown; 16UC1 millimetres, 0 unknown",
-                                     choices=("32FC1", "16UC1"), live=True)
-    color_near_m: float = _parameter(0.5, "metres: painted as nearest in depth/color", low=0.01, high=1000.0, live=True)
-    color_far_m: float = _parameter(50.0, "metres: painted as farthest in depth/color", low=0.02, high=1e4, live=True)
-    egomotion_method: str = _parameter("hybrid", "odom, path and TF; hybrid: geometry, in mono with the pose network "
-                                       "as prior and fallback; runs once it is heard", choices=EGOMOTION_METHODS)
-    odom_frame: str = _parameter("odom", "frame_id of odom: where base_frame stood first; without extrinsics body axes "
-                                 "at the first camera")
-    base_frame: str = _parameter("base_link", "child frame of odom once base_T_camera is known; until then the child "
-                                 "is the optical frame of the images")
-    base_T_camera: tuple = _parameter((), "pose of the optical frame in base_frame: x y z in metres, quaternion "
-                                      "x y z w, all written with a point; empty: look it up in TF")
-    publish_tf: bool = _parameter(False, "publish odom_frame -> base_frame on /tf; off where somebody else does")
-    imu_topic: str = _parameter("", "sensor_msgs/Imu as a factor of the motion, its frame known to TF; empty: none")
-    watchdog_s: float = _parameter(5.0, "seconds without output after which the node says why", low=0.5, high=600.0,
-                                   live=True)
+    sync_tolerance_s: float = _parameter(
+        0.0, "seconds by which the stamps of a pair may differ", low=0.0, high=1.0
+    )
+    depth_encoding: str = _parameter(
+        "32FC1",
+        "depth image: 32FC1 metres, NaN unknown; 16UC1 millimetres, 0 unknown",
+        choices=("32FC1", "16UC1"),
+        live=True,
+    )
+    color_near_m: float = _parameter(
+        0.5, "metres: painted as nearest in depth/color", low=0.01, high=1000.0, live=True
+    )
+    color_far_m: float = _parameter(
+        50.0, "metres: painted as farthest in depth/color", low=0.02, high=1e4, live=True
+    )
+    egomotion_method: str = _parameter(
+        "hybrid",
+        "odom, path and TF; hybrid: geometry, in mono with the pose network "
+        "as prior and fallback; runs once it is heard",
+        choices=EGOMOTION_METHODS,
+    )
+    odom_frame: str = _parameter(
+        "odom",
+        "frame_id of odom: where base_frame stood first; without extrinsics body axes "
+        "at the first camera",
+    )
+    base_frame: str = _parameter(
+        "base_link",
+        "child frame of odom once base_T_camera is known; until then the child "
+        "is the optical frame of the images",
+    )
+    base_T_camera: tuple = _parameter(
+        (),
+        "pose of the optical frame in base_frame: x y z in metres, quaternion "
+        "x y z w, all written with a point; empty: look it up in TF",
+    )
+    publish_tf: bool = _parameter(
+        False, "publish odom_frame -> base_frame on /tf; off where somebody else does"
+    )
+    imu_topic: str = _parameter(
+        "", "sensor_msgs/Imu as a factor of the motion, its frame known to TF; empty: none"
+    )
+    watchdog_s: float = _parameter(
+        5.0, "seconds without output after which the node says why", low=0.5, high=600.0, live=True
+    )
 
     def __post_init__(self):
         for item in fields(self):
             object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
         if self.color_near_m >= self.color_far_m:
             raise ParameterError(
-                f"color_near_m: expected less than color_far_m ({self.color_far_m} m), got {self.color_near_m} m"
+                f"color_near_m: expected less than color_far_m ({self.color_far_m} m), got "
+                f"{self.color_near_m} m"
             )
         if self.scale_source == "camera_height" and self.camera_height_m == 0:
-            raise ParameterError("camera_height_m: expected metres above 0 for scale_source camera_height, got 0.0")
+            raise ParameterError(
+                "camera_height_m: expected metres above 0 for scale_source camera_height, got 0.0"
+            )
         if self.scale_source == "odometry" and not self.odometry_topic:
-            raise ParameterError("odometry_topic: expected a topic for scale_source odometry, got an empty name")
+            raise ParameterError(
+                "odometry_topic: expected a topic for scale_source odometry, got an empty name"
+            )
         for name in ("odom_frame", "base_frame"):
             if not getattr(self, name).strip("/"):
                 raise ParameterError(f"{name}: expected a frame, got an empty name")
         if self.odom_frame == self.base_frame:
-            raise ParameterError(f"base_frame: expected another frame than odom_frame, got {self.base_frame!r} twice")
+            raise ParameterError(
+                f"base_frame: expected another frame than odom_frame, got {self.base_frame!r} twice"
+            )
 
     def changed(self, values: dict, configured: bool) -> Parameters:
-        """Give the parameters after a change; raises ParameterError with the reason where it is refused.
+        """Give the parameters after a change; raises ParameterError with the reason where it is
+        refused.
 
         configured: the engine and the subscriptions stand, so only live parameters may change.
         """
         for name, value in values.items():
             refuse_unknown([name])
             if configured and not _FIELDS[name].metadata["live"] and value != getattr(self, name):
-                raise ParameterError(f"{name} is read when the node is configured: deactivate, clean up, then set")
+                raise ParameterError(
+                    f"{name} is read when the node is configured: deactivate, clean up, then set"
+                )
         return replace(self, **values)
 
 
@@ -100,7 +174,9 @@ _OF_ROS = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 
 
 def refuse_unknown(names) -> None:
-    """Raise ParameterError for a name that is neither ours nor of ROS itself, with the nearest one that is."""
+    """Raise ParameterError for a name that is neither ours nor of ROS itself, with the nearest
+    one that is.
+    """
     for name in names:
         if name not in _FIELDS and not name.startswith(_OF_ROS):
             near = difflib.get_close_matches(name, _FIELDS, n=1)
@@ -115,13 +191,22 @@ def declare_parameters(node) -> Parameters:
     """
     overrides = getattr(node, "_parameter_overrides", {})
     refuse_unknown(overrides)
-    Parameters(**{name: item.value for name, item in overrides.items() if name in _FIELDS})  # says more than rclpy does
-    return Parameters(**{item.name: node.declare_parameter(item.name, item.default, descriptor(item)).value
-                         for item in fields(Parameters)})
+    Parameters(
+        **{name: item.value for name, item in overrides.items() if name in _FIELDS}
+    )  # says more than rclpy does
+    return Parameters(
+        **{
+            item.name: node.declare_parameter(item.name, item.default, descriptor(item)).value
+            for item in fields(Parameters)
+        }
+    )
 
 
 def descriptor(item):
-    """Describe one field to ROS. Types are checked here and not by rclpy, which refuses 0 where 0.0 is meant."""
+    """Describe one field to ROS.
+
+    Types are checked here and not by rclpy, which refuses 0 where 0.0 is meant.
+    """
     from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
     meta = item.metadata
@@ -138,7 +223,9 @@ def descriptor(item):
 
 
 def _checked(item, value):
-    """Refuse a value of the wrong type, or out of range; an integer is fine where a float is meant."""
+    """Refuse a value of the wrong type, or out of range; an integer is fine where a float is
+    meant.
+    """
     kind, meta = type(item.default), item.metadata
     if kind is float and type(value) is int:
         value = float(value)
@@ -147,8 +234,12 @@ def _checked(item, value):
     if type(value) is not kind:
         raise ParameterError(f"{item.name}: expected {kind.__name__}, got {value!r}")
     if meta["choices"] and value not in meta["choices"]:
-        raise ParameterError(f"{item.name}: expected one of {', '.join(meta['choices'])}, got {value!r}")
-    if meta["low"] is not None and not (math.isfinite(value) and meta["low"] <= value <= meta["high"]):
+        raise ParameterError(
+            f"{item.name}: expected one of {', '.join(meta['choices'])}, got {value!r}"
+        )
+    if meta["low"] is not None and not (
+        math.isfinite(value) and meta["low"] <= value <= meta["high"]
+    ):
         raise ParameterError(f"{item.name}: expected {meta['low']} to {meta['high']}, got {value}")
     if item.name.endswith("_topic") and not value and item.default:
         raise ParameterError(f"{item.name}: expected a topic, got an empty name")
@@ -160,10 +251,16 @@ def _checked_pose(name: str, value) -> tuple[float, ...]:
     try:
         numbers = tuple(float(number) for number in value)
     except (TypeError, ValueError):
-        raise ParameterError(f"{name}: expected 7 numbers x y z qx qy qz qw, got {value!r}") from None
+        raise ParameterError(
+            f"{name}: expected 7 numbers x y z qx qy qz qw, got {value!r}"
+        ) from None
     if numbers and (len(numbers) != 7 or not all(map(math.isfinite, numbers))):
-        raise ParameterError(f"{name}: expected 7 finite numbers x y z qx qy qz qw, got {list(numbers)}")
+        raise ParameterError(
+            f"{name}: expected 7 finite numbers x y z qx qy qz qw, got {list(numbers)}"
+        )
     if numbers and abs(math.hypot(*numbers[3:]) - 1) > _QUATERNION_SLACK:
         length = math.hypot(*numbers[3:])
-        raise ParameterError(f"{name}: expected a quaternion of length 1, got one of length {length:.3f}")
+        raise ParameterError(
+            f"{name}: expected a quaternion of length 1, got one of length {length:.3f}"
+        )
     return numbers

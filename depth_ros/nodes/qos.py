@@ -7,6 +7,13 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 
 def overridable() -> QoSOverridingOptions:
-    """Give rclpy's usual ones, history, depth and reliability, and durability: without it nothing latched is heard."""
-    kinds = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
+    """Give rclpy's usual ones, history, depth and reliability, and durability: without it
+    nothing latched is heard.
+    """
+    kinds = (
+        QoSPolicyKind.HISTORY,
+        QoSPolicyKind.DEPTH,
+        QoSPolicyKind.RELIABILITY,
+        QoSPolicyKind.DURABILITY,
+    )
     return QoSOverridingOptions(policy_kinds=kinds)

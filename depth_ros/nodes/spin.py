@@ -10,12 +10,15 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 
 def spin(node) -> None:
-    """Run a DepthNode's callbacks until shutdown; a message that rclpy itself cannot read is dropped like any other."""
+    """Run a DepthNode's callbacks until shutdown; a message that rclpy itself cannot read is
+    dropped like any other.
+    """
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     while node.context.ok():
         try:
-            executor.spin_once()  # without a limit, as rclpy.spin: a limit is a timer more in every turn
+            # without a limit, as rclpy.spin: a limit is a timer more in every turn
+            executor.spin_once()
         except (KeyboardInterrupt, ExternalShutdownException):
             return
         except Exception as error:  # noqa: BLE001 - nor the process
@@ -25,7 +28,9 @@ def spin(node) -> None:
 
 
 def close(node) -> None:
-    """Stop the workers and leave ROS; nothing that fails here matters any more. node: DepthNode or None."""
+    """Stop the workers and leave ROS; nothing that fails here matters any more. node: DepthNode
+    or None.
+    """
     with contextlib.suppress(Exception, KeyboardInterrupt):
         if node is not None:
             node.free()

@@ -1,4 +1,7 @@
-"""Settings of the transport and the allocator that large images need before a ROS process starts. No ROS in here."""
+"""Settings of the transport and the allocator that large images need before a ROS process starts.
+
+No ROS in here.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,48 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PROFILE = "fastdds.xml"
-_PROFILE_NAMES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # of Fast DDS 3; of 2
-_MMAP_THRESHOLD = 32 * 1024 * 1024  # the largest that glibc accepts: a larger one would be ignored in silence
-_TRIM_THRESHOLD = 256 * 1024 * 1024  # freed buffers up to this are kept and not faulted in again for every image
+_PROFILE_NAMES = (
+    "FASTDDS_DEFAULT_PROFILES_FILE",
+    "FASTRTPS_DEFAULT_PROFILES_FILE",
+)  # of Fast DDS 3; of 2
+_MMAP_THRESHOLD = (
+    32 * 1024 * 1024
+)  # the largest that glibc accepts: a larger one would be ignored in silence
+_TRIM_THRESHOLD = (
+    256 * 1024 * 1024
+)  # freed buffers up to this are kept and not faulted in again for every image
 
 
 def fastdds_profile() -> Path | None:
-    """Find the Fast DDS profile: in the source tree, else in an installed share/depth_ros/config; None if nowhere."""
+    """Find the Fast DDS profile: in the source tree, else in an installed
+    share/depth_ros/config; None if nowhere.
+    """
     here = Path(__file__).resolve()
     prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    candidates = [here.parents[1] / "config", *(p / "share/depth_ros/config" for p in [*prefixes, *here.parents])]
+    candidates = [
+        here.parents[2] / "config",
+        *(p / "share/depth_ros/config" for p in [*prefixes, *here.parents]),
+    ]
     return next((c / _PROFILE for c in candidates if (c / _PROFILE).is_file()), None)
 
 
 def transport_environment() -> dict[str, str]:
-    """Give the environment variables with which to start a process that sends or receives large images.
+    """Give the environment variables with which to start a process that sends or receives large
+    images.
 
-    FASTDDS_DEFAULT_PROFILES_FILE (FASTRTPS_DEFAULT_PROFILES_FILE for Fast DDS 2, up to Jazzy): a shared-memory segment
-    of 64 MB, without which a 640x480 rgb8 image is mostly lost before Python sees it; only the sender's segment counts.
-    MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_: glibc keeps freed image buffers instead of mapping new ones.
-    OPENBLAS_NUM_THREADS: ego-motion's matrices are small, and OpenBLAS' threads wait for each other by spinning: beside
-    a busy core they cost 55 CPU ms an odometry frame more (bench/odometry_beside_depth.py).
-    A profile, or a number of threads, that the user has already chosen is left alone. All of them work only if set
-    before the process starts.
+    FASTDDS_DEFAULT_PROFILES_FILE (FASTRTPS_DEFAULT_PROFILES_FILE for Fast DDS 2, up to Jazzy): a
+    shared-memory segment of 64 MB, without which a 640x480 rgb8 image is mostly lost before Python
+    sees it; only the sender's segment counts. MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_: glibc
+    keeps freed image buffers instead of mapping new ones. OPENBLAS_NUM_THREADS: ego-motion's
+    matrices are small, and OpenBLAS' threads wait for each other by spinning: beside a busy core
+    they cost 55 CPU ms an odometry frame more (experiments/node/odometry_beside_depth.py). A
+    profile, or a number of threads, that the user has already chosen is left alone. All of them
+    work only if set before the process starts.
     """
-    environment = {"MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD), "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD)}
+    environment = {
+        "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD),
+        "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD),
+    }
     if "OPENBLAS_NUM_THREADS" not in os.environ:
         environment["OPENBLAS_NUM_THREADS"] = "1"
     profile = fastdds_profile()
@@ -56,7 +76,9 @@ def _profile_name() -> str:
 
 
 def _is_fastdds_2() -> bool:
-    """Tell whether Fast DDS is older than 3 (ROS 2 up to Jazzy): by the ROS distribution, else by the wheel."""
+    """Tell whether Fast DDS is older than 3 (ROS 2 up to Jazzy): by the ROS distribution, else
+    by the wheel.
+    """
     if distribution := os.environ.get("ROS_DISTRO"):
         return distribution in ("humble", "iron", "jazzy")
     try:

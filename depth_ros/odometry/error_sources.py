@@ -1,4 +1,6 @@
-"""Which source of error moves an estimate by how much: covariances that know what two estimates have in common."""
+"""Which source of error moves an estimate by how much: covariances that know what two estimates
+have in common.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,11 @@ import numpy as np
 class Influence:
     """How far each source of error moved a pose.
 
-    sources: (N,) int64, ascending: what is independent of one another (a point in the world, with all that was ever
-    measured of it). values: (N, 6) metres, radians. The covariance that they give, the sum of their squares, is the
-    cluster-robust one (Liang and Zeger 1986), and the infinitesimal jackknife's (Jaeckel 1972): it needs no assumption
-    about the noise, nor that what is measured of one source at different times is independent.
+    sources: (N,) int64, ascending: what is independent of one another (a point in the world, with
+    all that was ever measured of it). values: (N, 6) metres, radians. The covariance that they
+    give, the sum of their squares, is the cluster-robust one (Liang and Zeger 1986), and the
+    infinitesimal jackknife's (Jaeckel 1972): it needs no assumption about the noise, nor that what
+    is measured of one source at different times is independent.
     """
 
     sources: np.ndarray
@@ -36,7 +39,10 @@ class Influence:
     def plus(self, other: Influence) -> Influence:
         """Give what the sources do to the sum of both errors: common ones add up with their sign.
 
-        >>> a, b = Influence(np.array([1, 2]), np.ones((2, 6))), Influence(np.array([2, 5]), -np.ones((2, 6)))
+        >>> a, b = (
+        ...     Influence(np.array([1, 2]), np.ones((2, 6))),
+        ...     Influence(np.array([2, 5]), -np.ones((2, 6))),
+        ... )
         >>> both = a.plus(b)
         >>> both.sources.tolist(), both.values[:, 0].tolist()
         ([1, 2, 5], [1.0, 0.0, -1.0])
@@ -50,7 +56,9 @@ class Influence:
     def split(self, alive: np.ndarray) -> tuple[Influence, Influence]:
         """Give what of it comes from the sources in alive (M,), and the rest."""
         mask = np.isin(self.sources, alive)
-        return Influence(self.sources[mask], self.values[mask]), Influence(self.sources[~mask], self.values[~mask])
+        return Influence(self.sources[mask], self.values[mask]), Influence(
+            self.sources[~mask], self.values[~mask]
+        )
 
 
 def nothing() -> Influence:

@@ -1,4 +1,6 @@
-"""Velocity, gravity and the bias of the gyroscope, learned from steps that were seen; motion while nothing is seen."""
+"""Velocity, gravity and the bias of the gyroscope, learned from steps that were seen; motion
+while nothing is seen.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..core.lie import so3_log
-from .frame import ImuSample
-from .imu import Preintegrated, preintegrate, rotation_since, rotation_variance
+from depth_ros.core.lie import so3_log
+
+from .preintegration import Preintegrated, preintegrate, rotation_since, rotation_variance
+from .types import ImuSample
 
 _G = 9.81
-FORCE = (0.5 * _G, 2 * _G)  # m/s^2, over a step: else the accelerometer is dead, counts in g, or the camera falls
+FORCE = (
+    0.5 * _G,
+    2 * _G,
+)  # m/s^2, over a step: else the accelerometer is dead, counts in g, or the camera falls
 _SPEED, _TILT = 10.0, 1.0  # m/s and m/s^2, standard deviations before anything was seen
 _G_SIGMA = 0.05  # m/s^2: |g| differs over the world, an accelerometer's scale more
 _G_WALK = 0.02  # m/s^2 in a second: what the accelerometer's bias does to it as the camera turns
@@ -22,11 +28,13 @@ _PRIOR_M, _PRIOR_SHARE, _PRIOR_RAD = 0.01, 0.05, 5e-4
 
 
 class Inertial:
-    """Follow what an IMU cannot know alone. All is in the axes of the camera when something was last seen.
+    """Follow what an IMU cannot know alone. All is in the axes of the camera when something was
+    last seen.
 
-    velocity (3,) m/s, gravity (3,) m/s^2 (the acceleration of what falls), covariance (6, 6) of both; gyro_bias (3,)
-    rad/s, bias_variance. A Kalman filter: a seen step is velocity * t + gravity * t^2 / 2 + the way that was
-    preintegrated. The accelerometer's bias is not a state of its own, but makes gravity less known with time.
+    velocity (3,) m/s, gravity (3,) m/s^2 (the acceleration of what falls), covariance (6, 6) of
+    both; gyro_bias (3,) rad/s, bias_variance. A Kalman filter: a seen step is velocity * t +
+    gravity * t^2 / 2 + the way that was preintegrated. The accelerometer's bias is not a state of
+    its own, but makes gravity less known with time.
     """
 
     def __init__(self):
@@ -41,8 +49,12 @@ class Inertial:
         self.covariance = np.diag([_SPEED**2] * 3 + [_TILT**2] * 3)
         self.seen_T_last = np.eye(4)  # of what was given last by predict
 
-    def see(self, stamp_ns: int, step: np.ndarray, covariance: np.ndarray, samples: Sequence[ImuSample]) -> None:
-        """Learn from a step (4, 4) metres since the last time something was known, with its covariance (6, 6)."""
+    def see(
+        self, stamp_ns: int, step: np.ndarray, covariance: np.ndarray, samples: Sequence[ImuSample]
+    ) -> None:
+        """Learn from a step (4, 4) metres since the last time something was known, with its
+        covariance (6, 6).
+        """
         found = self._since(stamp_ns, samples)
         if found is None or found.span_s > _MOST_SPAN_S:
             self.reset()
@@ -62,9 +74,12 @@ class Inertial:
             self._go_on(found, predicted[0][:3, :3])
         self.stamp_ns, self.seen_T_last = stamp_ns, np.eye(4)
 
-    def predict(self, stamp_ns: int, samples: Sequence[ImuSample]) -> tuple[np.ndarray, np.ndarray] | None:
-        """Give the motion since something was last seen: seen_T_now (4, 4) and the covariance (6, 6) of its right
-        perturbation; None where the readings do not cover it, or for longer than a second."""
+    def predict(
+        self, stamp_ns: int, samples: Sequence[ImuSample]
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Give the motion since something was last seen: seen_T_now (4, 4) and the covariance (6,
+        6) of its right perturbation; None where the readings do not cover it, or for longer than a
+        second."""
         found = self._since(stamp_ns, samples)
         if found is None or self.gravity is None or found.span_s > _MOST_SPAN_S:
             return None
@@ -79,14 +94,20 @@ class Inertial:
         covariance[range(3, 6), range(3, 6)] += self.bias_variance * t * t
         return T, covariance
 
-    def prior(self, stamp_ns: int, key_ns: int, key_T_seen: np.ndarray, samples: Sequence[ImuSample]):
-        """Give the motion since a keyframe as a Gaussian prior: key_T_now (4, 4) and the information (6, 6) of its
-        right perturbation; None where it is not known.
+    def prior(
+        self, stamp_ns: int, key_ns: int, key_T_seen: np.ndarray, samples: Sequence[ImuSample]
+    ):
+        """Give the motion since a keyframe as a Gaussian prior: key_T_now (4, 4) and the
+        information (6, 6) of its right perturbation; None where it is not known.
 
-        key_ns, key_T_seen: the keyframe, and where the camera was in it when something was last seen. Rotation is the
-        gyroscope's since the keyframe; translation leans on steps that were seen, and therefore counts for little.
+        key_ns, key_T_seen: the keyframe, and where the camera was in it when something was last
+        seen. Rotation is the gyroscope's since the keyframe; translation leans on steps that were
+        seen, and therefore counts for little.
         """
-        predicted, R = self.predict(stamp_ns, samples), rotation_since(samples, key_ns, stamp_ns, self.gyro_bias)
+        predicted, R = (
+            self.predict(stamp_ns, samples),
+            rotation_since(samples, key_ns, stamp_ns, self.gyro_bias),
+        )
         if predicted is None or R is None:
             return None
         span_s = (stamp_ns - key_ns) / 1e9
@@ -100,8 +121,9 @@ class Inertial:
         return T, np.linalg.inv(covariance)
 
     def _since(self, stamp_ns: int, samples: Sequence[ImuSample]) -> Preintegrated | None:
-        """What was measured since something was last seen; asked several times a frame, integrated once. None where
-        it cannot be what holds a camera up against gravity: motion would be made of that."""
+        """What was measured since something was last seen; asked several times a frame, integrated
+        once. None where it cannot be what holds a camera up against gravity: motion would be made
+        of that."""
         key = (self.stamp_ns, stamp_ns, len(samples))
         if self._cache is None or self._cache[0] != key:
             found = preintegrate(samples, self.stamp_ns, stamp_ns, self.gyro_bias)
@@ -116,13 +138,20 @@ class Inertial:
         noise = R @ covariance[:3, :3] @ R.T + found.covariance[6:, 6:] + _FLOOR_M**2 * np.eye(3)
         self._correct(H, step[:3, 3] - found.way - H @ np.r_[self.velocity, self.gravity], noise)
         down = self.gravity / np.linalg.norm(self.gravity)
-        self._correct(np.r_[np.zeros(3), down][None], np.array([_G - down @ self.gravity]), np.array([[_G_SIGMA**2]]))
+        self._correct(
+            np.r_[np.zeros(3), down][None],
+            np.array([_G - down @ self.gravity]),
+            np.array([[_G_SIGMA**2]]),
+        )
         self._go_on(found, R)
         off = so3_log(found.start_R_end.T @ R) / t
         seen = (np.trace(covariance[3:, 3:] + found.covariance[:3, :3]) / 3 + _FLOOR_RAD**2) / t**2
         self.bias_variance += _BIAS_WALK**2 * t
         gain = self.bias_variance / (self.bias_variance + seen)
-        self.gyro_bias, self.bias_variance = self.gyro_bias - gain * off, (1 - gain) * self.bias_variance
+        self.gyro_bias, self.bias_variance = (
+            self.gyro_bias - gain * off,
+            (1 - gain) * self.bias_variance,
+        )
 
     def _go_on(self, found: Preintegrated, R: np.ndarray) -> None:
         """Carry velocity and gravity to the end of what was integrated, and into its axes."""

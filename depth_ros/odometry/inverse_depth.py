@@ -1,15 +1,15 @@
 """Measurements (u, v, inverse depth) and how a motion changes them.
 
-One form for a stereo pair, a depth camera and a network's depth; a point without depth, or infinitely far, fits too.
-Arrays are (N, ...) and lie component by component in memory (`.T` of (..., N)): NumPy then runs along points, not along
-three numbers at a time.
+One form for a stereo pair, a depth camera and a network's depth; a point without depth, or
+infinitely far, fits too. Arrays are (N, ...) and lie component by component in memory (`.T` of
+(..., N)): NumPy then runs along points, not along three numbers at a time.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..core.camera import Camera
+from depth_ros.core.camera import Camera
 
 
 def bearings(pixels: np.ndarray, camera: Camera) -> np.ndarray:
@@ -21,7 +21,8 @@ def bearings(pixels: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def move(target_T_source: np.ndarray, rays: np.ndarray, inv_depth: np.ndarray) -> np.ndarray:
-    """Give R ray + t inv_depth (..., 3): the point in target, divided by its depth in source; finite at infinity.
+    """Give R ray + t inv_depth (..., 3): the point in target, divided by its depth in source;
+    finite at infinity.
 
     target_T_source: (..., 4, 4) metres. rays: (..., 3), z = 1. inv_depth: (...) 1/m.
     """
@@ -31,7 +32,9 @@ def move(target_T_source: np.ndarray, rays: np.ndarray, inv_depth: np.ndarray) -
 
 
 def observe(moved: np.ndarray, inv_depth: np.ndarray, camera: Camera) -> np.ndarray:
-    """Give the measurements (..., 3) of what move returned: u, v in pixels, inverse depth in 1/m."""
+    """Give the measurements (..., 3) of what move returned: u, v in pixels, inverse depth in
+    1/m.
+    """
     z = np.maximum(moved[..., 2], 1e-3)  # behind the camera: far off the picture, finite
     u = camera.fx * moved[..., 0] / z + camera.cx
     v = camera.fy * moved[..., 1] / z + camera.cy
@@ -39,19 +42,31 @@ def observe(moved: np.ndarray, inv_depth: np.ndarray, camera: Camera) -> np.ndar
 
 
 def motion_jacobian(moved: np.ndarray, inv_depth: np.ndarray, camera: Camera) -> np.ndarray:
-    """Differentiate observe by a left perturbation of target_T_source: (N, 3, 6), of move's points (N, 3)."""
+    """Differentiate observe by a left perturbation of target_T_source: (N, 3, 6), of move's
+    points (N, 3).
+    """
     z = np.maximum(moved[:, 2], 1e-3)
     x, y, inv = moved[:, 0] / z, moved[:, 1] / z, inv_depth / z
     J = np.zeros((6, 3, len(moved))).T
-    J[:, 0, 0], J[:, 0, 2], J[:, 0, 3], J[:, 0, 4], J[:, 0, 5] = inv, -x * inv, -x * y, 1 + x * x, -y
+    J[:, 0, 0], J[:, 0, 2], J[:, 0, 3], J[:, 0, 4], J[:, 0, 5] = (
+        inv,
+        -x * inv,
+        -x * y,
+        1 + x * x,
+        -y,
+    )
     J[:, 1, 1], J[:, 1, 2], J[:, 1, 3], J[:, 1, 4], J[:, 1, 5] = inv, -y * inv, -1 - y * y, x * y, x
     J[:, 2, 2], J[:, 2, 3], J[:, 2, 4] = -inv * inv, -y * inv, x * inv
     J[:, :2] *= np.array([[camera.fx], [camera.fy]])
     return J
 
 
-def source_jacobian(target_T_source: np.ndarray, moved: np.ndarray, inv_depth: np.ndarray, camera: Camera):
-    """Differentiate observe by u, v and inverse depth in source: (N, 3, 3). target_T_source: (4, 4) or (N, 4, 4)."""
+def source_jacobian(
+    target_T_source: np.ndarray, moved: np.ndarray, inv_depth: np.ndarray, camera: Camera
+):
+    """Differentiate observe by u, v and inverse depth in source: (N, 3, 3). target_T_source: (4,
+    4) or (N, 4, 4).
+    """
     x, y, z = moved.T[0], moved.T[1], np.maximum(moved.T[2], 1e-3)
     by_source = target_T_source[..., :3, 1:] * 1.0  # its columns: by u, v, inverse depth
     by_source[..., :2] = target_T_source[..., :3, :2] / (camera.fx, camera.fy)
@@ -82,7 +97,9 @@ def exps(twists: np.ndarray) -> np.ndarray:
 
 
 def adjoints(target_T_source: np.ndarray) -> np.ndarray:
-    """Give the matrices (..., 6, 6) that carry twists (translation, rotation) of source into target."""
+    """Give the matrices (..., 6, 6) that carry twists (translation, rotation) of source into
+    target.
+    """
     R = target_T_source[..., :3, :3]
     out = np.zeros((*R.shape[:-2], 6, 6))
     out[..., :3, :3] = out[..., 3:, 3:] = R
@@ -100,7 +117,9 @@ def hats(vectors: np.ndarray) -> np.ndarray:
 
 
 def whitened(covariance: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Give L^-1 values (N, 3, M), where L L^T = covariance (N, 3, 3): written out, LAPACK is slow on small ones."""
+    """Give L^-1 values (N, 3, M), where L L^T = covariance (N, 3, 3): written out, LAPACK is
+    slow on small ones.
+    """
     c, out = covariance[..., None], np.empty_like(values)
     a = np.sqrt(c[:, 0, 0])
     b, d = c[:, 1, 0] / a, c[:, 2, 0] / a

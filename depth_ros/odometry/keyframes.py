@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..core.influence import Influence
-from ..core.lie import inverse, so3_log
-from .depths import RelativeSigma, measured_inverse, rig_sigma
-from .frame import EgoFrame
-from .measure import bearings, move, observe
-from .step import Step, estimate_step
+from depth_ros.core.lie import inverse, so3_log
+
+from .covariance import adjoint, blended, last_step, learned_bias
+from .depth_measurement import RelativeSigma, measured_inverse, rig_sigma
+from .error_sources import Influence
+from .inverse_depth import bearings, move, observe
+from .relative_pose import Step, estimate_step
 from .tracking import coarse_disparity, detect, follow, to_grey
-from .uncertainty import adjoint, blended, last_step, learned_bias
+from .types import EgoFrame
 from .window import Window
 
 _SIGMA_PX = 0.15  # of a point where it was found first: what is followed is what was there
@@ -22,11 +23,13 @@ _FLOW_SHARE = 0.04  # of the width: beyond, a frame becomes a keyframe
 _KEPT_SHARE = 0.6  # of the points: below, too
 _MOST_AGE_NS = 2_000_000_000
 _GROUP_SHARE = 0.1  # of the width: points so near to each other are not independent
-# What residuals cannot show, as standard deviation, set on the calibration seeds of bench/egomotion_nees.py: a share of
-# points that disagrees is never left out altogether, it pulls (Huber 1981); more of them, more pull.
+# What residuals cannot show, as standard deviation, set on the calibration seeds of
+# experiments/odometry/egomotion_nees.py: a share of points that disagrees is never left out
+# altogether, it pulls (Huber 1981); more of them, more pull.
 _INFLATION, _BY_OUTLIERS = 1.15, 2.0
-# Shifts of a fraction of a pixel are all measured wrongly in one way (peak locking; of the order that particle image
-# velocimetry knows, Westerweel 2000): as a turn, or as a step sideways. Not seen on the rendered clips.
+# Shifts of a fraction of a pixel are all measured wrongly in one way (peak locking; of the order
+# that particle image velocimetry knows, Westerweel 2000): as a turn, or as a step sideways. Not
+# seen on the rendered clips.
 _STILL_PX, _LOCKING_PX = 1.0, 0.1
 
 
@@ -34,9 +37,10 @@ _STILL_PX, _LOCKING_PX = 1.0, 0.1
 class Motion:
     """key_T_curr (4, 4) since the last keyframe; scale_sigma, relative.
 
-    independent (6, 6), influence: of its right perturbation, the part that is of no point and what each point did.
-    Steps add up with them; they are larger than that of one step alone, by what lasts from step to step.
-    step_covariance (6, 6): of the motion since the last frame that was compared with this keyframe.
+    independent (6, 6), influence: of its right perturbation, the part that is of no point and what
+    each point did. Steps add up with them; they are larger than that of one step alone, by what
+    lasts from step to step. step_covariance (6, 6): of the motion since the last frame that was
+    compared with this keyframe.
     """
 
     key_T_curr: np.ndarray
@@ -88,12 +92,18 @@ class Keyframes:
         self.stamp_ns, self._grey, self._before = frame.stamp_ns, grey, None
         self._window.add_frame(np.eye(4), np.zeros((0, 3)), np.zeros((0, 3)))
         pixels = detect(grey, np.zeros((0, 2)), _POINTS)
-        self._window.add_points(*self._measure(frame, grey, pixels), _GROUP_SHARE * frame.camera.width)
+        self._window.add_points(
+            *self._measure(frame, grey, pixels), _GROUP_SHARE * frame.camera.width
+        )
 
-    def match(self, frame: EgoFrame, grey: np.ndarray, guesses: list[np.ndarray], prior=None) -> Motion | str:
-        """Find the motion since the last keyframe; a frame that has moved enough becomes one. Or the reason why not.
+    def match(
+        self, frame: EgoFrame, grey: np.ndarray, guesses: list[np.ndarray], prior=None
+    ) -> Motion | str:
+        """Find the motion since the last keyframe; a frame that has moved enough becomes one. Or
+        the reason why not.
 
-        prior: key_T_curr (4, 4) and the information (6, 6) of its right perturbation, as an IMU has it, or None.
+        prior: key_T_curr (4, 4) and the information (6, 6) of its right perturbation, as an IMU has
+        it, or None.
         """
         window = self._window
         key, key_sigma = window.seen[:, -1], window.sigma[:, -1]
@@ -105,7 +115,9 @@ class Keyframes:
         known = np.stack([*key[:, :2].T, inverse_depth], -1)[arrived]
         flat = np.concatenate([pixels, np.zeros((len(pixels), 1))], 1)[arrived]
         flat_sigma = np.concatenate([sigma, np.full((len(sigma), 1), np.inf)], 1)[arrived]
-        step = estimate_step(known, flat, key_sigma[arrived], flat_sigma, frame.camera, guesses, prior)
+        step = estimate_step(
+            known, flat, key_sigma[arrived], flat_sigma, frame.camera, guesses, prior
+        )
         if isinstance(step, str):
             return step
         flow = np.median(np.linalg.norm(flat[:, :2] - known[:, :2], axis=1))
@@ -117,12 +129,18 @@ class Keyframes:
         self._still = flow < _STILL_PX
         ids = window.ids[arrived]
         if not is_key:
-            self._before = self._motion(step, step.covariance, Influence(*step.pull.left_out(ids)), False)
+            self._before = self._motion(
+                step, step.covariance, Influence(*step.pull.left_out(ids)), False
+            )
             return self._before
         keep = np.flatnonzero(arrived)[step.inlier]
-        return self._new_key(frame, grey, step, ids, keep, flat[step.inlier, :2], flat_sigma[step.inlier, :2], prior)
+        return self._new_key(
+            frame, grey, step, ids, keep, flat[step.inlier, :2], flat_sigma[step.inlier, :2], prior
+        )
 
-    def _new_key(self, frame: EgoFrame, grey, step: Step, ids, keep, pixels, pixel_sigma, prior) -> Motion:
+    def _new_key(
+        self, frame: EgoFrame, grey, step: Step, ids, keep, pixels, pixel_sigma, prior
+    ) -> Motion:
         """Append the frame to the window, adjust, and begin new points."""
         window, count = self._window, len(keep)
         window.keep(keep)
@@ -164,12 +182,23 @@ class Keyframes:
         moved = np.linalg.norm(step.prev_T_curr[:3, 3]) > 3 * np.sqrt(np.trace(covariance[:3, :3]))
         turned = np.linalg.norm(so3_log(step.prev_T_curr[:3, :3])) > 1e-3
         model = "points" if moved or not turned else "rotation"
-        if self._before is not None:  # what both frames have of the keyframe is not in the motion between them
+        if (
+            self._before is not None
+        ):  # what both frames have of the keyframe is not in the motion between them
             back = -adjoint(inverse(step.prev_T_curr) @ self._before.key_T_curr)
             between = influence.plus(self._before.influence.mapped(back))
             covariance = between.covariance + independent + back @ self._before.independent @ back.T
         inliers = int(step.inlier.sum())
-        return Motion(step.prev_T_curr, independent, influence, covariance, scale_sigma, inliers, is_key, model)
+        return Motion(
+            step.prev_T_curr,
+            independent,
+            influence,
+            covariance,
+            scale_sigma,
+            inliers,
+            is_key,
+            model,
+        )
 
     def _measure(self, frame: EgoFrame, grey: np.ndarray, pixels: np.ndarray):
         """Measurements (N, 3) and their standard deviations of pixels in a frame."""
@@ -183,6 +212,8 @@ class Keyframes:
 
 
 def _rig_of(frame: EgoFrame) -> tuple:
-    """What must stay the same: camera, baseline, offset; and the relative error of scale that the source has."""
+    """What must stay the same: camera, baseline, offset; and the relative error of scale that
+    the source has.
+    """
     scale_sigma = 0.001 if frame.is_stereo else 0.05 if frame.scale else 0.01
     return frame.camera, frame.baseline_m if frame.is_stereo else None, frame.doffs_px, scale_sigma

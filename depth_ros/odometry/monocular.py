@@ -1,4 +1,6 @@
-"""One camera without metric depth: a local map in a unit of its own, and metres for it where something gives them."""
+"""One camera without metric depth: a local map in a unit of its own, and metres for it where
+something gives them.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +8,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.lie import inverse
-from .frame import EgoFrame
-from .measure import bearings, move, observe
+from depth_ros.core.lie import inverse
+
+from .inverse_depth import bearings, move, observe
 from .mono_scale import MonoScale
-from .step import Step, estimate_step
+from .relative_pose import Step, estimate_step
 from .tracking import detect, follow
 from .two_view import TwoView, triangulate, two_view
+from .types import EgoFrame
 
 _SIGMA_PX, _POINTS = 0.35, 220
-_FLOW_SHARE, _TURN_SHARE, _KEPT_SHARE = 0.03, 0.15, 0.6  # of the width; of the width, without a map; of the points
+_FLOW_SHARE, _TURN_SHARE, _KEPT_SHARE = (
+    0.03,
+    0.15,
+    0.6,
+)  # of the width; of the width, without a map; of the points
 _LEAST_MAP, _SURE = 20, 0.2  # points whose inverse depth is known to a fifth, before there is a map
 _COMMON = 0.02  # relative: what the error of a step does to all depths alike
 _INFLATION = 2.0  # standard deviations: points are not independent of the steps that made them
@@ -24,10 +31,12 @@ _STANDING_M = 0.01
 
 @dataclass(frozen=True, eq=False)
 class MonoMotion:
-    """key_T_curr (4, 4) since the last keyframe, covariance (6, 6) of its right perturbation, both in the map's unit.
+    """key_T_curr (4, 4) since the last keyframe, covariance (6, 6) of its right perturbation, both
+    in the map's unit.
 
-    model: "epipolar", or "rotation": then nothing is known of the translation, which is 0. factor: the map has just
-    become metric, and so many metres are one of its old units; else 1. is_new: there was no map before this motion.
+    model: "epipolar", or "rotation": then nothing is known of the translation, which is 0. factor:
+    the map has just become metric, and so many metres are one of its old units; else 1. is_new:
+    there was no map before this motion.
     """
 
     key_T_curr: np.ndarray
@@ -42,9 +51,10 @@ class MonoMotion:
 class Monocular:
     """Hold the last keyframe and the points seen in it; inverse depths are in the map's unit.
 
-    Without a map two pictures are compared (two_view); when enough points have parallax they become the map, whose unit
-    is the distance of these two keyframes. From then on points are resected like points with depth (PnP). A map that is
-    lost is begun again, in another unit. scale: what is known of metres.
+    Without a map two pictures are compared (two_view); when enough points have parallax they become
+    the map, whose unit is the distance of these two keyframes. From then on points are resected
+    like points with depth (PnP). A map that is lost is begun again, in another unit. scale: what is
+    known of metres.
     """
 
     def __init__(self):
@@ -81,8 +91,9 @@ class Monocular:
     def match(self, frame: EgoFrame, grey, guesses, guess_R, must_be_key=False, imu_m=None):
         """Find the motion since the keyframe: MonoMotion, or the reason why there is none.
 
-        guesses: key_T_curr (4, 4) in the map's unit, the likeliest first. guess_R: key_R_curr (3, 3) or None.
-        must_be_key: this frame becomes a keyframe in any case. imu_m: metres since the keyframe by an IMU.
+        guesses: key_T_curr (4, 4) in the map's unit, the likeliest first. guess_R: key_R_curr (3,
+        3) or None. must_be_key: this frame becomes a keyframe in any case. imu_m: metres since the
+        keyframe by an IMU.
         """
         moved = move(inverse(guesses[0]), bearings(self._pixels, frame.camera), self._inv)
         start = observe(moved, self._inv, frame.camera)[:, :2]
@@ -113,11 +124,17 @@ class Monocular:
         flat = np.concatenate([pixels, np.zeros((len(pixels), 1))], 1)
         noise = np.full((len(pixels), 2), _SIGMA_PX)
         return estimate_step(
-            np.c_[before, np.where(known, inv, 0.0)], flat, np.c_[noise, np.where(known, sigma, np.inf)],
-            np.c_[noise, np.full(len(pixels), np.inf)], frame.camera, guesses,
-        )  # fmt: skip
+            np.c_[before, np.where(known, inv, 0.0)],
+            flat,
+            np.c_[noise, np.where(known, sigma, np.inf)],
+            np.c_[noise, np.full(len(pixels), np.inf)],
+            frame.camera,
+            guesses,
+        )
 
-    def _without_map(self, frame, grey, found: TwoView, data, flow: float, is_thin: bool) -> MonoMotion:
+    def _without_map(
+        self, frame, grey, found: TwoView, data, flow: float, is_thin: bool
+    ) -> MonoMotion:
         """A motion found by two pictures alone; with enough parallax it makes the map."""
         had_map, travelled_m = self.has_map, self.scale.travelled_m
         if found.model == "epipolar":
@@ -147,7 +164,9 @@ class Monocular:
         self.scale.travelled_m, self.scale._network = kept
 
     def _advance(self, frame, grey, found, data, imu_m) -> float:
-        """Make the frame the keyframe: its points, deeper known by this step; the factor by which the unit changed."""
+        """Make the frame the keyframe: its points, deeper known by this step; the factor by
+        which the unit changed.
+        """
         inv, sigma = _depths(found, data, frame.camera)
         keep = found.inlier & (inv > -2 * sigma)
         inv, sigma, pixels = inv[keep], sigma[keep], data[1][keep]
@@ -183,7 +202,9 @@ class Monocular:
 
 
 def _depths(found, data, camera):
-    """Inverse depths (N,) in the new frame and their standard deviations: what was known, and what this step shows."""
+    """Inverse depths (N,) in the new frame and their standard deviations: what was known, and
+    what this step shows.
+    """
     before, pixels, inv, sigma = data
     curr_T_key = inverse(found.prev_T_curr)
     R, t = curr_T_key[:3, :3], curr_T_key[:3, 3]
@@ -193,4 +214,6 @@ def _depths(found, data, camera):
     old, new = np.where(np.isfinite(sigma), sigma, 1e9) ** -2.0, seen_sigma**-2.0
     fused, fused_sigma = (inv * old + seen * new) / (old + new), (old + new) ** -0.5
     z = np.maximum((x @ R.T)[:, 2] + t[2] * fused, 1e-3)
-    return fused / z, np.hypot(fused_sigma * (x @ R.T)[:, 2] / z**2, 0.3 * _COMMON * np.abs(fused / z))
+    return fused / z, np.hypot(
+        fused_sigma * (x @ R.T)[:, 2] / z**2, 0.3 * _COMMON * np.abs(fused / z)
+    )

@@ -1,4 +1,6 @@
-"""What an IMU measured between two instants, independent of where it was and how fast (preintegration)."""
+"""What an IMU measured between two instants, independent of where it was and how fast
+(preintegration).
+"""
 
 from __future__ import annotations
 
@@ -7,18 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.lie import hat, so3_exp, so3_log
-from .frame import ImuSample
+from depth_ros.core.lie import hat, so3_exp, so3_log
+
+from .types import ImuSample
 
 _MOST_APART_NS = 100_000_000  # a longer hole in the readings says nothing
-# Noise densities of a cheap IMU, larger on purpose, and shares of what is measured: axes and stamps are never exact.
+# Noise densities of a cheap IMU, larger on purpose, and shares of what is measured: axes and stamps
+# are never exact.
 _GYRO, _ACCEL = 2e-3, 2e-2  # rad/s and m/s^2 in one second
 _GYRO_SHARE, _ACCEL_SHARE = 0.01, 0.005
 
 
 @dataclass(frozen=True, eq=False)
 class Preintegrated:
-    """span_s seconds; start_R_end (3, 3); velocity (3,) m/s and way (3,) m gained without gravity, axes of the start.
+    """span_s seconds; start_R_end (3, 3); velocity (3,) m/s and way (3,) m gained without gravity,
+    axes of the start.
 
     covariance: (9, 9) of rotation (right perturbation, rad), velocity and way.
     """
@@ -31,12 +36,17 @@ class Preintegrated:
 
 
 def preintegrate(
-    samples: Sequence[ImuSample], start_ns: int | None, end_ns: int, gyro_bias: np.ndarray | None = None
+    samples: Sequence[ImuSample],
+    start_ns: int | None,
+    end_ns: int,
+    gyro_bias: np.ndarray | None = None,
 ) -> Preintegrated | None:
-    """Integrate readings from start_ns to end_ns; None where they do not cover it (a hole above 0.1 s).
+    """Integrate readings from start_ns to end_ns; None where they do not cover it (a hole above 0.1
+    s).
 
-    Each reading holds until the next (Forster et al. 2017, eq. 33 to 35); the covariance is propagated with it (A.7 to
-    A.9), and shares of the whole are added for what axes and stamps are off. gyro_bias: (3,) rad/s, taken off.
+    Each reading holds until the next (Forster et al. 2017, eq. 33 to 35); the covariance is
+    propagated with it (A.7 to A.9), and shares of the whole are added for what axes and stamps are
+    off. gyro_bias: (3,) rad/s, taken off.
 
     >>> fall = [ImuSample(i * 10_000_000, (0.0, 0.0, 0.0), (0.0, 0.0, 2.0)) for i in range(12)]
     >>> preintegrate(fall, 0, 100_000_000).way.round(6).tolist()
@@ -65,9 +75,13 @@ def preintegrate(
 
 
 def rotation_since(
-    samples: Sequence[ImuSample], start_ns: int | None, end_ns: int, gyro_bias: np.ndarray | None = None
+    samples: Sequence[ImuSample],
+    start_ns: int | None,
+    end_ns: int,
+    gyro_bias: np.ndarray | None = None,
 ) -> np.ndarray | None:
-    """Integrate the gyroscope alone: start_R_end (3, 3), or None where the readings do not cover the time.
+    """Integrate the gyroscope alone: start_R_end (3, 3), or None where the readings do not cover
+    the time.
 
     >>> turning = [ImuSample(i * 10_000_000, (0.0, 1.0, 0.0), (0.0, -9.8, 0.0)) for i in range(12)]
     >>> so3_log(rotation_since(turning, 0, 100_000_000)).round(6).tolist()
@@ -83,7 +97,9 @@ def rotation_since(
 
 
 def rotation_variance(start_R_end: np.ndarray, span_s: float) -> float:
-    """Give the variance, rad^2 about each axis, of what rotation_since integrated over so many seconds."""
+    """Give the variance, rad^2 about each axis, of what rotation_since integrated over so many
+    seconds.
+    """
     return _GYRO**2 * span_s + (_GYRO_SHARE * float(np.linalg.norm(so3_log(start_R_end)))) ** 2
 
 
@@ -93,7 +109,9 @@ def _parts(samples, start_ns, end_ns) -> list[tuple[ImuSample, float]] | None:
         return None
     ordered = sorted(samples, key=lambda sample: sample.stamp_ns)
     before = sum(sample.stamp_ns <= start_ns for sample in ordered)
-    ordered = ordered[max(before - 1, 0) :]  # the one that holds at the start is the first that counts
+    ordered = ordered[
+        max(before - 1, 0) :
+    ]  # the one that holds at the start is the first that counts
     if not ordered:
         return None
     stamps = [sample.stamp_ns for sample in ordered]

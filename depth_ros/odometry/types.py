@@ -7,9 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ..core.camera import Camera
-from ..core.errors import CalibrationError, ImageError, InputError
-from ..core.odometry import LOST_VARIANCE
+from depth_ros.core.camera import Camera
+from depth_ros.core.errors import CalibrationError, ImageError, InputError
+
+from .pose_chain import LOST_VARIANCE
 
 TRACKING, LOST, INITIALISING = "tracking", "lost", "initialising"
 _COVARIANCES = ("step_covariance", "covariance", "twist_covariance")
@@ -19,9 +20,11 @@ METHODS = ("network", "geometric", "hybrid")
 
 @dataclass(frozen=True)
 class ImuSample:
-    """One reading of an IMU whose axes are those of the camera (optical): gyro (3,) rad/s, accel (3,) m/s^2.
+    """One reading of an IMU whose axes are those of the camera (optical): gyro (3,) rad/s, accel
+    (3,) m/s^2.
 
-    accel is the specific force: a resting camera that looks at the horizon (y down) reads (0, -9.81, 0).
+    accel is the specific force: a resting camera that looks at the horizon (y down) reads (0,
+    -9.81, 0).
     """
 
     stamp_ns: int
@@ -33,16 +36,17 @@ class ImuSample:
 class EgoFrame:
     """One instant as ego-motion sees it.
 
-    image: (H, W, 3) uint8 RGB, rectified: the left image, or the only one. camera: of it. right: (H, W, 3) uint8 RGB,
-    rectified, with baseline_m (> 0) and doffs_px = cx_right - cx_left; None for one camera. depth: (H, W) float32
-    metres of image, NaN unknown, or None. sigma_m: (H, W) float32, one standard deviation of depth, or None: then it is
-    learned from how much the depths of one point disagree.
-    network_motion: prev_T_curr (4, 4) of a pose network from this frame into the one before it, metres, or None;
-    network_sigma: (6,) its standard deviations, metres then radians, or None. scale: where the metres of depth come
-    from; "" = the stereo baseline if there is one, else "depth". What gives metres to one camera without depth:
-    travelled_m (>= 0): the way since the previous frame as wheels measured it; camera_height_m (> 0): over the ground.
-    Raises ImageError for wrong shapes or types, CalibrationError for a right image without a baseline above 0,
-    InputError for a travelled_m or camera_height_m out of range.
+    image: (H, W, 3) uint8 RGB, rectified: the left image, or the only one. camera: of it. right:
+    (H, W, 3) uint8 RGB, rectified, with baseline_m (> 0) and doffs_px = cx_right - cx_left; None
+    for one camera. depth: (H, W) float32 metres of image, NaN unknown, or None. sigma_m: (H, W)
+    float32, one standard deviation of depth, or None: then it is learned from how much the depths
+    of one point disagree. network_motion: prev_T_curr (4, 4) of a pose network from this frame into
+    the one before it, metres, or None; network_sigma: (6,) its standard deviations, metres then
+    radians, or None. scale: where the metres of depth come from; "" = the stereo baseline if there
+    is one, else "depth". What gives metres to one camera without depth: travelled_m (>= 0): the way
+    since the previous frame as wheels measured it; camera_height_m (> 0): over the ground. Raises
+    ImageError for wrong shapes or types, CalibrationError for a right image without a baseline
+    above 0, InputError for a travelled_m or camera_height_m out of range.
 
     >>> EgoFrame(7, np.zeros((48, 64, 3), np.uint8), Camera(64, 48, 50, 52, 30, 25)).is_stereo
     False
@@ -67,13 +71,17 @@ class EgoFrame:
         for name in ("image", "right"):
             picture = getattr(self, name)
             if picture is not None and (picture.shape != expected or picture.dtype != np.uint8):
-                raise ImageError(f"{name}: expected {expected} uint8 RGB, got {picture.shape} {picture.dtype}")
+                raise ImageError(
+                    f"{name}: expected {expected} uint8 RGB, got {picture.shape} {picture.dtype}"
+                )
         for name in ("depth", "sigma_m"):
             values = getattr(self, name)
             if values is not None and values.shape != expected[:2]:
                 raise ImageError(f"{name}: expected {expected[:2]}, got {values.shape}")
         if self.right is not None and not (self.baseline_m is not None and self.baseline_m > 0):
-            raise CalibrationError(f"expected a baseline above 0 m with a right image, got {self.baseline_m}")
+            raise CalibrationError(
+                f"expected a baseline above 0 m with a right image, got {self.baseline_m}"
+            )
         if self.travelled_m is not None and not self.travelled_m >= 0:
             raise InputError(f"travelled_m: expected 0 m or more, got {self.travelled_m}")
         if self.camera_height_m is not None and not self.camera_height_m > 0:
@@ -86,7 +94,8 @@ class EgoFrame:
 
     @cached_property
     def is_metric(self) -> bool:
-        """True where points have metres: depth at 5 % of the pixels and more, or a right image and depth yet unknown.
+        """True where points have metres: depth at 5 % of the pixels and more, or a right image and
+        depth yet unknown.
 
         A right image without any match has nothing to say: a covered eye.
         """
@@ -97,23 +106,24 @@ class EgoFrame:
 
 @dataclass(frozen=True, eq=False)
 class EgoEstimate:
-    """How the camera moved and where it is. Optical axes; odom has body axes at the first camera (REP 103).
+    """How the camera moved and where it is. Optical axes; odom has body axes at the first camera
+    (REP 103).
 
-    prev_T_curr: (4, 4) metres, from this frame into that at prev_stamp_ns; None where that is not known.
-    step_covariance: (6, 6) of xi in prev_T_curr exp(xi), (translation, rotation) in the axes of this camera.
-    odom_T_camera: (4, 4); while lost the last known pose. covariance: (6, 6) of it, axes of odom: translation, then the
-    rotation vector that would correct it from the left; LOST_VARIANCE once a step is missing, until reset or set_pose.
-    twist: (6,) camera axes, m/s and rad/s, zero where unknown. twist_covariance: (6, 6).
-    state: "tracking", "lost" (this step is not known) or "initialising" (the first frame). reason: why, or why
-    nothing gives metres; else "".
-    model: what gave the step: "points" (with depth: PnP), "rotation" (nothing but a turn is seen), "epipolar" (one
-    camera without depth), "network" or "imu".
-    has_gap: a step has been missing since the last reset: odom_T_camera leaves out what happened then.
-    scale: where metres come from. "none" where nothing gives them: then translation and linear twist are in units of
-    the local map (1 = the distance of its first two keyframes), their variances are LOST_VARIANCE, and only rotation
-    may be used; see without_metres. held_position: (3,) the last position in odom that was metric, None = the origin.
-    inliers: points that agree with the step.
-    timing_ms: by name, with "total". restarts: how often stamps went back (a bag that loops) and odom began anew.
+    prev_T_curr: (4, 4) metres, from this frame into that at prev_stamp_ns; None where that is not
+    known. step_covariance: (6, 6) of xi in prev_T_curr exp(xi), (translation, rotation) in the axes
+    of this camera. odom_T_camera: (4, 4); while lost the last known pose. covariance: (6, 6) of it,
+    axes of odom: translation, then the rotation vector that would correct it from the left;
+    LOST_VARIANCE once a step is missing, until reset or set_pose. twist: (6,) camera axes, m/s and
+    rad/s, zero where unknown. twist_covariance: (6, 6). state: "tracking", "lost" (this step is not
+    known) or "initialising" (the first frame). reason: why, or why nothing gives metres; else "".
+    model: what gave the step: "points" (with depth: PnP), "rotation" (nothing but a turn is seen),
+    "epipolar" (one camera without depth), "network" or "imu". has_gap: a step has been missing
+    since the last reset: odom_T_camera leaves out what happened then. scale: where metres come
+    from. "none" where nothing gives them: then translation and linear twist are in units of the
+    local map (1 = the distance of its first two keyframes), their variances are LOST_VARIANCE, and
+    only rotation may be used; see without_metres. held_position: (3,) the last position in odom
+    that was metric, None = the origin. inliers: points that agree with the step. timing_ms: by
+    name, with "total". restarts: how often stamps went back (a bag that loops) and odom began anew.
     """
 
     stamp_ns: int
@@ -141,14 +151,19 @@ class EgoEstimate:
 
 
 def without_metres(estimate: EgoEstimate) -> EgoEstimate:
-    """Give what may be published of an estimate whose scale is "none": turns only, no place, no speed.
+    """Give what may be published of an estimate whose scale is "none": turns only, no place, no
+    speed.
 
-    Translation and linear twist become 0, the position the last metric one, their variances LOST_VARIANCE (no
-    covariance with rotation); a metric estimate comes back as it is.
+    Translation and linear twist become 0, the position the last metric one, their variances
+    LOST_VARIANCE (no covariance with rotation); a metric estimate comes back as it is.
     """
     if estimate.is_metric:
         return estimate
-    step, pose, velocity = estimate.prev_T_curr, estimate.odom_T_camera.copy(), estimate.twist.copy()
+    step, pose, velocity = (
+        estimate.prev_T_curr,
+        estimate.odom_T_camera.copy(),
+        estimate.twist.copy(),
+    )
     velocity[:3] = 0
     pose[:3, 3] = 0 if estimate.held_position is None else estimate.held_position
     if step is not None:

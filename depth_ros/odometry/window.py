@@ -1,12 +1,15 @@
-"""The points being followed, and the last few keyframes in which they were seen: adjusted together."""
+"""The points being followed, and the last few keyframes in which they were seen: adjusted
+together.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..core.camera import Camera
-from ..core.lie import inverse
-from .bundle import Bundle, adjust
+from depth_ros.core.camera import Camera
+from depth_ros.core.lie import inverse
+
+from .bundle_adjustment import Bundle, adjust
 
 _CULL_CHI2 = 12.8
 _LEAST_SEEN = 2
@@ -15,10 +18,11 @@ _LEAST_SEEN = 2
 class Window:
     """Keyframes and what was seen in them.
 
-    size: keyframes kept. seen, sigma: (N, K, 3) measurements and standard deviations of the N points now followed, NaN
-    and inf where not seen or not known. poses: K of (4, 4), origin_T_camera, the origin being that of the last
-    adjustment. motions: K, what an IMU knows of the motion into each, as add_frame takes it. ids: (N,) int64, the group
-    of each: neighbours are mostly parts of one thing, and wrong in one way. No number is given twice.
+    size: keyframes kept. seen, sigma: (N, K, 3) measurements and standard deviations of the N
+    points now followed, NaN and inf where not seen or not known. poses: K of (4, 4),
+    origin_T_camera, the origin being that of the last adjustment. motions: K, what an IMU knows of
+    the motion into each, as add_frame takes it. ids: (N,) int64, the group of each: neighbours are
+    mostly parts of one thing, and wrong in one way. No number is given twice.
     """
 
     def __init__(self, size: int):
@@ -40,11 +44,13 @@ class Window:
         """Drop the points that are not in the mask (N,)."""
         self.seen, self.sigma, self.ids = self.seen[mask], self.sigma[mask], self.ids[mask]
 
-    def add_frame(self, origin_T_camera: np.ndarray, seen: np.ndarray, sigma: np.ndarray, motion=None) -> None:
+    def add_frame(
+        self, origin_T_camera: np.ndarray, seen: np.ndarray, sigma: np.ndarray, motion=None
+    ) -> None:
         """Append a keyframe: what the points (N, 3) look like in it; the oldest keyframe goes.
 
-        motion: what an IMU knows of the motion since the last keyframe, prev_T_curr (4, 4) and the information (6, 6)
-        of its right perturbation, or None.
+        motion: what an IMU knows of the motion since the last keyframe, prev_T_curr (4, 4) and the
+        information (6, 6) of its right perturbation, or None.
         """
         self.motions = [*self.motions, motion][-self.size :]
         self.poses = [*self.poses, origin_T_camera][-self.size :]
@@ -52,16 +58,25 @@ class Window:
         self.sigma = np.concatenate([self.sigma, sigma[:, None]], 1)[:, -self.size :]
 
     def add_points(self, seen: np.ndarray, sigma: np.ndarray, near_px: float = 0.0) -> None:
-        """Begin new points (M, 3), seen in the newest keyframe only; those near each other belong to one group."""
+        """Begin new points (M, 3), seen in the newest keyframe only; those near each other
+        belong to one group.
+        """
         count = len(self.poses)
-        rows, sigmas = np.full((len(seen), count, 3), np.nan), np.full((len(seen), count, 3), np.inf)
+        rows, sigmas = (
+            np.full((len(seen), count, 3), np.nan),
+            np.full((len(seen), count, 3), np.inf),
+        )
         rows[:, -1], sigmas[:, -1] = seen, sigma
         self.seen = np.concatenate([self.seen.reshape(-1, count, 3), rows])
         self.sigma = np.concatenate([self.sigma.reshape(-1, count, 3), sigmas])
-        self.ids = np.concatenate([self.ids, self._groups(self.seen[:, -1, :2], len(seen), near_px)])
+        self.ids = np.concatenate(
+            [self.ids, self._groups(self.seen[:, -1, :2], len(seen), near_px)]
+        )
 
     def _groups(self, pixels: np.ndarray, count: int, near_px: float) -> np.ndarray:
-        """The ids (count,) of the last points (N, 2): that of the nearest group, a new one where none is near."""
+        """The ids (count,) of the last points (N, 2): that of the nearest group, a new one where
+        none is near.
+        """
         known, members = np.unique(self.ids, return_inverse=True)
         old, new = pixels[: len(pixels) - count], pixels[len(pixels) - count :]
         share = (members.ravel()[None] == np.arange(len(known))[:, None]) * 1.0
@@ -82,23 +97,30 @@ class Window:
     def adjust(self, camera: Camera, bias: tuple[float, float], most: int, rounds: int = 2):
         """Adjust poses and points, keep the better poses, drop points that do not agree.
 
-        bias: what is known of the bias of inverse depth, (value, sigma), sigma 0 = nothing to learn. most: points used.
-        Returns Adjusted and the groups (L,) of its landmarks; None with too little to do.
+        bias: what is known of the bias of inverse depth, (value, sigma), sigma 0 = nothing to
+        learn. most: points used. Returns Adjusted and the groups (L,) of its landmarks; None with
+        too little to do.
         """
         is_seen = np.isfinite(self.seen[..., 0])
         use = np.flatnonzero(is_seen.sum(1) >= _LEAST_SEEN)
         if len(self.poses) < 2 or len(use) < 12:
             return None
-        order = np.argsort(-is_seen[use].sum(1), kind="stable")[:most]  # long tracks tie more frames together
+        order = np.argsort(-is_seen[use].sum(1), kind="stable")[
+            :most
+        ]  # long tracks tie more frames together
         use = np.sort(use[order])
         seen, sigma = self.seen[use], self.sigma[use]
         anchor = is_seen[use].argmax(1)
         start = seen[np.arange(len(use)), anchor]
         known = np.isfinite(sigma[..., 2]) & is_seen[use]
         depth = np.where(known, seen[..., 2], 0).sum(1) / np.maximum(known.sum(1), 1)
-        start[:, 2] = np.where(np.isfinite(sigma[np.arange(len(use)), anchor, 2]), start[:, 2], depth)
+        start[:, 2] = np.where(
+            np.isfinite(sigma[np.arange(len(use)), anchor, 2]), start[:, 2], depth
+        )
         local = np.stack([inverse(self.poses[0]) @ pose for pose in self.poses])
-        adjusted = adjust(Bundle(seen, sigma, anchor, self.motions[1:]), local, start, camera, bias, rounds)
+        adjusted = adjust(
+            Bundle(seen, sigma, anchor, self.motions[1:]), local, start, camera, bias, rounds
+        )
         self.poses = list(_rigid(adjusted.poses))
         bad = np.zeros(len(self.seen), bool)
         bad[use] = np.nan_to_num(adjusted.chi2[:, -1]) > _CULL_CHI2
@@ -108,7 +130,11 @@ class Window:
 
 
 def _rigid(poses: np.ndarray) -> np.ndarray:
-    """The poses (K, 4, 4) with exact rotations: going round from window to window, rounding would double each time."""
+    """The poses (K, 4, 4) with exact rotations: going round from window to window, rounding
+    would double each time.
+    """
     R, out = poses[:, :3, :3], poses.copy()
-    out[:, :3, :3] = R @ (1.5 * np.eye(3) - 0.5 * R.transpose(0, 2, 1) @ R)  # Newton's step to the nearest one
+    out[:, :3, :3] = R @ (
+        1.5 * np.eye(3) - 0.5 * R.transpose(0, 2, 1) @ R
+    )  # Newton's step to the nearest one
     return out

@@ -1,1 +1,3 @@
-"""Files in, samples out, and back: rosbag2, scene folders, ground truth, decoding of messages' bytes."""
+"""Files in, samples out, and back: rosbag2, scene folders, ground truth, decoding of messages'
+bytes.
+"""

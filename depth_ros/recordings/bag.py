@@ -12,13 +12,14 @@ from pathlib import Path
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
-from ..core.camera import Calibration, StereoRig
-from ..core.errors import DepthRosError, InputError
-from ..core.frame import Frame
-from ..core.sync import StampMatcher
-from ..nodes.decode import image_to_depth, image_to_rgb, info_to_calibration, stamp_to_ns
+from depth_ros.core.camera import Calibration, StereoRig
+from depth_ros.core.errors import DepthRosError, InputError
+from depth_ros.core.sync import StampMatcher
+from depth_ros.core.types import Frame
+
+from .decode import image_to_depth, image_to_rgb, info_to_calibration, stamp_to_ns
+from .ground_truth import TruthPoses, truth_topic
 from .sample import Drops, Sample
-from .truth import TruthPoses, truth_topic
 
 SIDES = ("left", "right")
 TRUTH_DEPTH = "ground_truth/depth"
@@ -29,9 +30,11 @@ INFO_TYPE = "sensor_msgs/msg/CameraInfo"
 
 @dataclass(frozen=True)
 class Topics:
-    """The topics of a stereo bag by side: images {"left", "right"}, infos the same, truth depth or None.
+    """The topics of a stereo bag by side: images {"left", "right"}, infos the same, truth depth or
+    None.
 
-    rectified: what the image topics' names say. compressed: CompressedImage on both sides. truth_odometry: or None.
+    rectified: what the image topics' names say. compressed: CompressedImage on both sides.
+    truth_odometry: or None.
     """
 
     images: dict[str, str]
@@ -48,7 +51,10 @@ def open_reader(path: str | Path) -> Iterator[AnyReader]:
     path = Path(path)
     target = path.parent if path.is_file() and (path.parent / "metadata.yaml").exists() else path
     if not (target / "metadata.yaml").is_file():
-        raise InputError(f"{path}: expected metadata.yaml beside the bag's files, got none (ros2 bag reindex makes it)")
+        raise InputError(
+            f"{path}: expected metadata.yaml beside the bag's files, got none (ros2 bag "
+            "reindex makes it)"
+        )
     reader = None
     try:
         reader = AnyReader([target], default_typestore=get_typestore(Stores.ROS2_JAZZY))
@@ -62,7 +68,9 @@ def open_reader(path: str | Path) -> Iterator[AnyReader]:
 
 
 def raw_messages(reader: AnyReader, *topics: str | None) -> Iterator[tuple]:
-    """Yield (connection, log time in ns, CDR bytes) of some topics as recorded; InputError where a bag breaks."""
+    """Yield (connection, log time in ns, CDR bytes) of some topics as recorded; InputError where
+    a bag breaks.
+    """
     connections = [connection for connection in reader.connections if connection.topic in topics]
     if not connections:
         return  # rosbags takes an empty list for all topics
@@ -78,7 +86,9 @@ def raw_messages(reader: AnyReader, *topics: str | None) -> Iterator[tuple]:
 
 
 def messages(reader: AnyReader, *topics: str | None) -> Iterator[tuple]:
-    """Yield (topic, message) of some topics in recorded order; raises InputError where a bag breaks."""
+    """Yield (topic, message) of some topics in recorded order; raises InputError where a bag
+    breaks.
+    """
     for connection, _, raw in raw_messages(reader, *topics):
         try:
             message = reader.deserialize(raw, connection.msgtype)
@@ -94,43 +104,62 @@ def _corrupt(path, error: Exception) -> InputError:
 
 
 def cdr_stamp_ns(raw: bytes) -> int:
-    """Read header.stamp, in nanoseconds, out of a serialised message whose first field is a header."""
+    """Read header.stamp, in nanoseconds, out of a serialised message whose first field is a
+    header.
+    """
     order = "<" if raw[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", raw, 4)
     return seconds * 1_000_000_000 + nanoseconds
 
 
 def find_topics(reader: AnyReader, path: str | Path) -> Topics:
-    """Find the stereo topics by their endings, in any namespace; raises InputError naming what is there."""
+    """Find the stereo topics by their endings, in any namespace; raises InputError naming what
+    is there.
+    """
     kinds = {c.topic: c.msgtype for c in reader.connections if c.msgcount}
     if not kinds:
         raise InputError(f"{path}: expected messages in the bag, got an empty one")
     images = {side: _image_topic(kinds, side) for side in SIDES}
     infos = {side: _ending(kinds, f"{side}/camera_info", (INFO_TYPE,)) for side in SIDES}
-    for what, found, name in (("images", images, "image_rect or image_raw"), ("CameraInfo", infos, "camera_info")):
+    for what, found, name in (
+        ("images", images, "image_rect or image_raw"),
+        ("CameraInfo", infos, "camera_info"),
+    ):
         for side in SIDES:
             if found[side] is None:
-                raise InputError(f"{path}: expected {side} {what} on .../{side}/{name}, got topics {sorted(kinds)}")
-    rectified = ["rect" in images[side].rsplit(f"{side}/", 1)[-1] and "rect_raw" not in images[side] for side in SIDES]
+                raise InputError(
+                    f"{path}: expected {side} {what} on .../{side}/{name}, got topics "
+                    f"{sorted(kinds)}"
+                )
+    rectified = [
+        "rect" in images[side].rsplit(f"{side}/", 1)[-1] and "rect_raw" not in images[side]
+        for side in SIDES
+    ]
     compressed = [kinds[images[side]] == IMAGE_TYPES[1] for side in SIDES]
     if len(set(rectified)) > 1 or len(set(compressed)) > 1:
-        raise InputError(f"{path}: expected the same kind of images on both sides, got {list(images.values())}")
+        raise InputError(
+            f"{path}: expected the same kind of images on both sides, got {list(images.values())}"
+        )
     truth_depth = _ending(kinds, TRUTH_DEPTH, IMAGE_TYPES)
     return Topics(images, infos, truth_depth, rectified[0], compressed[0], truth_topic(kinds))
 
 
 def is_stereo(path: str | Path) -> bool:
-    """Tell whether a bag has images of a right camera; an empty or broken bag is left to whoever reads it."""
+    """Tell whether a bag has images of a right camera; an empty or broken bag is left to whoever
+    reads it.
+    """
     with open_reader(path) as reader:
         kinds = {c.topic: c.msgtype for c in reader.connections if c.msgcount}
     return not kinds or _image_topic(kinds, "right") is not None
 
 
 class Bag:
-    """The stereo frames of a bag in recorded order, each with the calibration of its time, and truth if there is any.
+    """The stereo frames of a bag in recorded order, each with the calibration of its time, and
+    truth if there is any.
 
-    Iterating is deterministic. After it, drops says which messages were not used and why; reasons has the first words.
-    tolerance_ns: by how much the stamps of a pair may differ. Raises InputError for a bag that cannot be used.
+    Iterating is deterministic. After it, drops says which messages were not used and why; reasons
+    has the first words. tolerance_ns: by how much the stamps of a pair may differ. Raises
+    InputError for a bag that cannot be used.
     """
 
     mode = "stereo"
@@ -155,14 +184,19 @@ class Bag:
         self.drops, self.reasons = drops.counts, drops.reasons
         with open_reader(self.path) as reader:
             infos = {side: InfoTimeline(reader, self.topics.infos[side], drops) for side in SIDES}
-            truths = TruthDepth(reader, self.topics), TruthPoses(messages(reader, self.topics.truth_odometry))
+            truths = (
+                TruthDepth(reader, self.topics),
+                TruthPoses(messages(reader, self.topics.truth_odometry)),
+            )
             for stamp_ns, pair in self._pairs(reader, drops):
                 sample = self._sample(stamp_ns, pair, infos, truths, drops)
                 if sample is not None:
                     yield sample
 
     def _pairs(self, reader: AnyReader, drops: Drops):
-        """Yield (stamp_ns of the left, {side: (image, frame_id)}); what never pairs is counted when the bag ends."""
+        """Yield (stamp_ns of the left, {side: (image, frame_id)}); what never pairs is counted
+        when the bag ends.
+        """
         matcher = StampMatcher(SIDES, self.tolerance_ns)
         sides = {topic: side for side, topic in self.topics.images.items()}
         paired = offered = 0
@@ -204,7 +238,9 @@ class Bag:
 
 
 class InfoTimeline:
-    """The camera_infos of one topic, by stamp: the one in force at a time, or the first where none came before."""
+    """The camera_infos of one topic, by stamp: the one in force at a time, or the first where
+    none came before.
+    """
 
     def __init__(self, reader: AnyReader, topic: str, drops: Drops):
         found: dict[int, Calibration] = {}
@@ -225,7 +261,10 @@ class InfoTimeline:
 
 
 class TruthDepth:
-    """Ground-truth depth by exact stamp, decoded when asked for. Of raw images none: it speaks of another view."""
+    """Ground-truth depth by exact stamp, decoded when asked for.
+
+    Of raw images none: it speaks of another view.
+    """
 
     def __init__(self, reader: AnyReader, topics: Topics):
         self._reader, self._raw = reader, {}
@@ -235,7 +274,9 @@ class TruthDepth:
             self._raw[cdr_stamp_ns(raw)] = (connection.msgtype, raw)
 
     def at(self, stamp_ns: int, shape: tuple[int, int]):
-        """Give (H, W) metres, or None: a broken map, or one of another size than the image, cannot be compared."""
+        """Give (H, W) metres, or None: a broken map, or one of another size than the image,
+        cannot be compared.
+        """
         if stamp_ns not in self._raw:
             return None
         msgtype, raw = self._raw[stamp_ns]
@@ -258,6 +299,8 @@ def _image_topic(kinds: dict[str, str], side: str) -> str | None:
 def _ending(kinds: dict[str, str], ending: str, types: tuple[str, ...]) -> str | None:
     """The first topic, by name, with this ending and one of these types."""
     fitting = (
-        topic for topic in sorted(kinds) if f"/{topic.lstrip('/')}".endswith(f"/{ending}") and kinds[topic] in types
+        topic
+        for topic in sorted(kinds)
+        if f"/{topic.lstrip('/')}".endswith(f"/{ending}") and kinds[topic] in types
     )
     return next(fitting, None)

@@ -1,6 +1,8 @@
-"""A serialised sensor_msgs/Image, read where it lies: the pixels are a view of the bytes that came. No ROS.
+"""A serialised sensor_msgs/Image, read where it lies: the pixels are a view of the bytes that came.
+No ROS.
 
-CDR: four bytes say the byte order, then the fields follow, each aligned to its own size, counted after those four.
+CDR: four bytes say the byte order, then the fields follow, each aligned to its own size, counted
+after those four.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..core.errors import ImageError
+from depth_ros.core.errors import ImageError
 
 _START, _STAMP_END = 4, 12
 _NOTHING = np.empty(0, np.uint8)
@@ -47,10 +49,11 @@ class ImageView:
 
 
 def image_from_cdr(raw: bytes) -> ImageView:
-    """Read a serialised Image; gives the fields that deserialize_message gives, without copying the pixels.
+    """Read a serialised Image; gives the fields that deserialize_message gives, without copying the
+    pixels.
 
-    Raises ImageError where the bytes end before the message does, or are not plain CDR. Whether size, step and data fit
-    each other is for decode.py to say.
+    Raises ImageError where the bytes end before the message does, or are not plain CDR. Whether
+    size, step and data fit each other is for decode.py to say.
     """
     reader = _Reader(raw)
     header = Header(Stamp(reader.number("i"), reader.number("I")), reader.text())
@@ -60,7 +63,8 @@ def image_from_cdr(raw: bytes) -> ImageView:
 
 
 class ImageReader:
-    """Reads serialised Images of one camera: the fields are parsed only when more than the stamp changes.
+    """Reads serialised Images of one camera: the fields are parsed only when more than the stamp
+    changes.
 
     That is a tenth of the time; the result is that of image_from_cdr, as are the errors.
     """
@@ -70,14 +74,20 @@ class ImageReader:
 
     def read(self, raw: bytes) -> ImageView:
         """Read one; raises ImageError as image_from_cdr does."""
-        known = len(raw) == self._size and raw.startswith(self._order) and raw.startswith(self._fields, _STAMP_END)
+        known = (
+            len(raw) == self._size
+            and raw.startswith(self._order)
+            and raw.startswith(self._fields, _STAMP_END)
+        )
         if not known:
             return self._parse(raw)
         stamp = Stamp(*struct.unpack_from("<iI" if raw[1] else ">iI", raw, _START))
         last, count = self._last
         data = np.frombuffer(raw, np.uint8, count, _STAMP_END + len(self._fields))
         header = Header(stamp, last.header.frame_id)
-        return ImageView(header, last.height, last.width, last.encoding, last.is_bigendian, last.step, data)
+        return ImageView(
+            header, last.height, last.width, last.encoding, last.is_bigendian, last.step, data
+        )
 
     def _parse(self, raw: bytes) -> ImageView:
         """Read it in full, and remember what will be the same in the next one."""
@@ -85,7 +95,10 @@ class ImageReader:
         if view.data.size:
             pixels = view.data.ctypes.data - np.frombuffer(raw, np.uint8).ctypes.data
             self._size, self._order, self._fields = len(raw), raw[:_START], raw[_STAMP_END:pixels]
-            self._last = replace(view, data=_NOTHING), view.data.size  # the pixels themselves may go
+            self._last = (
+                replace(view, data=_NOTHING),
+                view.data.size,
+            )  # the pixels themselves may go
         return view
 
 
@@ -94,7 +107,10 @@ class _Reader:
 
     def __init__(self, raw: bytes):
         if len(raw) < _START or raw[0] != 0 or raw[1] not in _PLAIN:
-            raise ImageError(f"expected an Image as plain CDR, got {len(raw)} bytes that start with {raw[:4].hex()!r}")
+            raise ImageError(
+                f"expected an Image as plain CDR, got {len(raw)} bytes that start with "
+                f"{raw[:4].hex()!r}"
+            )
         self._raw, self._order, self._place = raw, "<" if raw[1] else ">", _START
 
     def number(self, kind: str) -> int:
@@ -119,5 +135,8 @@ class _Reader:
         """Step over so many bytes; gives where they start."""
         place, self._place = self._place, self._place + size
         if self._place > len(self._raw):
-            raise ImageError(f"expected an Image of at least {self._place} bytes, got {len(self._raw)}: truncated")
+            raise ImageError(
+                f"expected an Image of at least {self._place} bytes, got {len(self._raw)}: "
+                "truncated"
+            )
         return place

@@ -1,6 +1,8 @@
-"""Image buffers to arrays, by the names of their fields: works on rclpy and rosbags messages, imports neither.
+"""Image buffers to arrays, by the names of their fields: works on rclpy and rosbags messages,
+imports neither.
 
-Every row stride and either endianness is honoured; what does not fit its own description is refused with ImageError.
+Every row stride and either endianness is honoured; what does not fit its own description is refused
+with ImageError.
 """
 
 from __future__ import annotations
@@ -8,9 +10,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..core.camera import Calibration
-from ..core.depth import mm_to_depth
-from ..core.errors import ImageError
+from depth_ros.core.camera import Calibration
+from depth_ros.core.depth import mm_to_depth
+from depth_ros.core.errors import ImageError
 
 # encoding -> (bytes per channel, channels)
 _LAYOUTS = {"mono8": (1, 1), "8UC1": (1, 1), "mono16": (2, 1), "16UC1": (2, 1), "32FC1": (4, 1)}
@@ -24,12 +26,15 @@ _TO_RGB = {"bgr": cv2.COLOR_BGR2RGB, "rgba": cv2.COLOR_RGBA2RGB, "bgra": cv2.COL
 def image_to_rgb(msg) -> np.ndarray:
     """Decode an Image or CompressedImage into (H, W, 3) uint8 RGB.
 
-    rgb8 gives a view of the message's own buffer; grey is repeated in the three channels; of 16 bits the upper 8 are
-    kept; bayer_* is demosaiced. Raises ImageError for an unknown encoding, a size of zero, a wrong step or data length.
+    rgb8 gives a view of the message's own buffer; grey is repeated in the three channels; of 16
+    bits the upper 8 are kept; bayer_* is demosaiced. Raises ImageError for an unknown encoding, a
+    size of zero, a wrong step or data length.
 
     >>> from types import SimpleNamespace as Message
     >>> data = bytes([1, 2, 3, 4, 5, 6, 0, 0])
-    >>> image_to_rgb(Message(height=1, width=2, encoding="bgr8", is_bigendian=0, step=8, data=data)).tolist()
+    >>> image_to_rgb(
+    ...     Message(height=1, width=2, encoding="bgr8", is_bigendian=0, step=8, data=data)
+    ... ).tolist()
     [[[3, 2, 1], [6, 5, 4]]]
     """
     if not hasattr(msg, "encoding"):
@@ -40,19 +45,24 @@ def image_to_rgb(msg) -> np.ndarray:
 
 
 def image_to_depth(msg) -> np.ndarray:
-    """Decode a depth Image (32FC1 metres; 16UC1 or mono16 millimetres), or a 16-bit PNG, into (H, W) float32 metres.
+    """Decode a depth Image (32FC1 metres; 16UC1 or mono16 millimetres), or a 16-bit PNG, into (H,
+    W) float32 metres.
 
     Unknown (0, negative, infinite, NaN) becomes NaN. Raises ImageError for anything else.
 
     >>> from types import SimpleNamespace as Message
     >>> data = bytes([3, 232, 0, 0])
-    >>> image_to_depth(Message(height=1, width=2, encoding="16UC1", is_bigendian=1, step=4, data=data)).tolist()
+    >>> image_to_depth(
+    ...     Message(height=1, width=2, encoding="16UC1", is_bigendian=1, step=4, data=data)
+    ... ).tolist()
     [[1.0, nan]]
     """
     if not hasattr(msg, "encoding"):
         raw = _decompress(msg)
         if raw.dtype != np.uint16 or raw.ndim != 2:
-            raise ImageError(f"expected a 16-bit grey PNG in millimetres, got {raw.shape} {raw.dtype}")
+            raise ImageError(
+                f"expected a 16-bit grey PNG in millimetres, got {raw.shape} {raw.dtype}"
+            )
         return mm_to_depth(raw)
     if msg.encoding not in ("32FC1", "16UC1", "mono16"):
         raise ImageError(f"expected depth as 32FC1 or 16UC1, got {msg.encoding!r}")
@@ -63,7 +73,8 @@ def image_to_depth(msg) -> np.ndarray:
 
 
 def image_to_array(msg) -> np.ndarray:
-    """View an Image as (H, W) or (H, W, C), uint8, uint16 or float32 in native byte order; copies only to swap bytes.
+    """View an Image as (H, W) or (H, W, C), uint8, uint16 or float32 in native byte order; copies
+    only to swap bytes.
 
     Raises ImageError where encoding, size, step and data length do not fit each other.
     """
@@ -75,10 +86,14 @@ def image_to_array(msg) -> np.ndarray:
     size, channels = _LAYOUTS[encoding]
     row_bytes = width * channels * size
     if step < row_bytes:
-        raise ImageError(f"expected a step of at least {row_bytes} bytes ({width} x {encoding}), got {step}")
+        raise ImageError(
+            f"expected a step of at least {row_bytes} bytes ({width} x {encoding}), got {step}"
+        )
     data = np.frombuffer(msg.data, np.uint8)
     if data.size != step * height:
-        raise ImageError(f"expected {step * height} bytes ({height} rows of step {step}), got {data.size}")
+        raise ImageError(
+            f"expected {step * height} bytes ({height} rows of step {step}), got {data.size}"
+        )
     rows = data.reshape(height, step)[:, :row_bytes]
     order = ">" if msg.is_bigendian else "<"
     array = rows if size == 1 else rows.view(f"{order}{'u2' if size == 2 else 'f4'}")
@@ -88,13 +103,20 @@ def image_to_array(msg) -> np.ndarray:
 
 
 def info_to_calibration(msg) -> Calibration:
-    """Take the numbers of a CameraInfo (ROS 2 `k` or ROS 1 `K`); raises CalibrationError for a wrong number of them.
+    """Take the numbers of a CameraInfo (ROS 2 `k` or ROS 1 `K`); raises CalibrationError for a
+    wrong number of them.
 
-    They are those of the image that is sent: binning and region of interest are applied (Calibration.windowed).
+    They are those of the image that is sent: binning and region of interest are applied
+    (Calibration.windowed).
     """
     D, K, R, P = (getattr(msg, name if hasattr(msg, name) else name.upper()) for name in "dkrp")
-    calibration = Calibration(int(msg.width), int(msg.height), str(msg.distortion_model), D, K, R, P)
-    binning, roi = (getattr(msg, "binning_x", 0), getattr(msg, "binning_y", 0)), getattr(msg, "roi", None)
+    calibration = Calibration(
+        int(msg.width), int(msg.height), str(msg.distortion_model), D, K, R, P
+    )
+    binning, roi = (
+        (getattr(msg, "binning_x", 0), getattr(msg, "binning_y", 0)),
+        getattr(msg, "roi", None),
+    )
     region = (0,) * 4 if roi is None else (roi.x_offset, roi.y_offset, roi.width, roi.height)
     return calibration.windowed(binning, region)
 
@@ -116,16 +138,26 @@ def _channels_to_rgb(array: np.ndarray, encoding: str) -> np.ndarray:
     if encoding.startswith("bayer_"):
         return _demosaic(array, encoding[6:10])
     if array.ndim == 2:
-        return np.repeat(array[..., None], 3, axis=2) if array.shape[0] < 2 else cv2.cvtColor(array, cv2.COLOR_GRAY2RGB)
+        return (
+            np.repeat(array[..., None], 3, axis=2)
+            if array.shape[0] < 2
+            else cv2.cvtColor(array, cv2.COLOR_GRAY2RGB)
+        )
     name = encoding.rstrip("0123456789")
     return array if name == "rgb" else cv2.cvtColor(np.ascontiguousarray(array), _TO_RGB[name])
 
 
 def _demosaic(array: np.ndarray, pattern: str) -> np.ndarray:
-    """Interpolate a bayer mosaic; the pattern names the first 2 x 2 pixels, row by row, as ROS does."""
+    """Interpolate a bayer mosaic; the pattern names the first 2 x 2 pixels, row by row, as ROS
+    does.
+    """
     if min(array.shape) < 4:
-        raise ImageError(f"expected a bayer image of at least 4x4, got {array.shape[1]}x{array.shape[0]}")
-    return cv2.cvtColor(np.ascontiguousarray(array), getattr(cv2, f"COLOR_Bayer{_BAYER[pattern]}2RGB"))
+        raise ImageError(
+            f"expected a bayer image of at least 4x4, got {array.shape[1]}x{array.shape[0]}"
+        )
+    return cv2.cvtColor(
+        np.ascontiguousarray(array), getattr(cv2, f"COLOR_Bayer{_BAYER[pattern]}2RGB")
+    )
 
 
 def _decompress(msg) -> np.ndarray:
@@ -138,17 +170,27 @@ def _decompress(msg) -> np.ndarray:
     try:
         image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise ImageError(f"expected jpeg or png data ({msg.format!r}), got what does not decode: {error}") from None
+        raise ImageError(
+            f"expected jpeg or png data ({msg.format!r}), got what does not decode: {error}"
+        ) from None
     if image is None:
-        raise ImageError(f"expected jpeg or png data ({msg.format!r}), got {data.size} bytes that do not decode")
+        raise ImageError(
+            f"expected jpeg or png data ({msg.format!r}), got {data.size} bytes that do not decode"
+        )
     if not _ends_well(data):
-        raise ImageError(f"expected complete jpeg or png data, got {data.size} bytes without an end mark")
+        raise ImageError(
+            f"expected complete jpeg or png data, got {data.size} bytes without an end mark"
+        )
     return image
 
 
 def _ends_well(data: np.ndarray) -> bool:
-    """Tell whether jpeg or png data has its end mark: a truncated one decodes too, with a grey lower part."""
-    tail = data.tobytes().rstrip(b"\0")[-64:]  # some cameras pad after the mark, with zeros by the kilobyte
+    """Tell whether jpeg or png data has its end mark: a truncated one decodes too, with a grey
+    lower part.
+    """
+    tail = data.tobytes().rstrip(b"\0")[
+        -64:
+    ]  # some cameras pad after the mark, with zeros by the kilobyte
     start = data[:4].tobytes()
     if start[:2] == b"\xff\xd8":
         return b"\xff\xd9" in tail
@@ -156,9 +198,13 @@ def _ends_well(data: np.ndarray) -> bool:
 
 
 def _compressed_to_rgb(msg) -> np.ndarray:
-    """Decode a CompressedImage; a mosaic that was compressed as grey is demosaiced by the name in its format."""
+    """Decode a CompressedImage; a mosaic that was compressed as grey is demosaiced by the name
+    in its format.
+    """
     image = _decompress(msg)
     if image.ndim == 2:
         first = msg.format.split(";")[0].strip()
-        return _channels_to_rgb(image, first if first.startswith("bayer_") and first in _LAYOUTS else "mono8")
+        return _channels_to_rgb(
+            image, first if first.startswith("bayer_") and first in _LAYOUTS else "mono8"
+        )
     return _channels_to_rgb(image, "bgra8" if image.shape[2] == 4 else "bgr8")

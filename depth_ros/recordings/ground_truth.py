@@ -1,4 +1,6 @@
-"""True poses out of a bag: /ground_truth/odometry says where the left optical frame is in some world."""
+"""True poses out of a bag: /ground_truth/odometry says where the left optical frame is in some
+world.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +8,29 @@ import bisect
 
 import numpy as np
 
-from ..core.camera import Calibration
-from ..core.lie import inverse, quat_to_matrix, se3_exp, se3_log
-from ..nodes.decode import stamp_to_ns
+from depth_ros.core.camera import Calibration
+from depth_ros.core.lie import inverse, quat_to_matrix, se3_exp, se3_log
+
+from .decode import stamp_to_ns
 
 TRUTH_ODOMETRY = "ground_truth/odometry"
 ODOMETRY_TYPE = "nav_msgs/msg/Odometry"
-_LONGEST_GAP_NS = 200_000_000  # between measured poses; over a longer one a straight line is a guess
+_LONGEST_GAP_NS = (
+    200_000_000  # between measured poses; over a longer one a straight line is a guess
+)
 
 
 def truth_topic(kinds: dict[str, str]) -> str | None:
-    """Find the topic of true poses among {topic: type}, in any namespace; None where there is none."""
+    """Find the topic of true poses among {topic: type}, in any namespace; None where there is
+    none.
+    """
     fitting = (topic for topic in sorted(kinds) if f"/{topic}".endswith(f"/{TRUTH_ODOMETRY}"))
     return next((topic for topic in fitting if kinds[topic] == ODOMETRY_TYPE), None)
 
 
 class TruthPoses:
-    """True poses by stamp; between two measured ones, at most 0.2 s apart, along the screw that joins them.
+    """True poses by stamp; between two measured ones, at most 0.2 s apart, along the screw that
+    joins them.
 
     Poses without a usable rotation, or that are not finite, are left out.
     """
@@ -42,8 +50,8 @@ class TruthPoses:
     def at(self, stamp_ns: int, raw: Calibration | None = None) -> np.ndarray | None:
         """Give world_T_camera (4, 4) at a time, or None.
 
-        raw: of the left camera where its images are not rectified yet; the pose is then that of the rectified camera,
-        which CameraInfo's R turns against the raw one.
+        raw: of the left camera where its images are not rectified yet; the pose is then that of the
+        rectified camera, which CameraInfo's R turns against the raw one.
         """
         pose = self._between(stamp_ns)
         if pose is None or raw is None:

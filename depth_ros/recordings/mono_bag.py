@@ -1,4 +1,6 @@
-"""Single images out of a rosbag2 directory: the camera of a mono recording, or the left one of a stereo recording."""
+"""Single images out of a rosbag2 directory: the camera of a mono recording, or the left one of a
+stereo recording.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +10,36 @@ from pathlib import Path
 
 from rosbags.highlevel import AnyReader
 
-from ..core.camera import Camera
-from ..core.errors import DepthRosError, InputError
-from ..core.frame import Frame
-from ..nodes.decode import image_to_rgb, stamp_to_ns
-from .bag import IMAGE_TYPES, IMAGES, INFO_TYPE, TRUTH_DEPTH, InfoTimeline, TruthDepth, messages, open_reader
-from .sample import Drops, Sample
-from .truth import TruthPoses, truth_topic
+from depth_ros.core.camera import Camera
+from depth_ros.core.errors import DepthRosError, InputError
+from depth_ros.core.types import Frame
 
-_NOT_A_CAMERA = ("right", "depth", "ground_truth", "disparity")  # parts of names whose images are not for this
+from .bag import (
+    IMAGE_TYPES,
+    IMAGES,
+    INFO_TYPE,
+    TRUTH_DEPTH,
+    InfoTimeline,
+    TruthDepth,
+    messages,
+    open_reader,
+)
+from .decode import image_to_rgb, stamp_to_ns
+from .ground_truth import TruthPoses, truth_topic
+from .sample import Drops, Sample
+
+_NOT_A_CAMERA = (
+    "right",
+    "depth",
+    "ground_truth",
+    "disparity",
+)  # parts of names whose images are not for this
 
 
 @dataclass(frozen=True)
 class MonoTopics:
-    """The topics of one camera: image, info, truths or None; rectified: what the image topic's name says.
+    """The topics of one camera: image, info, truths or None; rectified: what the image topic's name
+    says.
 
     compressed: CompressedImage. images, infos: as in bag.Topics, of the one side "".
     """
@@ -45,41 +63,65 @@ class MonoTopics:
 
 
 def find_mono_topics(reader: AnyReader, path: str | Path) -> MonoTopics:
-    """Find one camera by the endings of topics: left/image_rect first, else an image_rect or image_raw of any name.
+    """Find one camera by the endings of topics: left/image_rect first, else an image_rect or
+    image_raw of any name.
 
     Its camera_info is the one in the same namespace. Raises InputError naming what is there.
     """
     kinds = {c.topic: c.msgtype for c in reader.connections if c.msgcount}
     if not kinds:
         raise InputError(f"{path}: expected messages in the bag, got an empty one")
-    found = min((place for topic in kinds if (place := _place(topic, kinds[topic])) is not None), default=None)
+    found = min(
+        (place for topic in kinds if (place := _place(topic, kinds[topic])) is not None),
+        default=None,
+    )
     if found is None:
-        raise InputError(f"{path}: expected images on .../image_rect or .../image_raw, got topics {sorted(kinds)}")
+        raise InputError(
+            f"{path}: expected images on .../image_rect or .../image_raw, got topics "
+            f"{sorted(kinds)}"
+        )
     image, namespace, name = found[2:]
     info = f"{namespace}camera_info"
     if kinds.get(info) != INFO_TYPE:
         raise InputError(f"{path}: expected CameraInfo on {info}, got topics {sorted(kinds)}")
-    truths = (topic for topic in sorted(kinds) if topic.endswith(f"/{TRUTH_DEPTH}") and kinds[topic] in IMAGE_TYPES)
+    truths = (
+        topic
+        for topic in sorted(kinds)
+        if topic.endswith(f"/{TRUTH_DEPTH}") and kinds[topic] in IMAGE_TYPES
+    )
     rectified = "rect" in name and "rect_raw" not in name
     compressed = kinds[image] == IMAGE_TYPES[1]
     return MonoTopics(image, info, next(truths, None), rectified, truth_topic(kinds), compressed)
 
 
 def _place(topic: str, kind: str) -> tuple | None:
-    """Rank a topic, the least first: (not left, kind of image, topic, namespace, name); None for what is no camera."""
+    """Rank a topic, the least first: (not left, kind of image, topic, namespace, name); None for
+    what is no camera.
+    """
     plain = topic.removesuffix("/compressed")
     namespace, _, name = plain.rpartition("/")
     parts = namespace.split("/")
-    if kind not in IMAGE_TYPES or name not in IMAGES or any(word in parts for word in _NOT_A_CAMERA):
+    if (
+        kind not in IMAGE_TYPES
+        or name not in IMAGES
+        or any(word in parts for word in _NOT_A_CAMERA)
+    ):
         return None
-    return "left" not in parts, 2 * IMAGES.index(name) + (plain != topic), topic, f"{namespace}/", name
+    return (
+        "left" not in parts,
+        2 * IMAGES.index(name) + (plain != topic),
+        topic,
+        f"{namespace}/",
+        name,
+    )
 
 
 class MonoBag:
-    """The images of one camera in recorded order, each with the calibration of its time, and truth if there is any.
+    """The images of one camera in recorded order, each with the calibration of its time, and truth
+    if there is any.
 
-    A source like replay.bag.Bag, without pairing: drops says which images were not used, reasons why.
-    Raises InputError for a bag that cannot be used.
+    A source like replay.bag.Bag, without pairing: drops says which images were not used, reasons
+    why. Raises InputError for a bag that cannot be used.
     """
 
     mode = "mono"
@@ -92,7 +134,9 @@ class MonoBag:
         with open_reader(self.path) as reader:
             self.topics = find_mono_topics(reader, self.path)
             self.has_poses = self.topics.truth_odometry is not None
-            self._length = sum(c.msgcount for c in reader.connections if c.topic == self.topics.image)
+            self._length = sum(
+                c.msgcount for c in reader.connections if c.topic == self.topics.image
+            )
 
     def __len__(self) -> int:
         return self._length
@@ -102,7 +146,10 @@ class MonoBag:
         self.drops, self.reasons = drops.counts, drops.reasons
         with open_reader(self.path) as reader:
             infos = InfoTimeline(reader, self.topics.info, drops)
-            truths, poses = TruthDepth(reader, self.topics), TruthPoses(messages(reader, self.topics.truth_odometry))
+            truths, poses = (
+                TruthDepth(reader, self.topics),
+                TruthPoses(messages(reader, self.topics.truth_odometry)),
+            )
             for _, message in messages(reader, self.topics.image):
                 if (frame := self._frame(message, infos, drops)) is not None:
                     depth = truths.at(frame.stamp_ns, frame.left.shape[:2])
@@ -118,7 +165,15 @@ class MonoBag:
             camera = Camera.from_calibration(calibration)
             cause = "bad_image"
             raw = None if self.topics.rectified else (calibration,)
-            return Frame(stamp_ns, str(message.header.frame_id), image_to_rgb(message), None, None, raw, camera=camera)
+            return Frame(
+                stamp_ns,
+                str(message.header.frame_id),
+                image_to_rgb(message),
+                None,
+                None,
+                raw,
+                camera=camera,
+            )
         except DepthRosError as error:
             drops.add(cause, str(error))
             return None

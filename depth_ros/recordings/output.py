@@ -11,16 +11,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..core.cloud import depth_to_cloud
-from ..core.depth import depth_to_mm
-from ..core.errors import InputError
-from ..core.frame import Estimate
+from depth_ros.core.depth import depth_to_mm
+from depth_ros.core.errors import InputError
+from depth_ros.core.pointcloud import depth_to_cloud
+from depth_ros.core.types import Estimate
 
 _NEAR_M = 0.3  # colour scale where nothing is known
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:
-    """Write a file under a temporary name, then rename it; raises InputError where the disk refuses."""
+    """Write a file under a temporary name, then rename it; raises InputError where the disk
+    refuses.
+    """
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -28,7 +30,9 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
         part.write_bytes(content)
         os.replace(part, path)
     except OSError as error:
-        raise InputError(f"{path}: expected to write a file here, got: {error.strerror or error}") from error
+        raise InputError(
+            f"{path}: expected to write a file here, got: {error.strerror or error}"
+        ) from error
     finally:
         with contextlib.suppress(OSError):  # gone after the rename
             part.unlink()
@@ -36,7 +40,9 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
 
 
 def write_json(path: str | Path, value: dict) -> Path:
-    """Write JSON that every reader takes: NaN and infinity are errors here, not text in the file."""
+    """Write JSON that every reader takes: NaN and infinity are errors here, not text in the
+    file.
+    """
     return write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 
@@ -48,7 +54,9 @@ def encode_image(image: np.ndarray, suffix: str = ".png", quality: int = 85) -> 
 
 
 def inverse_depth_range(depth: np.ndarray) -> tuple[float, float]:
-    """Give the range of 1/depth to colour, 2nd to 98th percentile, 1/m; a fixed one where nothing is known."""
+    """Give the range of 1/depth to colour, 2nd to 98th percentile, 1/m; a fixed one where
+    nothing is known.
+    """
     known = depth[np.isfinite(depth) & (depth > 0)]
     if known.size == 0:
         return 0.0, 1.0 / _NEAR_M
@@ -56,11 +64,13 @@ def inverse_depth_range(depth: np.ndarray) -> tuple[float, float]:
     return float(low), float(max(high, low + 1e-6))
 
 
-def colour_inverse_depth(depth: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
+def colour_inverse_depth(
+    depth: np.ndarray, limits: tuple[float, float] | None = None
+) -> np.ndarray:
     """Colour depth by its inverse: near is red, far is blue, unknown is black.
 
-    depth: (H, W) metres, NaN unknown. limits: (far, near) as 1/m; by default the picture's own range.
-    Returns (H, W, 3) uint8 RGB.
+    depth: (H, W) metres, NaN unknown. limits: (far, near) as 1/m; by default the picture's own
+    range. Returns (H, W, 3) uint8 RGB.
     """
     known = np.isfinite(depth) & (depth > 0)
     low, high = limits or inverse_depth_range(depth)
@@ -72,7 +82,9 @@ def colour_inverse_depth(depth: np.ndarray, limits: tuple[float, float] | None =
 
 
 def colour_error(error: np.ndarray, full_scale: float) -> np.ndarray:
-    """Colour an error (H, W) as (H, W, 3) uint8 RGB: white is 0, dark red full_scale or more, grey unknown."""
+    """Colour an error (H, W) as (H, W, 3) uint8 RGB: white is 0, dark red full_scale or more,
+    grey unknown.
+    """
     known = np.isfinite(error)
     level = np.clip(np.where(known, np.abs(error), 0) / full_scale, 0, 1)[..., None]
     colours = (1 - level) * np.array([255, 255, 255]) + level * np.array([150, 0, 20])
@@ -89,22 +101,36 @@ def encode_npy(array: np.ndarray) -> bytes:
 
 
 def encode_ply(depth: np.ndarray, rig_camera, rgb: np.ndarray) -> bytes:
-    """The bytes of a binary PLY: x, y, z metres in the optical frame, with colour; unknown points are left out."""
+    """The bytes of a binary PLY: x, y, z metres in the optical frame, with colour; unknown
+    points are left out.
+    """
     xyz = depth_to_cloud(depth, rig_camera, None)[..., :3]
     known = np.isfinite(xyz[..., 2])
     points = np.empty(int(known.sum()), [("xyz", "<f4", 3), ("rgb", "u1", 3)])
     points["xyz"], points["rgb"] = xyz[known], rgb[known]
-    fields = [f"property float {axis}" for axis in "xyz"] + [f"property uchar {c}" for c in ("red", "green", "blue")]
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}", *fields, "end_header", ""]
+    fields = [f"property float {axis}" for axis in "xyz"] + [
+        f"property uchar {c}" for c in ("red", "green", "blue")
+    ]
+    header = [
+        "ply",
+        "format binary_little_endian 1.0",
+        f"element vertex {len(points)}",
+        *fields,
+        "end_header",
+        "",
+    ]
     return "\n".join(header).encode() + points.tobytes()
 
 
-def write_estimate(folder: str | Path, name: str, estimate: Estimate, metric: bool = True) -> list[Path]:
-    """Write one estimate as files NAME_*; where the scale is a placeholder (metric False), only disparity and colours.
+def write_estimate(
+    folder: str | Path, name: str, estimate: Estimate, metric: bool = True
+) -> list[Path]:
+    """Write one estimate as files NAME_*; where the scale is a placeholder (metric False), only
+    disparity and colours.
 
-    _depth.png: 16-bit millimetres, 0 unknown (up to 65.535 m). _depth.npy: float32 metres, NaN unknown.
-    _color.png: coloured inverse depth. _cloud.ply: coloured points. _disparity.npy: float32 pixels. Mono without a
-    scale writes _inv_depth.npy instead of metres: float32, relative.
+    _depth.png: 16-bit millimetres, 0 unknown (up to 65.535 m). _depth.npy: float32 metres, NaN
+    unknown. _color.png: coloured inverse depth. _cloud.ply: coloured points. _disparity.npy:
+    float32 pixels. Mono without a scale writes _inv_depth.npy instead of metres: float32, relative.
     """
     metric = metric and estimate.depth is not None
     relative = estimate.disparity if estimate.disparity is not None else estimate.inv_depth
@@ -115,5 +141,9 @@ def write_estimate(folder: str | Path, name: str, estimate: Estimate, metric: bo
         files["_depth.npy"] = encode_npy(estimate.depth)
         files["_cloud.ply"] = encode_ply(estimate.depth, estimate.camera, estimate.left)
     else:
-        files["_inv_depth.npy" if estimate.disparity is None else "_disparity.npy"] = encode_npy(relative)
-    return [write_bytes(Path(folder) / f"{name}{suffix}", content) for suffix, content in files.items()]
+        files["_inv_depth.npy" if estimate.disparity is None else "_disparity.npy"] = encode_npy(
+            relative
+        )
+    return [
+        write_bytes(Path(folder) / f"{name}{suffix}", content) for suffix, content in files.items()
+    ]

@@ -1,4 +1,6 @@
-"""What a bag and a folder of scenes have in common: an iterable of samples that counts what it drops."""
+"""What a bag and a folder of scenes have in common: an iterable of samples that counts what it
+drops.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +10,19 @@ from typing import Protocol
 
 import numpy as np
 
-from ..core.depth import disparity_to_depth
-from ..core.errors import InputError
-from ..core.frame import Frame
+from depth_ros.core.depth import disparity_to_depth
+from depth_ros.core.errors import InputError
+from depth_ros.core.types import Frame
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
     """One frame and what is known about it.
 
-    name: for people and file names. truth_disparity: (H, W) float32 pixels, or None. truth_depth: (H, W) float32
-    metres, or None; NaN where there is no truth. metric: False where focal length and baseline are placeholders.
-    world_T_camera: (4, 4) true pose of the left camera as rectified, optical axes, metres, or None.
+    name: for people and file names. truth_disparity: (H, W) float32 pixels, or None. truth_depth:
+    (H, W) float32 metres, or None; NaN where there is no truth. metric: False where focal length
+    and baseline are placeholders. world_T_camera: (4, 4) true pose of the left camera as rectified,
+    optical axes, metres, or None.
     """
 
     name: str
@@ -31,10 +34,11 @@ class Sample:
 
 
 class Source(Protocol):
-    """An input: len() is the number of samples to expect, iterating gives them, drops says what could not be used.
+    """An input: len() is the number of samples to expect, iterating gives them, drops says what
+    could not be used.
 
-    mode: "stereo" or "mono": whether the frames are pairs. has_poses, where there is one: frames follow each other in
-    time, with true poses for some of them.
+    mode: "stereo" or "mono": whether the frames are pairs. has_poses, where there is one: frames
+    follow each other in time, with true poses for some of them.
     """
 
     name: str
@@ -62,8 +66,8 @@ class Drops:
 def open_source(path: str | Path, mode: str = "auto") -> Source:
     """Open a rosbag2 directory or a folder of Middlebury scenes.
 
-    mode: "stereo"; "mono" gives single images, the left ones of pairs; "auto" is mono for a bag of one camera only.
-    Raises InputError saying what was expected.
+    mode: "stereo"; "mono" gives single images, the left ones of pairs; "auto" is mono for a bag of
+    one camera only. Raises InputError saying what was expected.
     """
     if not is_bag(path):
         from .scenes import SceneFolder
@@ -72,11 +76,15 @@ def open_source(path: str | Path, mode: str = "auto") -> Source:
     from .bag import Bag, is_stereo
     from .mono_bag import MonoBag
 
-    return MonoBag(path) if mode == "mono" or (mode == "auto" and not is_stereo(path)) else Bag(path)
+    return (
+        MonoBag(path) if mode == "mono" or (mode == "auto" and not is_stereo(path)) else Bag(path)
+    )
 
 
 def topic_parameters(topics) -> dict:
-    """The parameters with which depth_node listens to the topics of a bag as they are: Topics or MonoTopics."""
+    """The parameters with which depth_node listens to the topics of a bag as they are: Topics or
+    MonoTopics.
+    """
     parameters = {
         "mode": "stereo" if len(topics.images) == 2 else "mono",
         "rectify": not topics.rectified,
@@ -89,7 +97,9 @@ def topic_parameters(topics) -> dict:
 
 
 class LeftOnly:
-    """The left images of a source of pairs, as a mono source; what was dropped is what the pairs drop."""
+    """The left images of a source of pairs, as a mono source; what was dropped is what the pairs
+    drop.
+    """
 
     mode = "mono"
 
@@ -108,11 +118,15 @@ class LeftOnly:
     def __iter__(self):
         for sample in self._pairs:
             depth = known_depth(sample)
-            yield replace(sample, frame=sample.frame.left_only(), truth_disparity=None, truth_depth=depth)
+            yield replace(
+                sample, frame=sample.frame.left_only(), truth_disparity=None, truth_depth=depth
+            )
 
 
 def known_depth(sample: Sample) -> np.ndarray | None:
-    """Give the depth that is known: measured, or computed from known disparity; None where neither is."""
+    """Give the depth that is known: measured, or computed from known disparity; None where
+    neither is.
+    """
     rig = sample.frame.rig
     if sample.truth_depth is not None or sample.truth_disparity is None:
         return sample.truth_depth
@@ -120,9 +134,13 @@ def known_depth(sample: Sample) -> np.ndarray | None:
 
 
 def is_bag(path: str | Path) -> bool:
-    """Tell a bag, whole or not, from a folder of scenes; raises InputError where there is nothing."""
+    """Tell a bag, whole or not, from a folder of scenes; raises InputError where there is
+    nothing.
+    """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path}: expected a rosbag2 directory or a folder of scenes, got nothing at this path")
+        raise InputError(
+            f"{path}: expected a rosbag2 directory or a folder of scenes, got nothing at this path"
+        )
     names = [path.name] if path.is_file() else [child.name for child in path.iterdir()]
     return any(name == "metadata.yaml" or ".mcap" in name or ".db3" in name for name in names)

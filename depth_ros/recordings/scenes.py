@@ -7,9 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..core.errors import InputError
-from ..core.formats import calib_to_rig, parse_calib, parse_pfm
-from ..core.frame import Frame
+from depth_ros.core.errors import InputError
+from depth_ros.core.types import Frame
+
+from .formats import calib_to_rig, parse_calib, parse_pfm
 from .output import write_bytes
 from .sample import Sample
 
@@ -17,7 +18,8 @@ from .sample import Sample
 class SceneFolder:
     """The scenes of a folder (or the folder as one scene), in the order of their names.
 
-    Raises InputError where no scene is found, or a scene lacks calib.txt, an image, or has a broken one.
+    Raises InputError where no scene is found, or a scene lacks calib.txt, an image, or has a broken
+    one.
     """
 
     mode = "stereo"
@@ -27,13 +29,20 @@ class SceneFolder:
         self.name = self.path.resolve().name
         self.drops: dict[str, int] = {}
         if not self.path.is_dir():
-            raise InputError(f"{path}: expected a rosbag2 directory or a folder of scenes, got a file")
+            raise InputError(
+                f"{path}: expected a rosbag2 directory or a folder of scenes, got a file"
+            )
         is_scene = (self.path / "im0.png").exists() or (self.path / "calib.txt").exists()
-        folders = [self.path] if is_scene else [child for child in sorted(self.path.iterdir()) if child.is_dir()]
+        folders = (
+            [self.path]
+            if is_scene
+            else [child for child in sorted(self.path.iterdir()) if child.is_dir()]
+        )
         self.scenes = [folder for folder in folders if is_scene or _looks_like_scene(folder)]
         if not self.scenes:
             raise InputError(
-                f"{path}: expected metadata.yaml (a bag) or folders with im0.png and calib.txt, got neither"
+                f"{path}: expected metadata.yaml (a bag) or folders with im0.png and "
+                "calib.txt, got neither"
             )
         for folder in self.scenes:
             for name in ("calib.txt", "im0.png", "im1.png"):
@@ -48,14 +57,18 @@ class SceneFolder:
 
 
 def read_scene(folder: str | Path) -> Sample:
-    """Read one scene; stamp_ns is 0. Raises InputError for a missing, truncated or contradicting file."""
+    """Read one scene; stamp_ns is 0.
+
+    Raises InputError for a missing, truncated or contradicting file.
+    """
     folder = Path(folder)
     calib = read_calib(folder / "calib.txt")
     left, right = read_rgb(folder / "im0.png"), read_rgb(folder / "im1.png")
     height, width = left.shape[:2]
     if (calib.get("width", width), calib.get("height", height)) != (width, height):
         raise InputError(
-            f"{folder}: calib.txt says {calib['width']:.0f}x{calib['height']:.0f}, im0.png is {width}x{height}"
+            f"{folder}: calib.txt says {calib['width']:.0f}x{calib['height']:.0f}, im0.png "
+            f"is {width}x{height}"
         )
     rig = calib_to_rig(calib, height, width)
     ndisp = int(calib["ndisp"]) if "ndisp" in calib else None
@@ -63,13 +76,21 @@ def read_scene(folder: str | Path) -> Sample:
     if (folder / "disp0.pfm").exists():
         truth = read_pfm(folder / "disp0.pfm")
         if truth.shape != (height, width):
-            raise InputError(f"{folder}: expected disp0.pfm of {width}x{height}, got {truth.shape[1]}x{truth.shape[0]}")
+            raise InputError(
+                f"{folder}: expected disp0.pfm of {width}x{height}, got "
+                f"{truth.shape[1]}x{truth.shape[0]}"
+            )
     frame = Frame(0, "left_optical", left, right, rig, max_disparity_px=ndisp)
-    return Sample(folder.resolve().name, frame, truth_disparity=truth, metric=not calib.get("nominal", 0))
+    return Sample(
+        folder.resolve().name, frame, truth_disparity=truth, metric=not calib.get("nominal", 0)
+    )
 
 
 def read_calib(path: str | Path) -> dict:
-    """Read calib.txt: numbers by name, cam0 and cam1 as nine; baseline in mm as there. Raises InputError."""
+    """Read calib.txt: numbers by name, cam0 and cam1 as nine; baseline in mm as there.
+
+    Raises InputError.
+    """
     path = Path(path)
     try:
         return parse_calib(path.read_text(), str(path))
@@ -90,7 +111,10 @@ def read_rgb(path: str | Path) -> np.ndarray:
 
 
 def read_pfm(path: str | Path) -> np.ndarray:
-    """Read a one-channel PFM, stored bottom-up, as (H, W) float32; infinity becomes NaN. Raises InputError."""
+    """Read a one-channel PFM, stored bottom-up, as (H, W) float32; infinity becomes NaN.
+
+    Raises InputError.
+    """
     path = Path(path)
     try:
         content = path.read_bytes()
@@ -102,9 +126,15 @@ def read_pfm(path: str | Path) -> np.ndarray:
 def write_pfm(path: str | Path, disparity: np.ndarray) -> Path:
     """Write (H, W) as little-endian PFM; NaN becomes infinity, as Middlebury has it."""
     values = np.where(np.isfinite(disparity), disparity, np.inf).astype("<f4")[::-1]
-    return write_bytes(path, f"Pf\n{values.shape[1]} {values.shape[0]}\n-1.0\n".encode() + values.tobytes())
+    return write_bytes(
+        path, f"Pf\n{values.shape[1]} {values.shape[0]}\n-1.0\n".encode() + values.tobytes()
+    )
 
 
 def _looks_like_scene(folder: Path) -> bool:
-    """True where any file of a scene is present: a scene that lacks another is then an error, not overlooked."""
-    return any((folder / name).exists() for name in ("im0.png", "im1.png", "calib.txt", "disp0.pfm"))
+    """True where any file of a scene is present: a scene that lacks another is then an error,
+    not overlooked.
+    """
+    return any(
+        (folder / name).exists() for name in ("im0.png", "im1.png", "calib.txt", "disp0.pfm")
+    )

@@ -32,7 +32,9 @@ def unit(x, xp):
 
 
 def dot(a, b):
-    """Inner products (P,) of rows; column by column, which NumPy does several times faster than sum(axis=1)."""
+    """Inner products (P,) of rows; column by column, which NumPy does several times faster than
+    sum(axis=1).
+    """
     total = a[:, 0] * b[:, 0]
     for k in range(1, a.shape[1]):
         total = total + a[:, k] * b[:, k]

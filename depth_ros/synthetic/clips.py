@@ -1,4 +1,6 @@
-"""Short videos of a random street or room: a camera that drives or is carried, things that move, exact truth."""
+"""Short videos of a random street or room: a camera that drives or is carried, things that move,
+exact truth.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,14 @@ import numpy as np
 
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.errors import InputError
-from depth_ros.core.places import Place, camera_pose, random_room, random_street
-from depth_ros.core.places.materials import yaw_axes
-from depth_ros.core.world import Scene, render
+from depth_ros.synthetic.places import Place, camera_pose, random_room, random_street
+from depth_ros.synthetic.places.materials import yaw_axes
+from depth_ros.synthetic.renderer import Scene, render
 
 PLACES = {"street": random_street, "room": random_room}
-_TOO_NEAR_M = 0.25  # a picture with more than a twentieth of its pixels nearer than this shows nothing
+_TOO_NEAR_M = (
+    0.25  # a picture with more than a twentieth of its pixels nearer than this shows nothing
+)
 _FEWEST_SHAPES = 7  # that fill over a hundredth of the picture each: a bare wall teaches nothing
 
 
@@ -21,10 +25,11 @@ _FEWEST_SHAPES = 7  # that fill over a hundredth of the picture each: a bare wal
 class Clip:
     """N frames in one place.
 
-    scene: at frame 0. world_T_camera (N,4,4), optical. velocity (S,3) m/frame, turn (S,) rad/frame about the vertical
-    through pivot (S,3) m: how each shape moves. rides (S,) bool: the shape keeps its place before the camera's own
-    smooth path, world_T_path (N,4,4) (a car ahead at our speed: the case that auto-masking is for).
-    look: exposure, gamma and colour of the camera. baseline_m: None for one camera.
+    scene: at frame 0. world_T_camera (N,4,4), optical. velocity (S,3) m/frame, turn (S,) rad/frame
+    about the vertical through pivot (S,3) m: how each shape moves. rides (S,) bool: the shape keeps
+    its place before the camera's own smooth path, world_T_path (N,4,4) (a car ahead at our speed:
+    the case that auto-masking is for). look: exposure, gamma and colour of the camera. baseline_m:
+    None for one camera.
     """
 
     scene: Scene
@@ -42,7 +47,9 @@ class Clip:
 
 @dataclass(frozen=True)
 class Look:
-    """How a camera renders light: target mean brightness, gamma, gains (r, g, b), saturation, noise (of 1)."""
+    """How a camera renders light: target mean brightness, gamma, gains (r, g, b), saturation,
+    noise (of 1).
+    """
 
     brightness: float
     gamma: float
@@ -51,19 +58,32 @@ class Look:
     noise: float
 
 
-def random_mono_camera(rng: np.random.Generator, height: int, width: int, hfov_deg=(45.0, 100.0)) -> Camera:
-    """Draw a camera: horizontal field of view within hfov_deg, nearly square pixels, centre near the middle."""
+def random_mono_camera(
+    rng: np.random.Generator, height: int, width: int, hfov_deg=(45.0, 100.0)
+) -> Camera:
+    """Draw a camera: horizontal field of view within hfov_deg, nearly square pixels, centre near
+    the middle.
+    """
     fx = width / 2 / np.tan(np.radians(rng.uniform(*hfov_deg)) / 2)
     fy = fx * rng.uniform(0.98, 1.02)
-    return Camera(width, height, fx, fy, width * rng.uniform(0.46, 0.54) - 0.5, height * rng.uniform(0.43, 0.57) - 0.5)
+    return Camera(
+        width,
+        height,
+        fx,
+        fy,
+        width * rng.uniform(0.46, 0.54) - 0.5,
+        height * rng.uniform(0.43, 0.57) - 0.5,
+    )
 
 
-def random_clip(rng: np.random.Generator, camera: Camera | StereoRig, frames: int, place="mix", moving=True) -> Clip:
+def random_clip(
+    rng: np.random.Generator, camera: Camera | StereoRig, frames: int, place="mix", moving=True
+) -> Clip:
     """Draw a place, a path of the camera through it and the motion of what is in it.
 
-    camera: one camera or a rectified pair. place: "street" (like a car: 0.2 to 1.2 m a frame, gentle curves, pitching),
-    "room" (like a hand or a robot: 2 to 15 cm, up to 4 degrees a frame) or "mix". moving=False: only the camera moves.
-    Raises InputError for another place.
+    camera: one camera or a rectified pair. place: "street" (like a car: 0.2 to 1.2 m a frame,
+    gentle curves, pitching), "room" (like a hand or a robot: 2 to 15 cm, up to 4 degrees a frame)
+    or "mix". moving=False: only the camera moves. Raises InputError for another place.
     """
     if place == "mix":
         place = str(rng.choice(list(PLACES)))
@@ -74,11 +94,22 @@ def random_clip(rng: np.random.Generator, camera: Camera | StereoRig, frames: in
     rig = camera if isinstance(camera, StereoRig) else None
     motion = _motion(rng, drawn, path, moving)
     one = camera if rig is None else rig.left
-    return Clip(drawn.scene, one, None if rig is None else rig.baseline_m, poses, path, *motion, _look(rng), place)
+    return Clip(
+        drawn.scene,
+        one,
+        None if rig is None else rig.baseline_m,
+        poses,
+        path,
+        *motion,
+        _look(rng),
+        place,
+    )
 
 
 def scene_at(clip: Clip, i: int) -> Scene:
-    """Give the scene at frame i: centres and axes of moving shapes changed, the rest as at frame 0."""
+    """Give the scene at frame i: centres and axes of moving shapes changed, the rest as at frame
+    0.
+    """
     center, axes = clip.scene.center.astype(np.float64), clip.scene.axes.astype(np.float64)
     for n in np.nonzero(clip.rides | (clip.turn != 0) | (clip.velocity != 0).any(1))[0]:
         if clip.rides[n]:
@@ -95,8 +126,9 @@ def scene_at(clip: Clip, i: int) -> Scene:
 def render_clip(clip: Clip, i: int, xp=np, device=None) -> dict:
     """Render frame i of a clip.
 
-    Returns NumPy arrays: left (H,W,3) uint8; right (H,W,3) uint8, or None for one camera; depth (H,W) float32 m, NaN
-    where the sky is; sky (H,W) bool; shape (H,W) int64; world_T_camera (4,4) float64.
+    Returns NumPy arrays: left (H,W,3) uint8; right (H,W,3) uint8, or None for one camera; depth
+    (H,W) float32 m, NaN where the sky is; sky (H,W) bool; shape (H,W) int64; world_T_camera (4,4)
+    float64.
     """
     scene, pose = scene_at(clip, i), clip.world_T_camera[i]
     views = [render(scene, clip.camera, pose, xp, device)]
@@ -104,22 +136,39 @@ def render_clip(clip: Clip, i: int, xp=np, device=None) -> dict:
         step = np.eye(4)
         step[0, 3] = clip.baseline_m
         views.append(render(scene, clip.camera, pose @ step, xp, device))
-    views = [{k: v if isinstance(v, np.ndarray) else v.cpu().numpy() for k, v in view.items()} for view in views]
+    views = [
+        {k: v if isinstance(v, np.ndarray) else v.cpu().numpy() for k, v in view.items()}
+        for view in views
+    ]
     gain = _exposure(views[0]["rgb"], clip.look)
-    pictures = [_develop(view["rgb"], clip.look, gain, seed=2 * i + k) for k, view in enumerate(views)]
+    pictures = [
+        _develop(view["rgb"], clip.look, gain, seed=2 * i + k) for k, view in enumerate(views)
+    ]
     depth, shape = views[0]["depth"].astype(np.float32), views[0]["shape"]
-    return {"left": pictures[0], "right": pictures[1] if len(pictures) > 1 else None, "depth": depth, "sky": shape < 0,
-            "shape": shape, "world_T_camera": pose}  # fmt: skip
+    return {
+        "left": pictures[0],
+        "right": pictures[1] if len(pictures) > 1 else None,
+        "depth": depth,
+        "sky": shape < 0,
+        "shape": shape,
+        "world_T_camera": pose,
+    }
 
 
 def is_usable(clip: Clip) -> bool:
-    """Whether the clip's ends show some shapes and none of them against the lens, judged by small previews."""
+    """Whether the clip's ends show some shapes and none of them against the lens, judged by
+    small previews.
+    """
     for i in (0, len(clip.world_T_camera) - 1):
         small = clip.camera.resized(24, 24 * clip.camera.width // clip.camera.height)
         view = render(replace(scene_at(clip, i), sky=None), small, clip.world_T_camera[i])
         shapes, pixels = np.unique(view["shape"], return_counts=True)
         seen = (pixels[shapes >= 0] > 0.01 * view["shape"].size).sum()
-        if (view["depth"] < _TOO_NEAR_M).mean() > 0.05 or (view["shape"] < 0).mean() > 0.7 or seen < _FEWEST_SHAPES:
+        if (
+            (view["depth"] < _TOO_NEAR_M).mean() > 0.05
+            or (view["shape"] < 0).mean() > 0.7
+            or seen < _FEWEST_SHAPES
+        ):
             return False
     return True
 
@@ -132,11 +181,17 @@ def _pose(x, y, z, yaw, pitch, roll):
 def _angles(pose):
     """Yaw, pitch and roll of camera_pose, from its matrix."""
     R = pose[:3, :3]
-    return np.arctan2(R[0, 2], R[2, 2]), np.arcsin(np.clip(-R[1, 2], -1, 1)), np.arctan2(R[1, 0], R[1, 1])
+    return (
+        np.arctan2(R[0, 2], R[2, 2]),
+        np.arcsin(np.clip(-R[1, 2], -1, 1)),
+        np.arctan2(R[1, 0], R[1, 1]),
+    )
 
 
 def _drive(rng, place: Place, frames):
-    """Path (N,4,4) of a car at the camera and the camera's poses on it: speed, a curve, pitching and rolling."""
+    """Path (N,4,4) of a car at the camera and the camera's poses on it: speed, a curve, pitching
+    and rolling.
+    """
     speed = 0.0 if rng.random() < 0.04 else rng.uniform(0.2, 1.2)
     yaw, pitch, roll = _angles(place.world_T_camera)
     x, y, z = place.world_T_camera[:3, 3]
@@ -148,7 +203,14 @@ def _drive(rng, place: Place, frames):
         jitter = rng.normal(0, shake, 3) * [0.3, 1, 0.7]
         lift = rng.normal(0, 0.01)
         poses.append(
-            _pose(x, y + lift, z, yaw + heading - place.ahead + jitter[0], pitch + jitter[1], roll + jitter[2])
+            _pose(
+                x,
+                y + lift,
+                z,
+                yaw + heading - place.ahead + jitter[0],
+                pitch + jitter[1],
+                roll + jitter[2],
+            )
         )
         x, z = x + speed * np.sin(heading), z + speed * np.cos(heading)
         heading, speed = heading + curve, max(speed * (1 + rng.normal(0, 0.03)), 0.0)
@@ -156,7 +218,9 @@ def _drive(rng, place: Place, frames):
 
 
 def _carry(rng, place: Place, frames):
-    """Path and poses of a carried camera: a smooth drift in any direction, mostly ahead, with smooth turning."""
+    """Path and poses of a carried camera: a smooth drift in any direction, mostly ahead, with
+    smooth turning.
+    """
     yaw, pitch, roll = _angles(place.world_T_camera)
     position = place.world_T_camera[:3, 3].copy()
     way = yaw + (rng.normal(0, 0.4) if rng.random() < 0.6 else rng.uniform(-np.pi, np.pi))
@@ -184,7 +248,12 @@ _SPEED = {
 def _motion(rng, place: Place, path, moving):
     """velocity, turn, pivot, rides of every shape."""
     count = len(place.group)
-    velocity, turn, pivot, rides = np.zeros((count, 3)), np.zeros(count), np.zeros((count, 3)), np.zeros(count, bool)
+    velocity, turn, pivot, rides = (
+        np.zeros((count, 3)),
+        np.zeros(count),
+        np.zeros((count, 3)),
+        np.zeros(count, bool),
+    )
     driven = len(path) > 1 and np.linalg.norm(path[1, :3, 3] - path[0, :3, 3]) > 0.01
     for mover in place.movers:
         draw, own = rng.random(), place.group == mover.group
@@ -204,17 +273,32 @@ def _motion(rng, place: Place, path, moving):
 def _look(rng) -> Look:
     warm = rng.normal(0, 0.06)
     gains = (1 + warm, 1 + rng.normal(0, 0.02), 1 - warm)
-    return Look(rng.uniform(0.36, 0.6), rng.uniform(0.8, 1.25), gains, rng.uniform(0.35, 1.15), rng.uniform(0.0, 0.02))
+    return Look(
+        rng.uniform(0.36, 0.6),
+        rng.uniform(0.8, 1.25),
+        gains,
+        rng.uniform(0.35, 1.15),
+        rng.uniform(0.0, 0.02),
+    )
 
 
 def _exposure(rgb, look: Look) -> float:
-    """Gain that brings the picture's mean most of the way to the look's brightness, as automatic exposure does."""
+    """Gain that brings the picture's mean most of the way to the look's brightness, as automatic
+    exposure does.
+    """
     return float((look.brightness / max(rgb.mean(), 0.05)) ** 0.85)
 
 
 def _develop(rgb, look: Look, gain, seed) -> np.ndarray:
-    """The sensor's picture (H,W,3) uint8 of linear-ish light (H,W,3): exposure, colour, gamma, noise."""
+    """The sensor's picture (H,W,3) uint8 of linear-ish light (H,W,3): exposure, colour, gamma,
+    noise.
+    """
     grey = rgb.mean(-1, keepdims=True)
-    out = np.clip((grey + (rgb - grey) * look.saturation) * gain * np.array(look.gains, np.float32), 0, 1) ** look.gamma
+    out = (
+        np.clip(
+            (grey + (rgb - grey) * look.saturation) * gain * np.array(look.gains, np.float32), 0, 1
+        )
+        ** look.gamma
+    )
     noise = np.random.default_rng(seed).normal(0, 1, out.shape).astype(np.float32) * look.noise
     return np.rint(255 * np.clip(out + noise, 0, 1)).astype(np.uint8)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import raycast, scenes, surfaces, world
-from ..core.camera import Camera, StereoRig
+from depth_ros.core.camera import Camera, StereoRig
+
+from . import raycast, renderer, scenes, shading
 
 FRAMES = 30
 PERIOD_NS = 100_000_000  # 10 Hz
@@ -23,10 +24,13 @@ _FRAME_ID = "left_camera_optical_frame"
 _KEY = "clip.sha256"
 
 
-def cached_clip(folder: Path, frames: int = FRAMES, height: int = 480, width: int = 640, on_step=lambda: None) -> Path:
+def cached_clip(
+    folder: Path, frames: int = FRAMES, height: int = 480, width: int = 640, on_step=lambda: None
+) -> Path:
     """Render the clip as a bag in `folder`, or find the one that the same code has left there.
 
-    on_step: called once a rendered frame. Returns the bag's directory. An interrupted run leaves nothing that is found.
+    on_step: called once a rendered frame. Returns the bag's directory. An interrupted run leaves
+    nothing that is found.
     """
     key = _key(frames, height, width)
     note = folder / _KEY
@@ -43,7 +47,9 @@ def cached_clip(folder: Path, frames: int = FRAMES, height: int = 480, width: in
 
 
 def write_clip(path: Path, frames: int, height: int, width: int, on_step=lambda: None) -> None:
-    """Render and write a rosbag2 (mcap): rgb8 images, camera_info, and /ground_truth/depth as 32FC1 metres."""
+    """Render and write a rosbag2 (mcap): rgb8 images, camera_info, and /ground_truth/depth as
+    32FC1 metres.
+    """
     from rosbags.rosbag2 import StoragePlugin, Writer
     from rosbags.typesys import Stores, get_typestore
 
@@ -61,18 +67,27 @@ def write_clip(path: Path, frames: int, height: int, width: int, on_step=lambda:
             on_step()
 
 
-def render_frame(i: int, frames: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def render_frame(
+    i: int, frames: int, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Render frame i of the clip: left, right (H, W, 3) uint8 RGB, depth (H, W) float32 metres."""
     rig = scenes.clip_rig(height, width)
-    pictures = world.render_stereo(scenes.clip_scene(), rig, scenes.clip_pose(i, frames))
+    pictures = renderer.render_stereo(scenes.clip_scene(), rig, scenes.clip_pose(i, frames))
     return pictures["left"], pictures["right"], pictures["depth"]
 
 
 def _render_all(frames: int, height: int, width: int) -> Iterator[tuple]:
-    """Render in order, on every core; processes, because the renderer is Python and NumPy on one thread."""
-    # spawn: OpenCV or ROS may have threads in this process already, which a fork would not carry over.
-    with ProcessPoolExecutor(min(frames, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(render_frame, range(frames), *([value] * frames for value in (frames, height, width)))
+    """Render in order, on every core; processes, because the renderer is Python and NumPy on one
+    thread.
+    """
+    # spawn: OpenCV or ROS may have threads in this process already, which a fork would not carry
+    # over.
+    with ProcessPoolExecutor(
+        min(frames, os.cpu_count() or 1), mp_context=get_context("spawn")
+    ) as pool:
+        yield from pool.map(
+            render_frame, range(frames), *([value] * frames for value in (frames, height, width))
+        )
 
 
 def _messages(types: dict, rig: StereoRig, pictures: tuple, stamp_ns: int) -> Iterator[tuple]:
@@ -92,7 +107,9 @@ def _image(types: dict, header, pixels: np.ndarray, encoding: str):
     """Make a sensor_msgs/Image; little-endian, rows without padding."""
     data = np.ascontiguousarray(pixels).view(np.uint8).reshape(-1)
     height, width = pixels.shape[:2]
-    return types["sensor_msgs/msg/Image"](header, height, width, encoding, 0, data.size // height, data)
+    return types["sensor_msgs/msg/Image"](
+        header, height, width, encoding, 0, data.size // height, data
+    )
 
 
 def _info(types: dict, header, camera: Camera, baseline_m: float):
@@ -101,14 +118,23 @@ def _info(types: dict, header, camera: Camera, baseline_m: float):
     projection = np.hstack([k, [[-camera.fx * baseline_m], [0.0], [0.0]]])
     region = types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
     return types["sensor_msgs/msg/CameraInfo"](
-        header, camera.height, camera.width, "plumb_bob", np.zeros(5), k.reshape(-1), np.eye(3).reshape(-1),
-        projection.reshape(-1), 0, 0, region,
-    )  # fmt: skip
+        header,
+        camera.height,
+        camera.width,
+        "plumb_bob",
+        np.zeros(5),
+        k.reshape(-1),
+        np.eye(3).reshape(-1),
+        projection.reshape(-1),
+        0,
+        0,
+        region,
+    )
 
 
 def _key(frames: int, height: int, width: int) -> str:
     """Hash what the clip depends on: the code that renders and writes it, and its size."""
     digest = hashlib.sha256(f"{frames} {height} {width}".encode())
-    for module in (*(m.__file__ for m in (scenes, world, raycast, surfaces)), __file__):
+    for module in (*(m.__file__ for m in (scenes, renderer, raycast, shading)), __file__):
         digest.update(Path(module).read_bytes())
     return digest.hexdigest()

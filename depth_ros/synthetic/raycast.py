@@ -1,14 +1,16 @@
-"""Rays against the shapes of a procedural world: what is hit first, and what lies in shadow. NumPy or torch.
+"""Rays against the shapes of a procedural world: what is hit first, and what lies in shadow. NumPy
+or torch.
 
-Shapes far from a band of rays are skipped by their bounding spheres, so that a street costs what is seen of it.
+Shapes far from a band of rays are skipped by their bounding spheres, so that a street costs what is
+seen of it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from depth_ros.core.arrays import device_kw, dot, kw, nonzero, numpy, unit
-from depth_ros.core.surfaces import noise
+from depth_ros.synthetic.arrays import device_kw, dot, kw, nonzero, numpy, unit
+from depth_ros.synthetic.shading import noise
 
 QUAD, ELLIPSOID, BOX, TUBE = range(4)
 _NEAR_M = 1e-3
@@ -16,7 +18,9 @@ _SHADOW_START_M = 0.02  # shadow rays begin this far off their surface
 
 
 def rays_of(camera, world_R_camera, xp, like, shift=(0.0, 0.0)):
-    """Directions (HW,3) in the world, scaled so that the ray parameter is the depth z; `shift` (u, v) in pixels."""
+    """Directions (HW,3) in the world, scaled so that the ray parameter is the depth z; `shift`
+    (u, v) in pixels.
+    """
     v, u = np.mgrid[: camera.height, : camera.width].astype(np.float32)
     x, y = (u + shift[0] - camera.cx) / camera.fx, (v + shift[1] - camera.cy) / camera.fy
     ray = np.stack([x, y, np.ones_like(u)], -1).reshape(-1, 3)
@@ -31,7 +35,9 @@ def reach(scene) -> np.ndarray:
 
 
 def nearest(scene, origin, rays, xp, lattice):
-    """First shape along each ray: depth (P,), shape (P,), local point and local, world unit normals (P,3)."""
+    """First shape along each ray: depth (P,), shape (P,), local point and local, world unit
+    normals (P,3).
+    """
     depth = xp.full(rays.shape[0], float("inf"), **kw(lattice))
     shape = xp.full(rays.shape[0], -1, dtype=xp.int64, **device_kw(lattice))
     kinds = numpy(scene.kind).tolist()
@@ -46,9 +52,11 @@ def nearest(scene, origin, rays, xp, lattice):
 
 
 def shadowed(scene, point, xp, lattice):
-    """Which points (P,3) m on surfaces that face the light it does not reach, (P,) bool; flat quads cast no shadow.
+    """Which points (P,3) m on surfaces that face the light it does not reach, (P,) bool; flat quads
+    cast no shadow.
 
-    All shadow rays are parallel, so a shape matters only to points within its radius, seen along the light.
+    All shadow rays are parallel, so a shape matters only to points within its radius, seen along
+    the light.
     """
     dark = xp.zeros(point.shape[0], dtype=xp.bool, **device_kw(point))
     if point.shape[0] == 0:
@@ -80,9 +88,11 @@ def _across(light):
 
 
 def _candidates(scene, origin, rays, depth, xp):
-    """Shapes that some ray may meet before `depth` (P,), nearest first, each with the indices of those rays.
+    """Shapes that some ray may meet before `depth` (P,), nearest first, each with the indices of
+    those rays.
 
-    First all bounding spheres against the cone about the rays, then each that is left against each ray.
+    First all bounding spheres against the cone about the rays, then each that is left against each
+    ray.
     """
     squared = dot(rays, rays)
     length = xp.sqrt(squared)
@@ -107,7 +117,10 @@ def _in_cone(directions, centers, far, radii, xp):
     axis /= max(np.linalg.norm(axis), 1e-9)
     spread = float(xp.min(directions @ xp.asarray(axis.astype(np.float32), **kw(directions))))
     off = np.arccos(np.clip(centers @ axis / np.maximum(far, 1e-9), -1, 1))
-    return off - np.arcsin(np.clip(radii / np.maximum(far, 1e-9), 0, 1)) <= np.arccos(np.clip(spread, -1, 1)) + 1e-3
+    return (
+        off - np.arcsin(np.clip(radii / np.maximum(far, 1e-9), 0, 1))
+        <= np.arccos(np.clip(spread, -1, 1)) + 1e-3
+    )
 
 
 def hit_depth(scene, n, kind, start, direction, xp, lattice):
@@ -123,7 +136,9 @@ def hit_depth(scene, n, kind, start, direction, xp, lattice):
 
 
 def hit_points(scene, kinds, origin, rays, depth, shape, xp):
-    """Local point (P,3) m, local normal and world normal (P,3) of each hit; zeros where nothing is hit."""
+    """Local point (P,3) m, local normal and world normal (P,3) of each hit; zeros where nothing
+    is hit.
+    """
     local, normal, world = xp.zeros_like(rays), xp.zeros_like(rays), xp.zeros_like(rays)
     for n in np.unique(numpy(shape)).tolist():
         if n < 0:
@@ -158,7 +173,9 @@ def _hit_box(start, direction, half, xp):
     inverse = 1 / nonzero(direction, xp)
     one, other = (-half - start) * inverse, (half - start) * inverse
     enter, leave = xp.minimum(one, other), xp.maximum(one, other)
-    enter = xp.maximum(xp.maximum(enter[:, 0], enter[:, 1]), enter[:, 2])  # by columns: far faster than max(axis=1)
+    enter = xp.maximum(
+        xp.maximum(enter[:, 0], enter[:, 1]), enter[:, 2]
+    )  # by columns: far faster than max(axis=1)
     leave = xp.minimum(xp.minimum(leave[:, 0], leave[:, 1]), leave[:, 2])
     return xp.where(leave > xp.maximum(enter, xp.zeros_like(enter)), enter, float("inf"))
 

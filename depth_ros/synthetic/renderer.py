@@ -1,7 +1,7 @@
 """A procedural world of textured shapes, ray-cast with exact depth: NumPy or torch, CPU or GPU.
 
-Everything is analytic, so the depth, disparity and occlusion that come with a picture are exact, not estimated.
-World and camera axes are optical (x right, y down, z forward), lengths are metres.
+Everything is analytic, so the depth, disparity and occlusion that come with a picture are exact,
+not estimated. World and camera axes are optical (x right, y down, z forward), lengths are metres.
 """
 
 from __future__ import annotations
@@ -11,12 +11,22 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 import array_api_compat
 import numpy as np
 
-from depth_ros.core.arrays import dot, kw, numpy
 from depth_ros.core.camera import Camera, StereoRig
-from depth_ros.core.raycast import BOX, ELLIPSOID, QUAD, TUBE, nearest, rays_of, shadowed
-from depth_ros.core.surfaces import RANDOM, Sky, shade, sky_color
+from depth_ros.synthetic.arrays import dot, kw, numpy
+from depth_ros.synthetic.raycast import BOX, ELLIPSOID, QUAD, TUBE, nearest, rays_of, shadowed
+from depth_ros.synthetic.shading import RANDOM, Sky, shade, sky_color
 
-__all__ = ["BOX", "ELLIPSOID", "QUAD", "TUBE", "Scene", "Sky", "occluded_pixels", "render", "render_stereo"]
+__all__ = [
+    "BOX",
+    "ELLIPSOID",
+    "QUAD",
+    "TUBE",
+    "Scene",
+    "Sky",
+    "occluded_pixels",
+    "render",
+    "render_stereo",
+]
 SUBPIXELS = ((-0.33, -0.17), (0.33, 0.17))  # and the centre
 _TILE = 64  # pixels
 _BAND = 1 << 14  # rays at a time: what they need fits into a CPU's cache
@@ -26,15 +36,17 @@ _BAND = 1 << 14  # rays at a time: what they need fits into a CPU's cache
 class Scene:
     """N shapes and their surfaces; every field is an array with N rows (float32 unless said).
 
-    kind (N,) int; center (N,3) m; axes (N,3,3), rows are the shape's own axes in the world; half (N,3) m: half sizes
-    or radii (a quad uses the first two, a tube is round about its second axis); cutout (N,) in [0,1): share of the
-    surface that is holes; freq (N,) 1/m: base frequency of the texture; gain (N,): octave gain; stripes (N,): weight of
-    stripes; stripe_dir (N,3) 1/m; sharp (N,): contrast; colors (N,3,3): palette in [0,1]; mirror (N,): share of
-    reflected light; offset (N,3): where in the noise the shape was cut from. light (3,): unit, towards the light.
-    cells (N,3) m, 0 for none: period of a grid of rectangles along each own axis (windows, tiles, books); fill (N,3):
-    their share of the period; cell_color (N,3); vary (N,): how much a rectangle's colour differs from its neighbour's;
-    glow (N,): brightness of what shines by itself, 0 for the rest. With a sky there are shadows, haze and smooth edges;
-    without one (and then without cells) pictures are as plain as the stereo scenes need them.
+    kind (N,) int; center (N,3) m; axes (N,3,3), rows are the shape's own axes in the world; half
+    (N,3) m: half sizes or radii (a quad uses the first two, a tube is round about its second axis);
+    cutout (N,) in [0,1): share of the surface that is holes; freq (N,) 1/m: base frequency of the
+    texture; gain (N,): octave gain; stripes (N,): weight of stripes; stripe_dir (N,3) 1/m; sharp
+    (N,): contrast; colors (N,3,3): palette in [0,1]; mirror (N,): share of reflected light; offset
+    (N,3): where in the noise the shape was cut from. light (3,): unit, towards the light. cells
+    (N,3) m, 0 for none: period of a grid of rectangles along each own axis (windows, tiles, books);
+    fill (N,3): their share of the period; cell_color (N,3); vary (N,): how much a rectangle's
+    colour differs from its neighbour's; glow (N,): brightness of what shines by itself, 0 for the
+    rest. With a sky there are shadows, haze and smooth edges; without one (and then without cells)
+    pictures are as plain as the stereo scenes need them.
     """
 
     kind: np.ndarray
@@ -62,8 +74,9 @@ class Scene:
 def render(scene: Scene, camera: Camera, world_T_camera=None, xp=np, device=None) -> dict:
     """Ray-cast one picture.
 
-    world_T_camera: (4,4), identity where None. Returns arrays of `xp`: rgb (H,W,3) float32 in [0,1]; depth (H,W)
-    float32 m along z, NaN where no shape is hit; shape (H,W) int64 index of the shape, -1 where none (the sky).
+    world_T_camera: (4,4), identity where None. Returns arrays of `xp`: rgb (H,W,3) float32 in
+    [0,1]; depth (H,W) float32 m along z, NaN where no shape is hit; shape (H,W) int64 index of the
+    shape, -1 where none (the sky).
     """
     where = {} if device is None else {"device": device}
     lattice = xp.asarray(RANDOM, **where)
@@ -75,7 +88,10 @@ def render(scene: Scene, camera: Camera, world_T_camera=None, xp=np, device=None
     order = xp.asarray(_tile_order(camera.height, camera.width), **where)
 
     def cast(rays):
-        parts = [_cast(scene, camera, origin, rays[i : i + band], xp, lattice) for i in range(0, rays.shape[0], band)]
+        parts = [
+            _cast(scene, camera, origin, rays[i : i + band], xp, lattice)
+            for i in range(0, rays.shape[0], band)
+        ]
         return [xp.concat(column) for column in zip(*parts, strict=True)]
 
     back = xp.argsort(order)
@@ -95,8 +111,9 @@ def render(scene: Scene, camera: Camera, world_T_camera=None, xp=np, device=None
 def render_stereo(scene: Scene, rig: StereoRig, world_T_camera=None, xp=np, device=None) -> dict:
     """Ray-cast a rectified pair with its exact truth.
 
-    Returns NumPy arrays: left, right (H,W,3) uint8; depth (H,W) float32 m; disparity (H,W) float32 px; occluded (H,W)
-    bool: pixels of the left camera that the right one does not see (hidden or outside its picture).
+    Returns NumPy arrays: left, right (H,W,3) uint8; depth (H,W) float32 m; disparity (H,W) float32
+    px; occluded (H,W) bool: pixels of the left camera that the right one does not see (hidden or
+    outside its picture).
     """
     pose = np.eye(4) if world_T_camera is None else np.asarray(world_T_camera, np.float64)
     step = np.eye(4)
@@ -115,7 +132,9 @@ def render_stereo(scene: Scene, rig: StereoRig, world_T_camera=None, xp=np, devi
 
 
 def occluded_pixels(depth, right_depth, disparity, tolerance=0.01) -> np.ndarray:
-    """Mark left pixels (H,W) that the right camera does not see: there its own depth is nearer by over `tolerance`."""
+    """Mark left pixels (H,W) that the right camera does not see: there its own depth is nearer
+    by over `tolerance`.
+    """
     height, width = depth.shape
     u = np.arange(width)[None] - disparity
     column = np.clip(np.nan_to_num(np.rint(u)), 0, width - 1).astype(int)
@@ -130,11 +149,15 @@ def _cast(scene, camera, origin, rays, xp, lattice):
     hit = shape >= 0
     index, near = xp.where(hit, shape, 0), xp.where(hit, depth, 1.0)
     lit = None
-    if scene.sky is not None and float(scene.sky.ambient) < 1:  # else nothing is darker in the shade
+    if (
+        scene.sky is not None and float(scene.sky.ambient) < 1
+    ):  # else nothing is darker in the shade
         facing = (normal @ scene.light) * -xp.sign(dot(normal, rays))
         faces = xp.nonzero(hit & (facing > 0))[0]
         lit = xp.zeros_like(near)
-        lit[faces] = xp.where(shadowed(scene, (origin + near[:, None] * rays)[faces], xp, lattice), 0.0, 1.0)
+        lit[faces] = xp.where(
+            shadowed(scene, (origin + near[:, None] * rays)[faces], xp, lattice), 0.0, 1.0
+        )
     normals = (own_normal, normal)
     rgb = shade(scene, index, local, normals, rays, near, lit, camera.fx, origin, xp, lattice)
     rgb = xp.where(hit[:, None], rgb, 0.5)

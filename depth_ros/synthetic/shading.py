@@ -1,4 +1,6 @@
-"""What the shapes of a procedural world look like: band-limited noise, cells, light, haze and the sky above them."""
+"""What the shapes of a procedural world look like: band-limited noise, cells, light, haze and
+the sky above them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from dataclasses import dataclass
 import array_api_compat
 import numpy as np
 
-from depth_ros.core.arrays import dot, kw, unit
+from depth_ros.synthetic.arrays import dot, kw, unit
 
 _LATTICE = 64  # side of the periodic random lattice behind the noise
 RANDOM = np.random.default_rng(20).random(_LATTICE**3).astype(np.float32)
@@ -17,9 +19,9 @@ RANDOM = np.random.default_rng(20).random(_LATTICE**3).astype(np.float32)
 class Sky:
     """What is above and between the shapes; all arrays float32.
 
-    zenith, horizon, cloud (3,): colours in [0,1]; cover (): share of clouds in [0,1]; haze () 1/m: how fast shapes
-    fade into the horizon's colour; ambient (): light in the shade, in [0,1]; lamps (L,3) m: where light falls off
-    from, lamp_reach () m: at this distance to half; L = 0: nowhere.
+    zenith, horizon, cloud (3,): colours in [0,1]; cover (): share of clouds in [0,1]; haze () 1/m:
+    how fast shapes fade into the horizon's colour; ambient (): light in the shade, in [0,1]; lamps
+    (L,3) m: where light falls off from, lamp_reach () m: at this distance to half; L = 0: nowhere.
     """
 
     zenith: np.ndarray
@@ -35,8 +37,9 @@ class Sky:
 def shade(scene, index, local, normals, rays, depth, lit, camera_fx, origin, xp, lattice):
     """Colours (P,3) in [0,1] of points on the shapes `index` (P,).
 
-    local (P,3) m: the point in the shape's own axes; normals: its normal in those and in the world, (P,3) each; rays
-    (P,3) and depth (P,) m reach it from origin (3,); lit (P,): share of direct light that gets there, None for all.
+    local (P,3) m: the point in the shape's own axes; normals: its normal in those and in the world,
+    (P,3) each; rays (P,3) and depth (P,) m reach it from origin (3,); lit (P,): share of direct
+    light that gets there, None for all.
     """
     own_normal, normal = normals
     footprint = depth / camera_fx
@@ -47,7 +50,11 @@ def shade(scene, index, local, normals, rays, depth, lit, camera_fx, origin, xp,
     facing = dot(view, normal)
     normal = normal * xp.where(facing > 0, -1.0, 1.0)[:, None]
     direct = xp.clip(normal @ scene.light, 0.0, 1.0)
-    light = 0.55 + 0.45 * direct if scene.sky is None else _light(scene, index, direct, lit, origin, depth, rays, xp)
+    light = (
+        0.55 + 0.45 * direct
+        if scene.sky is None
+        else _light(scene, index, direct, lit, origin, depth, rays, xp)
+    )
     mirrored = view - 2 * dot(view, normal)[:, None] * normal
     shine = xp.clip(3 * noise(mirrored * 2.5 + 31.0, lattice, xp) - 1, 0.0, 1.0)
     share = scene.mirror[index][:, None]
@@ -58,7 +65,9 @@ def shade(scene, index, local, normals, rays, depth, lit, camera_fx, origin, xp,
 
 
 def sky_color(sky, rays, xp, lattice):
-    """Colours (P,3) of rays (P,3) that hit nothing: a gradient from the horizon to the zenith, with clouds."""
+    """Colours (P,3) of rays (P,3) that hit nothing: a gradient from the horizon to the zenith,
+    with clouds.
+    """
     view = unit(rays, xp)
     up = xp.clip(-view[:, 1], 0.0, 1.0)
     rgb = sky.horizon + (sky.zenith - sky.horizon) * xp.sqrt(up)[:, None]
@@ -70,7 +79,9 @@ def sky_color(sky, rays, xp, lattice):
 
 
 def noise(position, lattice, xp):
-    """Value noise (P,) in [0,1]: smooth interpolation of a periodic random lattice at position (P,3)."""
+    """Value noise (P,) in [0,1]: smooth interpolation of a periodic random lattice at position
+    (P,3).
+    """
     cell = xp.floor(position)
     t = position - cell
     t = t * t * (3 - 2 * t)
@@ -83,7 +94,11 @@ def noise(position, lattice, xp):
     def mix(a, b, k):
         return a + (b - a) * t[:, k]
 
-    rows = [mix(lattice[x[i] + y[j] + z[0]], lattice[x[i] + y[j] + z[1]], 2) for i in (0, 1) for j in (0, 1)]
+    rows = [
+        mix(lattice[x[i] + y[j] + z[0]], lattice[x[i] + y[j] + z[1]], 2)
+        for i in (0, 1)
+        for j in (0, 1)
+    ]
     return mix(mix(rows[0], rows[1], 1), mix(rows[2], rows[3], 1), 0)
 
 
@@ -104,7 +119,9 @@ def _pattern(scene, index, local, footprint, xp, lattice):
 
 
 def _cells(scene, index, local, normal, footprint, rgb, xp, lattice):
-    """Windows, tiles, books: a grid of rectangles on each face, each in its own shade of the cells' colour."""
+    """Windows, tiles, books: a grid of rectangles on each face, each in its own shade of the
+    cells' colour.
+    """
     where = xp.nonzero((scene.cells[:, 0] + scene.cells[:, 1] + scene.cells[:, 2] > 0)[index])[0]
     if where.shape[0] == 0:
         return rgb
@@ -119,9 +136,17 @@ def _cells(scene, index, local, normal, footprint, rgb, xp, lattice):
     cover = fill + (cover - fill) * _fade(pixel / period)
     cover = xp.where(used, cover, 1.0)
     inside = cover[:, 0] * cover[:, 1] * cover[:, 2]
-    number = xp.astype(xp.sum(xp.where(used, cell, 0.0) * xp.asarray([1.0, 57.0, 23.0], **kw(local)), axis=1), xp.int64)
+    number = xp.astype(
+        xp.sum(xp.where(used, cell, 0.0) * xp.asarray([1.0, 57.0, 23.0], **kw(local)), axis=1),
+        xp.int64,
+    )
     number = number + xp.astype(scene.offset[index][:, 0] * 97, xp.int64)
-    tint = xp.stack([lattice[(number * 7919 + 104729 * k) % _LATTICE**3] for k in (1, 1, 2, 3)], axis=1) - 0.5
+    tint = (
+        xp.stack(
+            [lattice[(number * 7919 + 104729 * k) % _LATTICE**3] for k in (1, 1, 2, 3)], axis=1
+        )
+        - 0.5
+    )
     vary = scene.vary[index][:, None]
     color = scene.cell_color[index] + vary * (tint[:, :1] + 0.5 * tint[:, 1:])
     rgb[where] = rgb[where] + (xp.clip(color, 0.02, 1.0) - rgb[where]) * inside[:, None]
@@ -129,26 +154,34 @@ def _cells(scene, index, local, normal, footprint, rgb, xp, lattice):
 
 
 def _light(scene, index, direct, lit, origin, depth, rays, xp):
-    """Light (P,) on a surface: ambient, direct where no shadow falls, falling off from lamps; glowing shapes are 1."""
+    """Light (P,) on a surface: ambient, direct where no shadow falls, falling off from lamps;
+    glowing shapes are 1.
+    """
     sky = scene.sky
     light = sky.ambient + (1 - sky.ambient) * direct * (1 if lit is None else lit)
     if sky.lamps.shape[0]:
         point = origin + depth[:, None] * rays
         fall = 0.0
         for n in range(sky.lamps.shape[0]):
-            fall = fall + 1 / (1 + dot(point - sky.lamps[n], point - sky.lamps[n]) / sky.lamp_reach**2)
+            fall = fall + 1 / (
+                1 + dot(point - sky.lamps[n], point - sky.lamps[n]) / sky.lamp_reach**2
+            )
         light = light * (0.35 + 0.9 * xp.clip(fall, 0.0, 1.0))
     return xp.where(scene.glow[index] > 0, scene.glow[index], light)
 
 
 def _fbm(position, gain, footprint, lattice, xp, octaves=5):
-    """Fractal noise (P,) about 0.5; octaves finer than the pixel's footprint fade out, so that nothing aliases."""
+    """Fractal noise (P,) about 0.5; octaves finer than the pixel's footprint fade out, so that
+    nothing aliases.
+    """
     total, weight, scale = xp.zeros_like(gain), 0.0, 1.0
     amplitude = xp.ones_like(gain)
     for octave in range(octaves):
         strength = amplitude * _fade(footprint * scale)
         seen = xp.nonzero(strength > 0)[0]  # the finer the octave, the fewer pixels resolve it
-        total[seen] += strength[seen] * (noise(position[seen] * scale + 17.3 * octave, lattice, xp) - 0.5)
+        total[seen] += strength[seen] * (
+            noise(position[seen] * scale + 17.3 * octave, lattice, xp) - 0.5
+        )
         weight = weight + amplitude
         amplitude, scale = amplitude * gain, scale * 2.17
     return 0.5 + 1.8 * total / weight

@@ -1,11 +1,14 @@
-"""Where the camera of a running node is: its odometry, carried from the base to the camera. Needs rclpy."""
+"""Where the camera of a running node is: its odometry, carried from the base to the camera.
+
+Needs rclpy.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..core.lie import quat_to_matrix
-from ..nodes.frame_tree import pose_to_matrix
+from depth_ros.core.lie import quat_to_matrix
+from depth_ros.nodes.input.frame_tree import pose_to_matrix
 
 _NODE = "depth_node"
 _PARAMETER = "base_T_camera"
@@ -27,7 +30,9 @@ class Place:
         self.words = "no odometry is heard (`--way` asks for it): points in the camera's frame"
 
     def odom_T_camera(self, odometry, camera_frame: str) -> np.ndarray | None:
-        """Give the pose (4, 4), optical axes, of a nav_msgs/Odometry; None where the extrinsics are not known."""
+        """Give the pose (4, 4), optical axes, of a nav_msgs/Odometry; None where the extrinsics
+        are not known.
+        """
         if odometry is None:
             return None
         child = odometry.child_frame_id
@@ -37,7 +42,8 @@ class Place:
         base_T_camera, source = self._find(child, camera_frame)
         if base_T_camera is None:
             self.words = (
-                f"odometry is of {child} and no transform to {camera_frame or 'the nameless camera'} is known "
+                f"odometry is of {child} and no transform to "
+                f"{camera_frame or 'the nameless camera'} is known "
                 f"({_PARAMETER}, /tf_static): **points in the camera's frame, no way**"
             )
             return None
@@ -45,7 +51,9 @@ class Place:
         return odometry_to_pose(odometry) @ base_T_camera
 
     def _find(self, base_frame: str, camera_frame: str) -> tuple[np.ndarray | None, str]:
-        """base_T_camera and where it comes from, in the node's own order: the parameter, then TF."""
+        """base_T_camera and where it comes from, in the node's own order: the parameter, then
+        TF.
+        """
         given = self._asked()
         if given is not None:
             return given, f"the node's {_PARAMETER}"
@@ -57,20 +65,29 @@ class Place:
         """The node's own parameter, as soon as it has answered; asks once."""
         if self._answer is None and self._client.service_is_ready():
             self._answer = self._client.call_async(self._request)
-        if self._given is None and self._answer is not None and self._answer.done() and self._answer.result():
+        if (
+            self._given is None
+            and self._answer is not None
+            and self._answer.done()
+            and self._answer.result()
+        ):
             numbers = [list(value.double_array_value) for value in self._answer.result().values]
             self._given = pose_to_matrix(numbers[0]) if numbers and len(numbers[0]) == 7 else None
         return self._given
 
     def _listen_to_tf(self, base_frame: str) -> None:
-        from ..nodes.extrinsics import Extrinsics
-        from ..nodes.parameters import Parameters
+        from depth_ros.nodes.input.extrinsics import Extrinsics
+        from depth_ros.nodes.parameters import Parameters
 
         if self._extrinsics is not None:
             self._extrinsics.destroy()
-        odom_frame = "odom" if base_frame != "odom" else "world"  # of no importance here, but must differ
+        odom_frame = (
+            "odom" if base_frame != "odom" else "world"
+        )  # of no importance here, but must differ
         self._child = base_frame
-        self._extrinsics = Extrinsics(self._node, Parameters(base_frame=base_frame, odom_frame=odom_frame))
+        self._extrinsics = Extrinsics(
+            self._node, Parameters(base_frame=base_frame, odom_frame=odom_frame)
+        )
 
 
 def odometry_to_pose(message) -> np.ndarray:

@@ -1,7 +1,8 @@
 """A running node on the page: its topics, read in a process of their own. Needs rclpy.
 
-Messages stay bytes until one is to be shown; subscriptions are best effort with a queue of one, so that a slow page
-never holds the node back. The cloud is made here out of depth: the node need not publish points for it.
+Messages stay bytes until one is to be shown; subscriptions are best effort with a queue of one, so
+that a slow page never holds the node back. The cloud is made here out of depth: the node need not
+publish points for it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from collections import OrderedDict, deque
 
 import numpy as np
 
-from ..core.camera import Camera
-from ..core.errors import DepthRosError, InputError
-from ..nodes.decode import image_to_depth, image_to_rgb, info_to_calibration
-from ..replay.bag import cdr_stamp_ns
-from .moment import Moment
-from .place import Place
+from depth_ros.core.camera import Camera
+from depth_ros.core.errors import DepthRosError, InputError
+from depth_ros.recordings.bag import cdr_stamp_ns
+from depth_ros.recordings.decode import image_to_depth, image_to_rgb, info_to_calibration
+
+from .camera_pose import Place
+from .snapshot import Moment
 
 _KEEP = 16  # images that wait for their depth
 _IMAGES = ("left/image_rect", "image_rect", "left/image_raw", "image_raw")
@@ -24,8 +26,11 @@ _STATUS = "depth_node: depth"
 _WAIT_S = 0.02
 
 
-def show_topics(namespace: str, page, image_topic: str, hz: float, seconds: float, way: bool = False) -> int:
-    """Show what a node publishes until Ctrl-C, or for so many seconds (0: no end); gives the number of moments shown.
+def show_topics(
+    namespace: str, page, image_topic: str, hz: float, seconds: float, way: bool = False
+) -> int:
+    """Show what a node publishes until Ctrl-C, or for so many seconds (0: no end); gives the number
+    of moments shown.
 
     Raises InputError without ROS.
     """
@@ -43,7 +48,9 @@ def show_topics(namespace: str, page, image_topic: str, hz: float, seconds: floa
 
 
 class Live:
-    """The newest of every topic of a node. namespace: of the node; image_topic: "" = the first that is there."""
+    """The newest of every topic of a node. namespace: of the node; image_topic: "" = the first
+    that is there.
+    """
 
     def __init__(self, rclpy, namespace: str, image_topic: str):
         from diagnostic_msgs.msg import DiagnosticArray
@@ -52,7 +59,9 @@ class Live:
         from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
         self._kinds = {"Image": Image, "CompressedImage": CompressedImage}
-        self._node = rclpy.create_node("depth_ros_view", namespace=namespace.rstrip("/"), enable_rosout=False)
+        self._node = rclpy.create_node(
+            "depth_ros_view", namespace=namespace.rstrip("/"), enable_rosout=False
+        )
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._raw: dict[str, bytes] = {}
@@ -71,7 +80,9 @@ class Live:
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def run(self, page, hz: float, seconds: float, way: bool) -> int:
-        """Show moments as they come, at most hz of them a second. way: ask for odometry even if nobody else does."""
+        """Show moments as they come, at most hz of them a second. way: ask for odometry even if
+        nobody else does.
+        """
         started, count, due, looked = time.monotonic(), 0, 0.0, 0.0
         while not seconds or time.monotonic() - started < seconds:
             self._executor.spin_once(timeout_sec=_WAIT_S)
@@ -81,7 +92,9 @@ class Live:
                 self._look_around(way)
             if now < due or (moment := self._moment()) is None:
                 continue
-            due = max(due + 1 / hz, now + 0.5 / hz)  # what came late is made up for, but not at once
+            due = max(
+                due + 1 / hz, now + 0.5 / hz
+            )  # what came late is made up for, but not at once
             page.show(moment)
             page.note(self._place.words)
             self._shown.append(now)
@@ -95,7 +108,9 @@ class Live:
         self._node.create_subscription(kind, topic, callback, qos, raw=raw)
 
     def _look_around(self, way: bool) -> None:
-        """Subscribe to what has appeared: the camera's images; odometry only where it is computed for others anyway."""
+        """Subscribe to what has appeared: the camera's images; odometry only where it is
+        computed for others anyway.
+        """
         if not self._has_way and (way or self._node.count_subscribers("odom")):
             self._has_way = True
             self._listen(self._odometry_kind, "odom", self._on_odometry)
@@ -104,10 +119,16 @@ class Live:
 
     def _find_image(self) -> None:
         """Subscribe to the camera's images as soon as somebody publishes them."""
-        names = [self._wanted] if self._wanted else [n + tail for n in _IMAGES for tail in ("", "/compressed")]
+        names = (
+            [self._wanted]
+            if self._wanted
+            else [n + tail for n in _IMAGES for tail in ("", "/compressed")]
+        )
         for topic in names:
             if self._node.count_publishers(topic):
-                self._image_kind = self._kinds["CompressedImage" if topic.endswith("/compressed") else "Image"]
+                self._image_kind = self._kinds[
+                    "CompressedImage" if topic.endswith("/compressed") else "Image"
+                ]
                 return self._listen(self._image_kind, topic, self._on_image, raw=True)
 
     def _on_map(self, topic: str, raw: bytes) -> None:
@@ -132,11 +153,18 @@ class Live:
     def _on_diagnostics(self, message) -> None:
         for status in message.status:
             if status.name == _STATUS:
-                self._figures = diagnostics_figures({item.key: item.value for item in status.values})
+                self._figures = diagnostics_figures(
+                    {item.key: item.value for item in status.values}
+                )
 
     def _moment(self) -> Moment | None:
-        """Make a moment of the newest depth, with the image and the sigma of its very stamp; None without a new one."""
-        topic = next((name for name in ("depth/image_rect", "inv_depth/image_rect") if name in self._raw), None)
+        """Make a moment of the newest depth, with the image and the sigma of its very stamp;
+        None without a new one.
+        """
+        topic = next(
+            (name for name in ("depth/image_rect", "inv_depth/image_rect") if name in self._raw),
+            None,
+        )
         if topic is None or self._camera is None:
             return None
         raw = self._raw.pop(topic)
@@ -177,9 +205,12 @@ class Live:
 
 
 def diagnostics_figures(values: dict[str, str]) -> dict[str, float]:
-    """Choose what the page plots of a node's diagnostics: rates, medians of its times, drops by cause.
+    """Choose what the page plots of a node's diagnostics: rates, medians of its times, drops by
+    cause.
 
-    >>> diagnostics_figures({"frames_in_hz": "9.9", "dropped/busy": "3", "engine_ms": "nan", "model": "m"})
+    >>> diagnostics_figures(
+    ...     {"frames_in_hz": "9.9", "dropped/busy": "3", "engine_ms": "nan", "model": "m"}
+    ... )
     {'rates_hz/frames_in': 9.9, 'drops/busy': 3.0}
     """
     figures = {}

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import InputError
-from ..core.frames import body_R_optical
-from .moment import Moment, cloud, depth_picture, picture, sigma_picture
+from depth_ros.core.axes import body_R_optical
+from depth_ros.core.errors import InputError
+
+from .snapshot import Moment, cloud, depth_picture, picture, sigma_picture
 
 _MEMORY = "500MiB"  # what a browser that comes later still gets; the oldest goes first
 _SPIN_RAD_S = 0.15  # of the cloud; a hand on the mouse stops it
@@ -22,12 +23,15 @@ def load_rerun():
     try:
         import rerun
     except ImportError as error:
-        raise InputError(f"expected rerun for the page (pip install rerun-sdk), got: {error}") from error
+        raise InputError(
+            f"expected rerun for the page (pip install rerun-sdk), got: {error}"
+        ) from error
     return rerun
 
 
 class Page:
-    """A recording that grows. save: a file to write instead of serving; raises InputError where it cannot be written.
+    """A recording that grows. save: a file to write instead of serving; raises InputError where it
+    cannot be written.
 
     with: the file is complete when the block ends.
     """
@@ -60,8 +64,12 @@ class Page:
         elif self._part is not None:
             self._part.unlink(missing_ok=True)
 
-    def serve(self, port: int, data_port: int, host: str = "127.0.0.1", open_browser: bool = False) -> str:
-        """Serve the page; gives its address. host: by which name the browser reaches this machine."""
+    def serve(
+        self, port: int, data_port: int, host: str = "127.0.0.1", open_browser: bool = False
+    ) -> str:
+        """Serve the page; gives its address. host: by which name the browser reaches this
+        machine.
+        """
         self._recording.serve_grpc(
             grpc_port=data_port,
             default_blueprint=self.blueprint,
@@ -83,22 +91,31 @@ class Page:
             if not moment.relative:
                 self._step_back(moment.depth)
                 points, colours = cloud(moment.depth, moment.camera, moment.image)
-                log("odom/camera/points", rr.Points3D(points, colors=colours, radii=rr.Radius.ui_points(2.0)))
+                log(
+                    "odom/camera/points",
+                    rr.Points3D(points, colors=colours, radii=rr.Radius.ui_points(2.0)),
+                )
         self._move(moment.odom_T_camera)
         for name, value in moment.figures.items():
             log(f"figures/{name}", rr.Scalars(float(value)))
 
     def _step_back(self, depth: np.ndarray) -> None:
-        """Once, at the first cloud: look at the middle of it, a street from farther away than a desk."""
+        """Once, at the first cloud: look at the middle of it, a street from farther away than a
+        desk.
+        """
         known = depth[np.isfinite(depth)]
         if self._seen or not known.size:
             return
         self._seen = True
-        self._recording.send_blueprint(blueprint(self._rr, float(np.clip(np.median(known), 0.5, 20))))
+        self._recording.send_blueprint(
+            blueprint(self._rr, float(np.clip(np.median(known), 0.5, 20)))
+        )
 
     def say(self, name: str, words: str) -> None:
         """Show a text (Markdown) on the page."""
-        self._recording.log(f"text/{name}", self._rr.TextDocument(words, media_type="text/markdown"), static=True)
+        self._recording.log(
+            f"text/{name}", self._rr.TextDocument(words, media_type="text/markdown"), static=True
+        )
 
     def note(self, words: str) -> None:
         """Say something below the name, where it is new."""
@@ -112,27 +129,40 @@ class Page:
         if pose is None:
             pose = np.eye(4)
             pose[:3, :3] = body_R_optical
-        self._recording.log("odom/camera", rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]))
+        self._recording.log(
+            "odom/camera", rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3])
+        )
         if odom_T_camera is None:
             return
         self._way.append(pose[:3, 3].copy())
         if len(self._way) > _PATH_POINTS:
             self._way = self._way[::2]
         if len(self._way) > 1:
-            self._recording.log("odom/way", rr.LineStrips3D([np.array(self._way)], colors=[[47, 111, 176]]))
+            self._recording.log(
+                "odom/way", rr.LineStrips3D([np.array(self._way)], colors=[[47, 111, 176]])
+            )
 
 
-def open_saved(path: Path, port: int, data_port: int, host: str, open_browser: bool = False) -> tuple[str, object]:
-    """Serve a file that a page has saved; gives the address, and what serves it as long as it is held.
+def open_saved(
+    path: Path, port: int, data_port: int, host: str, open_browser: bool = False
+) -> tuple[str, object]:
+    """Serve a file that a page has saved; gives the address, and what serves it as long as it is
+    held.
 
     Raises InputError where there is no such file, or one that is not Rerun's.
     """
     rr = load_rerun()
     if not path.is_file():
-        raise InputError(f"{path}: expected a file that `depth-ros view --save` has written, got nothing at this path")
+        raise InputError(
+            f"{path}: expected a file that `depth-ros view --save` has written, got "
+            "nothing at this path"
+        )
     with path.open("rb") as file:
         if not file.read(4).startswith(_MAGIC):
-            raise InputError(f"{path}: expected a file that `depth-ros view --save` has written, got another kind")
+            raise InputError(
+                f"{path}: expected a file that `depth-ros view --save` has written, got "
+                "another kind"
+            )
     recording = rr.RecordingStream("depth_ros_file")
     recording.serve_grpc(grpc_port=data_port)
     recording.log_file_from_path(str(path))
@@ -156,16 +186,31 @@ def blueprint(rr, distance_m: float = 5.0):
     """
     import rerun.blueprint as rrb
 
-    titles = {"image": "Camera", "depth": "Inverse depth: red near, blue far", "sigma": "Uncertainty: dark is sure"}
-    views = [rrb.Spatial2DView(origin=f"pictures/{key}", name=title) for key, title in titles.items()]
-    # seen from behind the camera, in its own axes (x right, y down, z ahead): the way moves, the cloud stays near
+    titles = {
+        "image": "Camera",
+        "depth": "Inverse depth: red near, blue far",
+        "sigma": "Uncertainty: dark is sure",
+    }
+    views = [
+        rrb.Spatial2DView(origin=f"pictures/{key}", name=title) for key, title in titles.items()
+    ]
+    # seen from behind the camera, in its own axes (x right, y down, z ahead): the way moves, the
+    # cloud stays near
     position, target = (0.4 * distance_m, -0.6 * distance_m, -distance_m), (0.0, 0.0, distance_m)
     eye = rrb.EyeControls3D(
-        kind=rrb.Eye3DKind.Orbital, spin_speed=_SPIN_RAD_S, position=position, look_target=target,
+        kind=rrb.Eye3DKind.Orbital,
+        spin_speed=_SPIN_RAD_S,
+        position=position,
+        look_target=target,
         eye_up=(0.0, -1.0, 0.0),
-    )  # fmt: skip
-    scene = rrb.Spatial3DView(origin="odom/camera", contents="odom/**", name="Points and way", eye_controls=eye)
-    plots = [rrb.TimeSeriesView(origin=f"figures/{key}", name=key) for key in ("rates_hz", "times_ms", "drops")]
+    )
+    scene = rrb.Spatial3DView(
+        origin="odom/camera", contents="odom/**", name="Points and way", eye_controls=eye
+    )
+    plots = [
+        rrb.TimeSeriesView(origin=f"figures/{key}", name=key)
+        for key in ("rates_hz", "times_ms", "drops")
+    ]
     return rrb.Blueprint(
         rrb.Vertical(
             rrb.Horizontal(rrb.Vertical(*views), scene, column_shares=[1, 2]),

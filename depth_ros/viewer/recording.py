@@ -1,21 +1,28 @@
-"""A recording on the page: every frame through the same estimator as in the node, and ego-motion behind it."""
+"""A recording on the page: every frame through the same estimator as in the node, and ego-motion
+behind it.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from ..core.errors import DepthRosError
-from ..prepare import rectified
-from ..replay.follow import Follower
-from .moment import Moment
+from depth_ros.core.errors import DepthRosError
+from depth_ros.estimator.preprocess import rectified
+from depth_ros.evaluation.odometry_runner import Follower
+
 from .page import Page
+from .snapshot import Moment
 
 
-def show_recording(source, estimator, page: Page, follower: Follower | None, on_step: Callable[[], None]) -> int:
-    """Send every frame of a source (replay.sample) to a page; returns how many. What is dropped is on the page.
+def show_recording(
+    source, estimator, page: Page, follower: Follower | None, on_step: Callable[[], None]
+) -> int:
+    """Send every frame of a source (replay.sample) to a page; returns how many. What is dropped is
+    on the page.
 
-    follower: ego-motion, or None: the camera stays where it is. on_step: called once a frame, for a progress bar.
+    follower: ego-motion, or None: the camera stays where it is. on_step: called once a frame, for a
+    progress bar.
     """
     refused, shown, started = 0, 0, time.monotonic()
     for sample in source:
@@ -44,4 +51,6 @@ def _moment(estimate, pose, figures: dict) -> Moment:
     relative = estimate.depth is None
     depth = 1 / estimate.inv_depth if relative else estimate.depth
     sigma = None if relative else estimate.sigma_m
-    return Moment(estimate.stamp_ns, estimate.left, depth, sigma, estimate.camera, pose, relative, figures)
+    return Moment(
+        estimate.stamp_ns, estimate.left, depth, sigma, estimate.camera, pose, relative, figures
+    )

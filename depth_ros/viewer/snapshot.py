@@ -1,4 +1,6 @@
-"""What the page shows of one instant, made small: pictures of half size as JPEG, every fourth point of each row."""
+"""What the page shows of one instant, made small: pictures of half size as JPEG, every fourth
+point of each row.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from ..core.camera import Camera
-from ..replay.output import colour_inverse_depth, encode_image
+from depth_ros.core.camera import Camera
+from depth_ros.recordings.output import colour_inverse_depth, encode_image
 
 _WIDTH = 480  # pixels of a picture on the page
 _POINTS_WIDE = 160
@@ -18,8 +20,9 @@ _QUALITY = 75
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """One instant. depth, sigma: (H, W) metres, NaN unknown, or None; relative: depth has no unit. image: (H, W, 3)
-    uint8 RGB or None. odom_T_camera: (4, 4), optical axes, or None. figures: {"group/name": number} for the plots."""
+    """One instant. depth, sigma: (H, W) metres, NaN unknown, or None; relative: depth has no unit.
+    image: (H, W, 3) uint8 RGB or None. odom_T_camera: (4, 4), optical axes, or None. figures:
+    {"group/name": number} for the plots."""
 
     stamp_ns: int
     image: np.ndarray | None = None
@@ -42,7 +45,9 @@ def depth_picture(depth: np.ndarray) -> bytes:
 
 
 def sigma_picture(depth: np.ndarray, sigma: np.ndarray) -> bytes:
-    """Colour sigma / depth (H, W) as a JPEG: dark is sure, yellow is a tenth of the depth or worse, grey unknown."""
+    """Colour sigma / depth (H, W) as a JPEG: dark is sure, yellow is a tenth of the depth or
+    worse, grey unknown.
+    """
     share = _shrunk(sigma, cv2.INTER_NEAREST) / _shrunk(depth, cv2.INTER_NEAREST)
     known = np.isfinite(share)
     level = np.clip(np.where(known, share, 0) * 2550, 0, 255).astype(np.uint8)
@@ -51,12 +56,18 @@ def sigma_picture(depth: np.ndarray, sigma: np.ndarray) -> bytes:
     return encode_image(colours, ".jpg", _QUALITY)
 
 
-def cloud(depth: np.ndarray, camera: Camera, image: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Give points (N, 3) float32 in the optical frame and colours (N, 3) uint8: each k-th of a row and of a column.
+def cloud(
+    depth: np.ndarray, camera: Camera, image: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give points (N, 3) float32 in the optical frame and colours (N, 3) uint8: each k-th of a row
+    and of a column.
 
-    depth: (H, W) metres, NaN unknown. image: (H, W, 3) of the same size, or None: coloured by depth.
+    depth: (H, W) metres, NaN unknown. image: (H, W, 3) of the same size, or None: coloured by
+    depth.
 
-    >>> cloud(np.full((2, 2), 2.0, np.float32), Camera(2, 2, 4.0, 5.0, 0.0, 0.0), None)[0][-1].tolist()
+    >>> cloud(np.full((2, 2), 2.0, np.float32), Camera(2, 2, 4.0, 5.0, 0.0, 0.0), None)[0][
+    ...     -1
+    ... ].tolist()
     [0.5, 0.4000000059604645, 2.0]
     """
     step = max(1, depth.shape[1] // _POINTS_WIDE)

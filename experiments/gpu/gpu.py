@@ -1,13 +1,17 @@
-"""The shipped models on a GPU: PyTorch eager, compiled, as CUDA graphs, and TensorRT where it can be imported.
+"""The shipped models on a GPU: PyTorch eager, compiled, as CUDA graphs, and TensorRT where it can
+be imported.
 
-    python bench/gpu.py                 # on the GPU machine, about 8 minutes; JSON to $OUT, else bench/results/
-    python bench/gpu.py --rehearse      # tiny, on a CPU: the same way but for CUDA graphs
+    python experiments/gpu/gpu.py                 # on the GPU machine, about 8 minutes; JSON to
+    $OUT, else experiments/results/ python experiments/gpu/gpu.py --rehearse      # tiny, on a CPU:
+    the same way but for CUDA graphs
 
-The networks are the exported ONNX files themselves, operator by operator (onnx_torch.py). "network": tensors in GPU
-memory in, tensors out. "step": bytes of the camera's images in pinned memory in, metres, sigma and points in pinned
-memory out, both copies in it (stereo's prior is copied in too; SGBM, which makes it on the CPU, is not in the time).
-PyTorch as a CUDA graph stands in for TensorRT where that does not run, and is named so. Ahead of the rows our own parts
-are tried on the driver (gpu_checks.py). The JSON is written after every row; a part that fails is a row that says why.
+The networks are the exported ONNX files themselves, operator by operator (onnx_torch.py).
+"network": tensors in GPU memory in, tensors out. "step": bytes of the camera's images in pinned
+memory in, metres, sigma and points in pinned memory out, both copies in it (stereo's prior is
+copied in too; SGBM, which makes it on the CPU, is not in the time). PyTorch as a CUDA graph stands
+in for TensorRT where that does not run, and is named so. Ahead of the rows our own parts are tried
+on the driver (gpu_checks.py). The JSON is written after every row; a part that fails is a row that
+says why.
 """
 
 from __future__ import annotations
@@ -32,23 +36,39 @@ from gpu_report import Report, attempt, failure, file_name, machine, percentiles
 from gpu_tensorrt import libraries, tensorrt_rows  # noqa: E402
 from onnx_torch import to_torch  # noqa: E402
 
-# task, (height, width) of the camera's images, of the tensors where the estimator would choose others
-CASES = (("stereo", (480, 640), None), ("stereo", (384, 640), None), ("mono", (192, 640), (192, 640)),
-         ("mono", (480, 640), None), ("pose", (480, 640), None))  # fmt: skip
+# task, (height, width) of the camera's images, of the tensors where the estimator would choose
+# others
+CASES = (
+    ("stereo", (480, 640), None),
+    ("stereo", (384, 640), None),
+    ("mono", (192, 640), (192, 640)),
+    ("mono", (480, 640), None),
+    ("pose", (480, 640), None),
+)
 TINY = (("stereo", (64, 96), None), ("mono", (64, 96), (64, 96)), ("pose", (64, 96), (64, 96)))
-LEAST_S, GRACE_S = {"eager": 0.0, "TensorRT": 20.0, "compile": 60.0}, 45.0  # to begin a row; to end the last
+LEAST_S, GRACE_S = (
+    {"eager": 0.0, "TensorRT": 20.0, "compile": 60.0},
+    45.0,
+)  # to begin a row; to end the last
 
 
 def main() -> None:
     options = arguments()
     if not options.rehearse and not torch.cuda.is_available():
-        sys.exit("bench/gpu.py: expected a GPU that PyTorch can use, got none; --rehearse runs it on a CPU")
+        sys.exit(
+            "experiments/gpu/gpu.py: expected a GPU that PyTorch can use, got none; "
+            "--rehearse runs it on a CPU"
+        )
     device = torch.device("cpu" if options.rehearse else "cuda")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
     found = attempt(partial(machine, device))
-    path = options.out or Path(os.environ.get("OUT") or ROOT / "bench" / "results") / file_name(found)
-    report = Report({"machine": found, "tensorrt": libraries(), "counts": {}, "seconds": {}, "rows": []}, path)
+    path = options.out or Path(
+        os.environ.get("OUT") or ROOT / "experiments" / "results"
+    ) / file_name(found)
+    report = Report(
+        {"machine": found, "tensorrt": libraries(), "counts": {}, "seconds": {}, "rows": []}, path
+    )
     last = threading.Timer(options.seconds + GRACE_S, report.give_up)
     last.daemon = True
     last.start()
@@ -67,13 +87,23 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rehearse", action="store_true", help="tiny sizes on the CPU")
-    parser.add_argument("--repeats", type=int, default=0, help="frames measured for each row [200, rehearsal 2]")
+    parser.add_argument(
+        "--repeats", type=int, default=0, help="frames measured for each row [200, rehearsal 2]"
+    )
     parser.add_argument("--tasks", nargs="+", default=["stereo", "mono", "pose"])
-    parser.add_argument("--precisions", nargs="+", default=[], help="fp16 fp32 [both, rehearsal fp32]")
-    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out, which takes minutes")
-    parser.add_argument("--seconds", type=float, default=520, help="no new row is begun after so long")
+    parser.add_argument(
+        "--precisions", nargs="+", default=[], help="fp16 fp32 [both, rehearsal fp32]"
+    )
+    parser.add_argument(
+        "--no-compile", action="store_true", help="leave torch.compile out, which takes minutes"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=520, help="no new row is begun after so long"
+    )
     parser.add_argument("--out", type=Path, help="the JSON file")
     options = parser.parse_args()
     options.repeats = options.repeats or (2 if options.rehearse else 200)
@@ -94,15 +124,28 @@ class Work:
 
 
 def plan(options) -> list[Work]:
-    """What is worth most first: a lease may end before the last of it. Compiling takes longest, and comes last."""
+    """What is worth most first: a lease may end before the last of it.
+
+    Compiling takes longest, and comes last.
+    """
     ways = ["eager", "TensorRT"] + ["compile"] * (not options.no_compile)
     cases = [case for case in (TINY if options.rehearse else CASES) if case[0] in options.tasks]
-    return [Work(*case, precision, kind, way) for way in ways for precision in options.precisions for case in cases
-            for kind in ("network", "step") if kind == "network" or case[0] in CAMERA_NUMBERS]  # fmt: skip
+    return [
+        Work(*case, precision, kind, way)
+        for way in ways
+        for precision in options.precisions
+        for case in cases
+        for kind in ("network", "step")
+        if kind == "network" or case[0] in CAMERA_NUMBERS
+    ]
 
 
-def timed_rows(work: Work, models: dict, report: Report, device, repeats: int) -> tuple[list[dict], str, float]:
-    """The rows of a piece of work, the title of its model, and how long it took; whatever fails is a row."""
+def timed_rows(
+    work: Work, models: dict, report: Report, device, repeats: int
+) -> tuple[list[dict], str, float]:
+    """The rows of a piece of work, the title of its model, and how long it took; whatever fails
+    is a row.
+    """
     start, title, key = time.monotonic(), "", (work.task, work.size, work.tensors, work.precision)
     try:
         if key not in models:
@@ -110,8 +153,14 @@ def timed_rows(work: Work, models: dict, report: Report, device, repeats: int) -
         model = models[key]
         title = f"{work.task} {model.size[0]}x{model.size[1]} {work.precision}"
         if title not in report.found["counts"]:
-            report.found["counts"][title] = attempt(partial(counted, model, report.found["peaks"], work.precision))
-        graph, inputs = (model.network, model.inputs) if work.kind == "network" else (model.step, model.step_inputs)
+            report.found["counts"][title] = attempt(
+                partial(counted, model, report.found["peaks"], work.precision)
+            )
+        graph, inputs = (
+            (model.network, model.inputs)
+            if work.kind == "network"
+            else (model.step, model.step_inputs)
+        )
         arrays = model.ordered(graph, inputs)
         if work.way == "TensorRT":
             rows = list(tensorrt_rows(graph, arrays, work.precision, work.kind, device, repeats))
@@ -124,18 +173,25 @@ def timed_rows(work: Work, models: dict, report: Report, device, repeats: int) -
 
 def counted(model, peak: dict, precision: str) -> dict:
     """FLOPs and bytes of the network, and the least time that they take."""
-    return roofline(count(model.network, model.ordered(model.network, model.inputs)), peak, precision)
+    return roofline(
+        count(model.network, model.ordered(model.network, model.inputs)), peak, precision
+    )
 
 
 def torch_rows(graph, arrays: list, work: Work, device, repeats: int) -> list[dict]:
-    """Milliseconds of a graph in PyTorch, called and, on a GPU, as a CUDA graph, and its distance from eager calls."""
+    """Milliseconds of a graph in PyTorch, called and, on a GPU, as a CUDA graph, and its
+    distance from eager calls.
+    """
     module = to_torch(graph).to(device)
     run = torch.compile(module, fullgraph=True) if work.way == "compile" else module
     host = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
     with torch.inference_mode():
         step = Step(run, host, device, with_copies=work.kind == "step")
         # On the same device: in half precision a CPU takes minutes
-        wanted = [answer.cpu() for answer in to_torch(graph).to(device)(*[tensor.to(device) for tensor in host])]
+        wanted = [
+            answer.cpu()
+            for answer in to_torch(graph).to(device)(*[tensor.to(device) for tensor in host])
+        ]
 
         def row(way):
             ms = timed(step, device, repeats)
@@ -195,7 +251,9 @@ class Step:
 
 
 def timed(frame, device, repeats: int) -> list[float]:
-    """Milliseconds from the first call of a frame to the last of its work, one frame at a time, after a warm-up."""
+    """Milliseconds from the first call of a frame to the last of its work, one frame at a time,
+    after a warm-up.
+    """
     for _ in range(3 if device.type == "cpu" else 20):
         frame()
     ms = []
@@ -211,28 +269,42 @@ def timed(frame, device, repeats: int) -> list[float]:
 
 
 def peaks(device) -> dict:
-    """What this device reaches: a product of large matrices in fp16 and fp32, and a copy, in the same run."""
+    """What this device reaches: a product of large matrices in fp16 and fp32, and a copy, in the
+    same run.
+    """
     size, big = (256, 1 << 20) if device.type == "cpu" else (8192, 1 << 30)
     found = {}
     for name, kind in (("fp16", torch.float16), ("fp32", torch.float32)):
         if device.type == "cpu" and name == "fp16":
             continue
         a = torch.randn(size, size, device=device, dtype=kind)
-        found[f"{name}_flops"] = 2 * size**3 / (1e-3 * float(np.median(timed(lambda m=a: torch.mm(m, m), device, 5))))
+        found[f"{name}_flops"] = (
+            2 * size**3 / (1e-3 * float(np.median(timed(lambda m=a: torch.mm(m, m), device, 5))))
+        )
     source = torch.empty(big, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    found["bytes_per_s"] = 2 * big / (1e-3 * float(np.median(timed(lambda: target.copy_(source), device, 5))))
+    found["bytes_per_s"] = (
+        2 * big / (1e-3 * float(np.median(timed(lambda: target.copy_(source), device, 5))))
+    )
     return found
 
 
 def roofline(counted: dict, peak: dict, precision: str) -> dict:
-    """The least time that bytes and FLOPs allow on this device, perfectly fused, and with no fusion at all."""
+    """The least time that bytes and FLOPs allow on this device, perfectly fused, and with no
+    fusion at all.
+    """
     if "bytes_per_s" not in peak:
         return counted
     compute_ms = 1e3 * counted["flops"] / peak.get(f"{precision}_flops", peak["fp32_flops"])
-    least, unfused = (1e3 * counted[key] / peak["bytes_per_s"] for key in ("bytes_least", "bytes_unfused"))
-    return {**counted, "compute_ms": compute_ms, "roofline_ms": max(compute_ms, least),
-            "roofline_unfused_ms": max(compute_ms, unfused)}  # fmt: skip
+    least, unfused = (
+        1e3 * counted[key] / peak["bytes_per_s"] for key in ("bytes_least", "bytes_unfused")
+    )
+    return {
+        **counted,
+        "compute_ms": compute_ms,
+        "roofline_ms": max(compute_ms, least),
+        "roofline_unfused_ms": max(compute_ms, unfused),
+    }
 
 
 def _off(got, wanted) -> float:

@@ -1,8 +1,10 @@
-"""Our own parts on a real driver, for bench/gpu.py: each says what came of it, none stops the rest.
+"""Our own parts on a real driver, for experiments/gpu/gpu.py: each says what came of it, none stops
+the rest.
 
-"engine" is the package's TensorrtEngine with pycuda, pinned buffers and its CUDA graph, around a TensorRT that is a
-fake and copies its input: it runs where pycuda is and TensorRT is not. "tensorrt" is the whole chain: build, open,
-gate. They run in a process of their own (python bench/gpu_checks.py): a fault of the GPU ends it for a whole process.
+"engine" is the package's TensorrtEngine with pycuda, pinned buffers and its CUDA graph, around a
+TensorRT that is a fake and copies its input: it runs where pycuda is and TensorRT is not.
+"tensorrt" is the whole chain: build, open, gate. They run in a process of their own (python
+experiments/gpu/gpu_checks.py): a fault of the GPU ends it for a whole process.
 """
 
 from __future__ import annotations
@@ -23,14 +25,14 @@ import torch
 from gpu_graphs import ROOT, arrays_of, images
 from gpu_report import attempt
 
-from depth_ros.engine import tensorrt_engine
-from depth_ros.engine.build import Request, build
-from depth_ros.engine.cache import CacheKey, EngineCache
-from depth_ros.engine.cuda_graph import CudaGraph
-from depth_ros.engine.onnx_engine import OnnxEngine
+from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.spec import ModelSpec
-from depth_ros.engine.tensorrt_engine import TensorrtEngine, import_cuda, open_checked
-from depth_ros.engine.tensorrt_library import find_gpu, import_library
+from depth_ros.engine.tensorrt import engine as tensorrt_engine
+from depth_ros.engine.tensorrt.api import find_gpu, import_library
+from depth_ros.engine.tensorrt.build import Request, build
+from depth_ros.engine.tensorrt.cache import CacheKey, EngineCache
+from depth_ros.engine.tensorrt.cuda_graph import CudaGraph
+from depth_ros.engine.tensorrt.engine import TensorrtEngine, import_cuda, open_checked
 
 _SHAPE = (1, 1, 64, 96)
 _FRAMES, _LIMIT_S = 50, 150
@@ -38,10 +40,14 @@ _FRAMES, _LIMIT_S = 50, 150
 
 def all_checks() -> dict:
     """Every check by name: what it gave, or why it failed."""
-    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, timeout=_LIMIT_S)
+    done = subprocess.run(
+        [sys.executable, __file__], capture_output=True, text=True, timeout=_LIMIT_S
+    )
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"check"')]
     outcomes = {item.pop("check"): item for item in found}
-    return outcomes if done.returncode == 0 else {**outcomes, "ended": {"failed": done.stderr[-500:]}}
+    return (
+        outcomes if done.returncode == 0 else {**outcomes, "ended": {"failed": done.stderr[-500:]}}
+    )
 
 
 def main() -> None:
@@ -89,11 +95,16 @@ def pycuda() -> dict:
 
 
 def engine() -> dict:
-    """TensorrtEngine: opened in one thread, run and closed in another; what comes back is what went in."""
+    """TensorrtEngine: opened in one thread, run and closed in another; what comes back is what
+    went in.
+    """
     spec = ModelSpec("copy", "mono", ("image",), ("depth",), 0, 0, divisor=8)
     shapes = {"image": (1, 3, *_SHAPE[2:])}
     key = CacheKey("ab" * 32, "tensorrt", "fake", "any", "9.0", "fp32", shapes)
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(tensorrt_engine, "import_library", _copying):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(tensorrt_engine, "import_library", _copying),
+    ):
         cache = EngineCache(folder)
         cache.store(key, spec, b"engine")
         with ThreadPoolExecutor(1) as other:
@@ -107,7 +118,9 @@ def engine() -> dict:
 
 
 def tensorrt() -> dict:
-    """A shipped model built, opened and compared on this GPU with ONNX Runtime, in every precision but int8."""
+    """A shipped model built, opened and compared on this GPU with ONNX Runtime, in every
+    precision but int8.
+    """
     import_cuda()
     library, outcome = import_library(), {}
     path, size = ROOT / "models" / "stereo.onnx", (96, 128)
@@ -118,8 +131,11 @@ def tensorrt() -> dict:
             cache = EngineCache(Path(folder))
             built = build(Request(path, size, precision, frames=frames), cache)
             with contextlib.closing(open_checked(cache, built.key, reference, frames)) as found:
-                outcome[precision] = {"build_s": round(built.seconds, 1), "note": found.note,
-                                      "parity": cache.load(built.key).about["parity"]}  # fmt: skip
+                outcome[precision] = {
+                    "build_s": round(built.seconds, 1),
+                    "note": found.note,
+                    "parity": cache.load(built.key).about["parity"],
+                }
     return {"library": f"{library.__name__} {library.__version__}", **outcome}
 
 
@@ -135,14 +151,20 @@ def _copying(name: str):
         return driver.cuMemcpyDtoDAsync_v2(there, here, size, ctypes.c_void_p(stream)) == 0
 
     execution = types.SimpleNamespace(
-        set_tensor_address=lambda tensor, address: addresses.update({tensor: address}) or True, execute_async_v3=execute
+        set_tensor_address=lambda tensor, address: addresses.update({tensor: address}) or True,
+        execute_async_v3=execute,
     )
     found = types.SimpleNamespace(
-        num_io_tensors=2, get_tensor_name=list(tensors).__getitem__, get_tensor_shape=tensors.__getitem__,
-        get_tensor_dtype=lambda tensor: "DataType.FLOAT", create_execution_context=lambda: execution,
-    )  # fmt: skip
+        num_io_tensors=2,
+        get_tensor_name=list(tensors).__getitem__,
+        get_tensor_shape=tensors.__getitem__,
+        get_tensor_dtype=lambda tensor: "DataType.FLOAT",
+        create_execution_context=lambda: execution,
+    )
     runtime = types.SimpleNamespace(deserialize_cuda_engine=lambda content: found)
-    return types.SimpleNamespace(ILogger=type("ILogger", (), {"ERROR": 1}), Runtime=lambda log: runtime)
+    return types.SimpleNamespace(
+        ILogger=type("ILogger", (), {"ERROR": 1}), Runtime=lambda log: runtime
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What bench/gpu.py finds: kept after every row, and as a table."""
+"""What experiments/gpu/gpu.py finds: kept after every row, and as a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ AIMS_MS = {"stereo 480x640 fp16": 1.0, "mono 192x640 fp16": 0.4}
 
 
 class Report:
-    """What was found, on the disk after every row: whatever comes, that is kept. longest: seconds of a row, by way."""
+    """What was found, on the disk after every row: whatever comes, that is kept. longest:
+    seconds of a row, by way.
+    """
 
     def __init__(self, found: dict, path: Path):
         self.found, self.path, self.longest = found, path, {}
@@ -72,23 +74,44 @@ def percentiles(ms: list[float]) -> dict:
 
 def machine(device) -> dict:
     """What was measured on, when, and with which command."""
-    found = {"device": "CPU (rehearsal)", "host": platform.platform(terse=True), "torch": torch.__version__,
-             "python": platform.python_version(), "date": datetime.datetime.now().isoformat(timespec="seconds"),
-             "command": "python bench/gpu.py " + " ".join(sys.argv[1:])}  # fmt: skip
+    found = {
+        "device": "CPU (rehearsal)",
+        "host": platform.platform(terse=True),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "date": datetime.datetime.now().isoformat(timespec="seconds"),
+        "command": "python experiments/gpu/gpu.py " + " ".join(sys.argv[1:]),
+    }
     if device.type == "cuda":
-        asked = ["nvidia-smi", "--query-gpu=driver_version,clocks.sm,power.limit", "--format=csv,noheader"]
-        driver = attempt(lambda: {"said": subprocess.run(asked, capture_output=True, text=True).stdout.strip()})
-        found |= {"device": torch.cuda.get_device_name(0), "cuda": torch.version.cuda, "driver": driver,
-                  "compute_capability": ".".join(map(str, torch.cuda.get_device_capability(0)))}  # fmt: skip
+        asked = [
+            "nvidia-smi",
+            "--query-gpu=driver_version,clocks.sm,power.limit",
+            "--format=csv,noheader",
+        ]
+        driver = attempt(
+            lambda: {"said": subprocess.run(asked, capture_output=True, text=True).stdout.strip()}
+        )
+        found |= {
+            "device": torch.cuda.get_device_name(0),
+            "cuda": torch.version.cuda,
+            "driver": driver,
+            "compute_capability": ".".join(map(str, torch.cuda.get_device_capability(0))),
+        }
     return found
 
 
 def table(report: dict) -> str:
     """The report for people."""
     about = {"device": "?", "torch": "?", **report["machine"]}
-    lines = [f"{about['device']}, torch {about['torch']}; ms a frame, one at a time",
-             f"{'':28}{'':10}{'':34}{'p50':>9}{'p95':>9}{'p99':>9}{'roofline':>10}{'vs eager':>10}"]  # fmt: skip
-    eager = {(row["name"], row["kind"]): row.get("p50_ms") for row in report["rows"] if row.get("way") == "eager"}
+    lines = [
+        f"{about['device']}, torch {about['torch']}; ms a frame, one at a time",
+        f"{'':28}{'':10}{'':34}{'p50':>9}{'p95':>9}{'p99':>9}{'roofline':>10}{'vs eager':>10}",
+    ]
+    eager = {
+        (row["name"], row["kind"]): row.get("p50_ms")
+        for row in report["rows"]
+        if row.get("way") == "eager"
+    }
     for name, outcome in report.get("checks", {}).items():
         lines.append(f"check {name:32}{outcome}")
     for row in report["rows"]:
@@ -102,13 +125,18 @@ def table(report: dict) -> str:
         least = report["counts"].get(row["name"], {}).get("roofline_ms", float("nan"))
         lines.append(f"{head}{times}{least:10.4f}{ratio}")
     for name, aim in AIMS_MS.items():
-        found = [row["p50_ms"] for row in report["rows"] if row["name"] == name and row["kind"] == "network"
-                 and "p50_ms" in row]  # fmt: skip
+        found = [
+            row["p50_ms"]
+            for row in report["rows"]
+            if row["name"] == name and row["kind"] == "network" and "p50_ms" in row
+        ]
         if found:
             lines.append(f"{name}: aim {aim} ms, best {min(found):.3f} ms")
     return "\n".join(lines)
 
 
 def file_name(found: dict) -> str:
-    words = "".join(c if c.isalnum() else "-" for c in found.get("device", "unknown").lower()).strip("-")
+    words = "".join(
+        c if c.isalnum() else "-" for c in found.get("device", "unknown").lower()
+    ).strip("-")
     return f"gpu-{words}-{datetime.date.today()}.json"

@@ -1,4 +1,6 @@
-"""TensorRT or TensorRT-RTX for bench/gpu.py, on PyTorch's memory and stream: neither pycuda nor the cache is needed."""
+"""TensorRT or TensorRT-RTX for experiments/gpu/gpu.py, on PyTorch's memory and stream: neither
+pycuda nor the cache is needed.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ import torch
 from gpu_report import attempt, failure, percentiles
 
 _NAMES = ("tensorrt", "tensorrt_rtx")
-# An engine for another architecture may or may not run: each is tried, and what comes of it is written down.
+# An engine for another architecture may or may not run: each is tried, and what comes of it is
+# written down.
 _CAPABILITIES = {"tensorrt": ("",), "tensorrt_rtx": ("", "8.0", "8.9", "12.0")}
 _REHEARSED = "8.6"
 _TYPES = {"float32": torch.float32, "float16": torch.float16, "uint8": torch.uint8}
@@ -35,7 +38,11 @@ def tensorrt_rows(graph, arrays: list, precision: str, kind: str, device, repeat
             trt.Builder  # noqa: B018
         except Exception:  # noqa: BLE001
             continue
-        targets = (_REHEARSED,) if device.type == "cpu" and name == "tensorrt_rtx" else _CAPABILITIES[name]
+        targets = (
+            (_REHEARSED,)
+            if device.type == "cpu" and name == "tensorrt_rtx"
+            else _CAPABILITIES[name]
+        )
         for target in targets:
             row = {"way": f"{name} {trt.__version__}" + (f" for {target}" if target else "")}
             try:
@@ -50,13 +57,16 @@ def tensorrt_rows(graph, arrays: list, precision: str, kind: str, device, repeat
 def _row(trt, graph, arrays, precision, kind, device, repeats, target) -> dict:
     from gpu import timed
 
-    from depth_ros.engine.tensorrt_library import compile_network, logger
+    from depth_ros.engine.tensorrt.api import compile_network, logger
 
     start = time.perf_counter()
     content, _ = compile_network(trt, graph.SerializeToString(), precision, target)
     built = {"build_s": round(time.perf_counter() - start, 1), "engine_bytes": len(content)}
     if device.type == "cpu":
-        return {**built, "not_measured": f"built ({built['engine_bytes']} bytes); a CPU cannot run it"}
+        return {
+            **built,
+            "not_measured": f"built ({built['engine_bytes']} bytes); a CPU cannot run it",
+        }
     log = logger(trt)
     runtime = trt.Runtime(log)
     engine = runtime.deserialize_cuda_engine(content)
@@ -71,7 +81,10 @@ def _row(trt, graph, arrays, precision, kind, device, repeats, target) -> dict:
         there[item.name] = torch.empty(shape, dtype=dtype, device=device)
     for name, tensor in there.items():
         context.set_tensor_address(name, tensor.data_ptr())
-    back = {item.name: torch.empty_like(there[item.name], device="cpu").pin_memory() for item in graph.graph.output}
+    back = {
+        item.name: torch.empty_like(there[item.name], device="cpu").pin_memory()
+        for item in graph.graph.output
+    }
 
     def frame():
         if kind == "step":
@@ -106,5 +119,7 @@ def _off_from_torch(graph, arrays, there: dict, device) -> float:
     from onnx_torch import to_torch
 
     with torch.inference_mode():
-        wanted = to_torch(graph).to(device)(*[torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays])
+        wanted = to_torch(graph).to(device)(
+            *[torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays]
+        )
     return max(_off(there[item.name], answer) for item, answer in zip(graph.graph.output, wanted))

@@ -1,6 +1,8 @@
-"""An ONNX graph of fixed size as a torch.fx module: the exported weights themselves, whatever code they came from.
+"""An ONNX graph of fixed size as a torch.fx module: the exported weights themselves, whatever code
+they came from.
 
-Only the operators of our networks; shapes, axes and slices must be constants, as they are once sizes are fixed.
+Only the operators of our networks; shapes, axes and slices must be constants, as they are once
+sizes are fixed.
 """
 
 from __future__ import annotations
@@ -13,14 +15,41 @@ import torch.nn.functional as F
 from onnx import helper, numpy_helper
 from torch import fx, nn
 
-_TYPES = {1: torch.float32, 2: torch.uint8, 6: torch.int32, 7: torch.int64, 9: torch.bool, 10: torch.float16}
+_TYPES = {
+    1: torch.float32,
+    2: torch.uint8,
+    6: torch.int32,
+    7: torch.int64,
+    9: torch.bool,
+    10: torch.float16,
+}
 _PLAIN = {
-    "Add": torch.add, "Sub": torch.sub, "Mul": torch.mul, "Div": torch.div, "Abs": torch.abs, "Exp": torch.exp,
-    "Floor": torch.floor, "Round": torch.round, "Sigmoid": torch.sigmoid, "Relu": torch.relu, "MatMul": torch.matmul,
-    "Reciprocal": torch.reciprocal, "And": torch.logical_and, "Less": torch.lt, "LessOrEqual": torch.le,
-    "Greater": torch.gt, "Where": torch.where, "Sqrt": torch.sqrt, "Neg": torch.neg, "Min": torch.minimum,
-    "Max": torch.maximum, "Tanh": torch.tanh, "Log": torch.log, "Pow": torch.pow, "Equal": torch.eq,
-}  # fmt: skip
+    "Add": torch.add,
+    "Sub": torch.sub,
+    "Mul": torch.mul,
+    "Div": torch.div,
+    "Abs": torch.abs,
+    "Exp": torch.exp,
+    "Floor": torch.floor,
+    "Round": torch.round,
+    "Sigmoid": torch.sigmoid,
+    "Relu": torch.relu,
+    "MatMul": torch.matmul,
+    "Reciprocal": torch.reciprocal,
+    "And": torch.logical_and,
+    "Less": torch.lt,
+    "LessOrEqual": torch.le,
+    "Greater": torch.gt,
+    "Where": torch.where,
+    "Sqrt": torch.sqrt,
+    "Neg": torch.neg,
+    "Min": torch.minimum,
+    "Max": torch.maximum,
+    "Tanh": torch.tanh,
+    "Log": torch.log,
+    "Pow": torch.pow,
+    "Equal": torch.eq,
+}
 _REDUCE = {"ReduceMax": torch.amax, "ReduceMean": torch.mean, "ReduceSum": torch.sum}
 VIEWS = ("Unsqueeze", "Squeeze", "Reshape", "Slice", "Transpose", "Expand", "Identity", "Split")
 
@@ -32,7 +61,9 @@ def to_torch(model) -> fx.GraphModule:
     """
     root, graph = nn.Module(), fx.Graph()
     constants = {w.name: numpy_helper.to_array(w) for w in model.graph.initializer}
-    values = {item.name: graph.placeholder(item.name.replace("/", "_")) for item in model.graph.input}
+    values = {
+        item.name: graph.placeholder(item.name.replace("/", "_")) for item in model.graph.input
+    }
     kept = {}
 
     def tensor(name):
@@ -50,7 +81,9 @@ def to_torch(model) -> fx.GraphModule:
         if node.op_type == "Constant":
             constants[node.output[0]] = numpy_helper.to_array(attributes["value"])
             continue
-        if node.op_type == "Cast" and node.input[0] in constants:  # scales of a Resize, which fp16 wraps in casts
+        if (
+            node.op_type == "Cast" and node.input[0] in constants
+        ):  # scales of a Resize, which fp16 wraps in casts
             kind = helper.tensor_dtype_to_np_dtype(attributes["to"])
             constants[node.output[0]] = constants[node.input[0]].astype(kind)
             continue
@@ -88,19 +121,34 @@ def _call(node, attributes: dict, constants: dict, tensor):
         "Cast": lambda: (_cast, (first, _TYPES[attributes["to"]])),
         "Clip": lambda: (torch.clamp, (first, constant(1, "min"), constant(2, "max"))),
         "Concat": lambda: (torch.cat, ([tensor(name) for name in node.input], attributes["axis"])),
-        "Conv": lambda: (_conv, (*(tensor(name) for name in node.input), *[None] * (3 - len(node.input)), attributes)),
-        "DepthToSpace": lambda: (_depth_to_space, (first, attributes["blocksize"], attributes.get("mode", b"DCR"))),
+        "Conv": lambda: (
+            _conv,
+            (*(tensor(name) for name in node.input), *[None] * (3 - len(node.input)), attributes),
+        ),
+        "DepthToSpace": lambda: (
+            _depth_to_space,
+            (first, attributes["blocksize"], attributes.get("mode", b"DCR")),
+        ),
         "Elu": lambda: (F.elu, (first, attributes.get("alpha", 1.0))),
         "Expand": lambda: (_expanded, (first, constant(1))),
-        "Gather": lambda: (_gathered, (first, attributes.get("axis", 0), _index(node, constants, tensor))),
-        "GatherElements": lambda: (torch.gather, (first, attributes.get("axis", 0), tensor(node.input[1]))),
+        "Gather": lambda: (
+            _gathered,
+            (first, attributes.get("axis", 0), _index(node, constants, tensor)),
+        ),
+        "GatherElements": lambda: (
+            torch.gather,
+            (first, attributes.get("axis", 0), tensor(node.input[1])),
+        ),
         "LeakyRelu": lambda: (F.leaky_relu, (first, attributes.get("alpha", 0.01))),
         "Pad": lambda: (_padded, (first, constant(1, "pads"), attributes.get("mode", b"constant"))),
         "Reshape": lambda: (_reshaped, (first, constant(1))),
         "Resize": lambda: (_resized, (first, constant(2), constant(3), attributes)),
         "Slice": lambda: (_sliced, (first, constant(1), constant(2), constant(3), constant(4))),
         "Softmax": lambda: (torch.softmax, (first, attributes.get("axis", -1))),
-        "Split": lambda: (_split, (first, constant(1, "split"), attributes.get("axis", 0), len(node.output))),
+        "Split": lambda: (
+            _split,
+            (first, constant(1, "split"), attributes.get("axis", 0), len(node.output)),
+        ),
         "Squeeze": lambda: (_squeezed, (first, constant(1, "axes"))),
         "Tile": lambda: (torch.tile, (first, [int(n) for n in constant(1)])),
         "Transpose": lambda: (torch.permute, (first, attributes["perm"])),
@@ -133,15 +181,24 @@ def _conv(x, weight, bias, attributes):
     pads = attributes.get("pads", [0, 0, 0, 0])
     if pads[:2] != pads[2:]:
         x, pads = F.pad(x, (pads[1], pads[3], pads[0], pads[2])), [0, 0, 0, 0]
-    return F.conv2d(x, weight, bias, attributes.get("strides", [1, 1]), pads[:2], attributes.get("dilations", [1, 1]),
-                    attributes.get("group", 1))  # fmt: skip
+    return F.conv2d(
+        x,
+        weight,
+        bias,
+        attributes.get("strides", [1, 1]),
+        pads[:2],
+        attributes.get("dilations", [1, 1]),
+        attributes.get("group", 1),
+    )
 
 
 def _depth_to_space(x, block, mode):
     if mode == b"CRD":
         return F.pixel_shuffle(x, block)
     batch, channels, height, width = x.shape
-    x = x.reshape(batch, block, block, channels // block**2, height, width).permute(0, 3, 4, 1, 5, 2)
+    x = x.reshape(batch, block, block, channels // block**2, height, width).permute(
+        0, 3, 4, 1, 5, 2
+    )
     return x.reshape(batch, channels // block**2, height * block, width * block)
 
 
@@ -158,7 +215,9 @@ def _padded(x, pads, mode):
     if any(pads[: half - 2]) or any(pads[half : 2 * half - 2]):
         raise NotImplementedError("Pad: expected rows and columns only")
     sides = (pads[half - 1], pads[-1], pads[half - 2], pads[-2])
-    return F.pad(x, sides, mode={b"constant": "constant", b"edge": "replicate", b"reflect": "reflect"}[mode])
+    return F.pad(
+        x, sides, mode={b"constant": "constant", b"edge": "replicate", b"reflect": "reflect"}[mode]
+    )
 
 
 def _reshaped(x, shape):

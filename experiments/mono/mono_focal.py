@@ -1,9 +1,11 @@
-"""Does one scene through two lenses give the same metres? And do errors keep within sigma? Of a mono model.
+"""Does one scene through two lenses give the same metres? And do errors keep within sigma? Of a
+mono model.
 
-python bench/mono_focal.py [MODEL] [--scenes 40]
+python experiments/mono/mono_focal.py [MODEL] [--scenes 40]
 
-Renders streets and rooms with one camera at two focal lengths (1 and 1.5 times), estimates both, and compares the
-answers where they see the same points; beside it what ignoring the focal length would give. Prints a table.
+Renders streets and rooms with one camera at two focal lengths (1 and 1.5 times), estimates both,
+and compares the answers where they see the same points; beside it what ignoring the focal length
+would give. Prints a table.
 """
 
 from __future__ import annotations
@@ -16,15 +18,15 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from depth_ros.core.camera import Camera
-from depth_ros.core.frame import Frame
-from depth_ros.core.video import random_clip, random_mono_camera, render_clip
-from depth_ros.engine.onnx_engine import OnnxEngine
-from depth_ros.estimator import MonoEstimator
+from depth_ros.core.types import Frame
+from depth_ros.engine.onnx import OnnxEngine
+from depth_ros.estimator.stereo import MonoEstimator
+from depth_ros.synthetic.clips import random_clip, random_mono_camera, render_clip
 
-MODELS = Path(__file__).resolve().parents[1] / "models"
+MODELS = Path(__file__).resolve().parents[2] / "models"
 ZOOM = 1.5
 
 
@@ -41,7 +43,9 @@ def main(model: Path, scenes: int):
         wide = estimator.estimate(_frame(clip, camera))
         near = replace(camera, fx=camera.fx * ZOOM, fy=camera.fy * ZOOM)
         tele = estimator.estimate(_frame(replace(clip, camera=near), near))
-        u = np.rint((np.arange(352) - camera.cx) / ZOOM + camera.cx).astype(int)  # where the wide picture has the same
+        u = np.rint((np.arange(352) - camera.cx) / ZOOM + camera.cx).astype(
+            int
+        )  # where the wide picture has the same
         v = np.rint((np.arange(176) - camera.cy) / ZOOM + camera.cy).astype(int)
         ratios.append(float(np.nanmedian(tele.depth / wide.depth[v[:, None], u[None]])))
         truth = render_clip(clip, 0)["depth"]
@@ -49,7 +53,10 @@ def main(model: Path, scenes: int):
         inside.append([np.nanmean(error[np.isfinite(truth)] < k) for k in (1, 2)])
     spread = np.percentile(ratios, [10, 50, 90])
     one, two = 100 * np.mean(inside, axis=0)
-    print(f"| {scenes} scenes: depth at {ZOOM} times the focal length over depth at 1 | 10 %, median, 90 % |")
+    print(
+        f"| {scenes} scenes: depth at {ZOOM} times the focal length over depth at 1 | 10 "
+        "%, median, 90 % |"
+    )
     print("|---|---|")
     print("| answered (1 is right) | " + ", ".join(f"{value:.2f}" for value in spread) + " |")
     print(f"| the focal length ignored | {1 / ZOOM:.2f} |")

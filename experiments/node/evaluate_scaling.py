@@ -1,8 +1,10 @@
-"""How `depth-ros evaluate --jobs` scales: wall and CPU time of the same bags with 1 and with 2 jobs, in turns.
+"""How `depth-ros evaluate --jobs` scales: wall and CPU time of the same bags with 1 and with 2
+jobs, in turns.
 
-On a busy machine wall time says what the others leave; CPU time says whether jobs hinder each other.
+On a busy machine wall time says what the others leave; CPU time says whether jobs hinder each
+other.
 
-    python bench/evaluate_scaling.py FOLDER_OF_BAGS --rounds 2
+    python experiments/node/evaluate_scaling.py FOLDER_OF_BAGS --rounds 2
 """
 
 import argparse
@@ -13,17 +15,31 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def measure(folder: Path, jobs: int) -> tuple[float, float]:
     """Wall and CPU seconds of one evaluation of all bags, from scratch."""
     with tempfile.TemporaryDirectory() as out:
         before, started = os.times(), time.monotonic()
-        command = [sys.executable, "-m", "depth_ros", "evaluate", str(folder), "--jobs", str(jobs), "--out", out]
-        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [
+            sys.executable,
+            "-m",
+            "depth_ros",
+            "evaluate",
+            str(folder),
+            "--jobs",
+            str(jobs),
+            "--out",
+            out,
+        ]
+        subprocess.run(
+            command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         after = os.times()
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    spent = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
     return time.monotonic() - started, spent
 
 

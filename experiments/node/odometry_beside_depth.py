@@ -1,7 +1,8 @@
-"""What odometry costs depth: the real node with SGBM on 640x480 pairs, with and without somebody who listens to odom.
+"""What odometry costs depth: the real node with SGBM on 640x480 pairs, with and without somebody
+who listens to odom.
 
-Age: from the stamp to the arrival of the depth image. Both in the same run, twice in turns, since machines have moods.
-Usage: python bench/odometry_beside_depth.py [seconds]
+Age: from the stamp to the arrival of the depth image. Both in the same run, twice in turns, since
+machines have moods. Usage: python experiments/node/odometry_beside_depth.py [seconds]
 """
 
 import os
@@ -12,7 +13,7 @@ import time
 import numpy as np
 from node_overhead import ROOT, WARMUP_S, cpu_s  # puts the repository into sys.path
 
-from depth_ros.transport import transport_environment
+from depth_ros.nodes.transport import transport_environment
 
 WIDTH, HEIGHT, RATE_HZ, FOCAL_PX, BASELINE_M, DISPARITY_PX, STEP_PX = 640, 480, 8, 500.0, 0.1, 16, 5
 
@@ -26,13 +27,15 @@ def run_camera(seconds, with_odom):
     from sensor_msgs.msg import CameraInfo, Image
 
     from depth_ros.core.camera import Camera
-    from depth_ros.nodes import messages
-    from depth_ros.nodes.decode import stamp_to_ns
+    from depth_ros.nodes.output import messages
+    from depth_ros.recordings.decode import stamp_to_ns
 
     rclpy.init()
     node = rclpy.create_node("camera")
     images = [node.create_publisher(Image, f"{side}/image_rect", 5) for side in ("left", "right")]
-    infos = [node.create_publisher(CameraInfo, f"{side}/camera_info", 5) for side in ("left", "right")]
+    infos = [
+        node.create_publisher(CameraInfo, f"{side}/camera_info", 5) for side in ("left", "right")
+    ]
     wall = cv2.GaussianBlur(np.random.default_rng(1).normal(size=(HEIGHT, 8000, 3)), (0, 0), 2.0)
     wall = np.clip(128 + 50 * wall / wall.std(), 0, 255).astype(np.uint8)
     camera = Camera(WIDTH, HEIGHT, FOCAL_PX, FOCAL_PX, 320.0, 240.0)
@@ -60,14 +63,28 @@ def run_camera(seconds, with_odom):
         if i == round(WARMUP_S * RATE_HZ):
             ages_ms.clear()
             print("warm", flush=True)
-    print(len(ages_ms), np.median(ages_ms), np.percentile(ages_ms, 90), values.get("odom_frames", 0),
-          values.get("odom_dropped/busy", 0), values.get("odom"), flush=True)  # fmt: skip
+    print(
+        len(ages_ms),
+        np.median(ages_ms),
+        np.percentile(ages_ms, 90),
+        values.get("odom_frames", 0),
+        values.get("odom_dropped/busy", 0),
+        values.get("odom"),
+        flush=True,
+    )
 
 
 def measure(seconds, with_odom, domain_id):
     """One round; gives the words of the camera and the node's CPU ms a depth image."""
     environment = {**os.environ, **transport_environment(), "ROS_DOMAIN_ID": str(domain_id)}
-    command = [sys.executable, "-m", "depth_ros.nodes.depth_node", "--ros-args", "-p", "backend:=sgbm"]
+    command = [
+        sys.executable,
+        "-m",
+        "depth_ros.nodes.depth_node",
+        "--ros-args",
+        "-p",
+        "backend:=sgbm",
+    ]
     node = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
         time.sleep(3 * WARMUP_S)
@@ -84,16 +101,26 @@ def measure(seconds, with_odom, domain_id):
 
 def main(seconds=10.0):
     """Measure in turns and print figures and ratios."""
-    print(f"{WIDTH}x{HEIGHT} rgb8 stereo, {RATE_HZ} Hz, SGBM, {seconds:g} s each, {os.cpu_count()} cores")
+    print(
+        f"{WIDTH}x{HEIGHT} rgb8 stereo, {RATE_HZ} Hz, SGBM, {seconds:g} s each, "
+        f"{os.cpu_count()} cores"
+    )
     result = {False: [], True: []}
     for number in range(4):
         with_odom = bool(number % 2)
         words, cpu_ms = measure(seconds, with_odom, 180 + number)
         result[with_odom].append((float(words[1]), cpu_ms))
         odom = f"; odom: {words[5]}, {words[3]} frames, {words[4]} dropped" if with_odom else ""
-        print(f"{'with' if with_odom else 'no  '} odom: {words[0]} depth images, age {float(words[1]):.0f} ms median, "
-              f"{float(words[2]):.0f} ms 90 %; {cpu_ms:.0f} CPU ms each{odom}", flush=True)  # fmt: skip
-    age, cpu = (np.mean(np.array(result[True])[:, i]) / np.mean(np.array(result[False])[:, i]) for i in (0, 1))
+        print(
+            f"{'with' if with_odom else 'no  '} odom: {words[0]} depth images, age "
+            f"{float(words[1]):.0f} ms median, "
+            f"{float(words[2]):.0f} ms 90 %; {cpu_ms:.0f} CPU ms each{odom}",
+            flush=True,
+        )
+    age, cpu = (
+        np.mean(np.array(result[True])[:, i]) / np.mean(np.array(result[False])[:, i])
+        for i in (0, 1)
+    )
     print(f"with / without: age {age:.2f}, CPU {cpu:.2f}")
 
 

@@ -1,9 +1,10 @@
-"""What the page costs the node: its rate and CPU time with and without `depth-ros view --topics`, in turns.
+"""What the page costs the node: its rate and CPU time with and without `depth-ros view --topics`,
+in turns.
 
-A camera of 640x480 at 30 Hz, the node with a network of three operations (so that the node, not a network, is
-measured), a listener to depth all the time. Needs ROS 2, rerun-sdk and onnx.
+A camera of 640x480 at 30 Hz, the node with a network of three operations (so that the node, not a
+network, is measured), a listener to depth all the time. Needs ROS 2, rerun-sdk and onnx.
 
-    python bench/view_overhead.py --rounds 3 --seconds 12
+    python experiments/node/view_overhead.py --rounds 3 --seconds 12
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "test")]
 DOMAIN = 1 + os.getpid() % 100
 os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
@@ -38,7 +39,7 @@ class Camera:
         from sensor_msgs.msg import CameraInfo, Image
 
         from depth_ros.core.camera import Camera as Model
-        from depth_ros.nodes import messages
+        from depth_ros.nodes.output import messages
 
         self._messages, self._info_kind = messages, CameraInfo
         rclpy.init(args=[])
@@ -51,7 +52,9 @@ class Camera:
         self._executor.add_node(self.node)
         self._model = Model(WIDTH, HEIGHT, 500.0, 500.0, 320.0, 240.0)
         rng = np.random.default_rng(0)
-        self._pictures = [rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(4)]
+        self._pictures = [
+            rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(4)
+        ]
 
     def _on_depth(self, raw):
         self.stamps.add(bytes(raw[4:12]))
@@ -75,7 +78,7 @@ class Camera:
 
 def flat_model(folder: Path) -> Path:
     """A metric mono model of one depth, made by the tests' own helper."""
-    from replay.test_mono import flat_model as make
+    from evaluation.test_mono import flat_model as make
 
     from depth_ros.engine.spec import ModelSpec
 
@@ -88,14 +91,23 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=12.0)
     options = parser.parse_args()
-    from depth_ros.transport import transport_environment
+    from depth_ros.nodes.transport import transport_environment
 
     os.environ.update(transport_environment())
     with tempfile.TemporaryDirectory() as folder:
         model = flat_model(Path(folder))
         camera = Camera()
-        command = [sys.executable, "-m", "depth_ros.nodes.depth_node", "--ros-args", "-p", "mode:=mono"]
-        node = subprocess.Popen([*command, "-p", f"model:={model}"], cwd=ROOT, stderr=subprocess.DEVNULL)
+        command = [
+            sys.executable,
+            "-m",
+            "depth_ros.nodes.depth_node",
+            "--ros-args",
+            "-p",
+            "mode:=mono",
+        ]
+        node = subprocess.Popen(
+            [*command, "-p", f"model:={model}"], cwd=ROOT, stderr=subprocess.DEVNULL
+        )
         try:
             camera.play(6.0)
             for _ in range(options.rounds):
@@ -110,7 +122,15 @@ def round_of(camera: Camera, pid: int, viewed: bool, seconds: float) -> str:
     """One turn: what was sent, answered, and what it cost."""
     viewer = None
     if viewed:
-        command = [sys.executable, "-m", "depth_ros", "view", "--topics", "--port", str(24_000 + os.getpid() % 1000)]
+        command = [
+            sys.executable,
+            "-m",
+            "depth_ros",
+            "view",
+            "--topics",
+            "--port",
+            str(24_000 + os.getpid() % 1000),
+        ]
         viewer = subprocess.Popen(
             [*command, "--seconds", str(seconds + 6)], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
@@ -118,7 +138,9 @@ def round_of(camera: Camera, pid: int, viewed: bool, seconds: float) -> str:
     node_0, view_0 = cpu_s(pid), cpu_s(viewer.pid) if viewer else 0.0
     sent, got = camera.play(seconds)
     node_ms = 1e3 * (cpu_s(pid) - node_0) / sent
-    words = f"{'with' if viewed else 'without':8}page: {got} of {sent} depths ({got / seconds:.1f} Hz)"
+    words = (
+        f"{'with' if viewed else 'without':8}page: {got} of {sent} depths ({got / seconds:.1f} Hz)"
+    )
     words += f", node {node_ms:.2f} ms CPU an image"
     if viewer:
         view_ms = 1e3 * (cpu_s(viewer.pid) - view_0) / sent

@@ -1,10 +1,13 @@
-"""What an IMU adds to ego-motion on rendered clips: none, a prior of every step, and a factor of the window besides.
+"""What an IMU adds to ego-motion on rendered clips: none, a prior of every step, and a factor of
+the window besides.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python bench/egomotion_imu.py [--clips 12] [--cache FOLDER]
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python experiments/odometry/egomotion_imu.py [--clips
+    12] [--cache FOLDER]
 
-Clips, sources and NEES (6 is true) are those of bench/egomotion_nees.py, calibration seeds. The IMU is simulated: a
-smooth curve through the true poses, 200 readings a second, with the noise and the biases of a cheap one. Steps of the
-first half second do not count: gravity, velocity and bias are learned in it.
+Clips, sources and NEES (6 is true) are those of experiments/odometry/egomotion_nees.py, calibration
+seeds. The IMU is simulated: a smooth curve through the true poses, 200 readings a second, with the
+noise and the biases of a cheap one. Steps of the first half second do not count: gravity, velocity
+and bias are learned in it.
 """
 
 from __future__ import annotations
@@ -19,11 +22,20 @@ from scipy.interpolate import CubicSpline
 
 from depth_ros.core.lie import inverse, se3_log, so3_exp, so3_log
 from depth_ros.core.trajectory import nees
-from depth_ros.egomotion import EgoMotion, ImuSample
-from depth_ros.egomotion.window import Window
+from depth_ros.odometry import EgoMotion, ImuSample
+from depth_ros.odometry.window import Window
 
-RATE_HZ, PERIOD_S, G = 200, 0.1, np.array([0.0, 9.81, 0.0])  # the world of the clips has its y axis down
-GYRO_NOISE, GYRO_BIAS, ACCEL_NOISE, ACCEL_BIAS = 0.004, 0.008, 0.04, 0.03  # rad/s, m/s^2, standard deviations
+RATE_HZ, PERIOD_S, G = (
+    200,
+    0.1,
+    np.array([0.0, 9.81, 0.0]),
+)  # the world of the clips has its y axis down
+GYRO_NOISE, GYRO_BIAS, ACCEL_NOISE, ACCEL_BIAS = (
+    0.004,
+    0.008,
+    0.04,
+    0.03,
+)  # rad/s, m/s^2, standard deviations
 LEARNED = 6  # steps that do not count
 ROW = "{:7} {:7} {:15} {:>5} {:>7} {:>5} {:>9} {:>5} {:>5} {:>4}"
 MODES = ("no IMU", "prior of steps", "and of windows")
@@ -31,7 +43,12 @@ MODES = ("no IMU", "prior of steps", "and of windows")
 
 def readings(poses: np.ndarray, seed: int) -> list[ImuSample]:
     """What an IMU in the camera reads along poses (N, 4, 4), world_T_camera."""
-    rng, R0, t, h = np.random.default_rng(seed), poses[0, :3, :3], PERIOD_S * np.arange(len(poses)), 1e-3
+    rng, R0, t, h = (
+        np.random.default_rng(seed),
+        poses[0, :3, :3],
+        PERIOD_S * np.arange(len(poses)),
+        1e-3,
+    )
     position = CubicSpline(t, poses[:, :3, 3])
     turned = CubicSpline(t, [so3_log(R0.T @ pose[:3, :3]) for pose in poses])
     gyro_bias, accel_bias, out = rng.normal(0, GYRO_BIAS, 3), rng.normal(0, ACCEL_BIAS, 3), []
@@ -67,24 +84,51 @@ def without_motion(window, origin_T_camera, seen, sigma, motion=None, add_frame=
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of rendered clips")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     with_motion = Window.add_frame
-    print(ROW.format("place", "source", "IMU", "steps", "rms mm", "mrad", "median mm", "mrad", "NEES", "lost"))
+    print(
+        ROW.format(
+            "place", "source", "IMU", "steps", "rms mm", "mrad", "median mm", "mrad", "NEES", "lost"
+        )
+    )
     for place in PLACES:
         clips = [load_clip(place, 1000 + i, 12, args.cache) for i in range(args.clips)]
         for source in ("stereo", "depth"):
             for mode in MODES:
                 Window.add_frame = with_motion if mode == MODES[2] else without_motion
-                samples = [[] if mode == MODES[0] else readings(clip["poses"], clip["seed"]) for clip in clips]
-                errors, found, lost = zip(*map(followed, clips, [source] * len(clips), samples), strict=True)
-                errors, values = np.concatenate([one for one in errors if one]), np.concatenate(found)
-                far = 1e3 * np.stack([np.linalg.norm(part, axis=1) for part in (errors[:, :3], errors[:, 3:])], 1)
+                samples = [
+                    [] if mode == MODES[0] else readings(clip["poses"], clip["seed"])
+                    for clip in clips
+                ]
+                errors, found, lost = zip(
+                    *map(followed, clips, [source] * len(clips), samples), strict=True
+                )
+                errors, values = (
+                    np.concatenate([one for one in errors if one]),
+                    np.concatenate(found),
+                )
+                far = 1e3 * np.stack(
+                    [np.linalg.norm(part, axis=1) for part in (errors[:, :3], errors[:, 3:])], 1
+                )
                 rms, median = np.sqrt(np.mean(far**2, 0)).round(2), np.median(far, 0).round(2)
-                print(ROW.format(place, source, mode, len(errors), *rms, *median, values.mean().round(1), sum(lost)))
+                print(
+                    ROW.format(
+                        place,
+                        source,
+                        mode,
+                        len(errors),
+                        *rms,
+                        *median,
+                        values.mean().round(1),
+                        sum(lost),
+                    )
+                )
     Window.add_frame = with_motion
 
 

@@ -1,11 +1,13 @@
-"""One camera without depth on real recordings: the left pictures alone, metres from true wheels or from nothing.
+"""One camera without depth on real recordings: the left pictures alone, metres from true wheels or
+from nothing.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python bench/egomotion_mono.py
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python experiments/odometry/egomotion_mono.py
         [--data ../shared/data/bags] [--wheel-noise 0.01]
 
-Wheels: the true way since the last frame, with relative noise. ATE: of the frames that are
-metric, after a rigid alignment, no scale. Without any scale the way is in units of its own; its ATE is given after a
-similarity alignment, which no robot can make. A recording whose wheels move less than 3 cm a keyframe stays without.
+Wheels: the true way since the last frame, with relative noise. ATE: of the frames that are metric,
+after a rigid alignment, no scale. Without any scale the way is in units of its own; its ATE is
+given after a similarity alignment, which no robot can make. A recording whose wheels move less than
+3 cm a keyframe stays without.
 """
 
 from __future__ import annotations
@@ -16,14 +18,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from egomotion import truth_poses
+from odometry import truth_poses
 
 from depth_ros.core.lie import inverse, so3_log
-from depth_ros.egomotion import EgoFrame, EgoMotion
-from depth_ros.prepare import rectified
-from depth_ros.replay.sample import open_source
+from depth_ros.estimator.preprocess import rectified
+from depth_ros.odometry import EgoFrame, EgoMotion
+from depth_ros.recordings.sample import open_source
 
-BAGS = ("kitti06_stereo", "kitti02_stereo_color", "tum_fr1_piece", "rgbd_office", "tartanair_hospital")
+BAGS = (
+    "kitti06_stereo",
+    "kitti02_stereo_color",
+    "tum_fr1_piece",
+    "rgbd_office",
+    "tartanair_hospital",
+)
 ROW = "{:22} {:10} {:>7} {:>9} {:>7} {:>8} {:>5} {:>7}"
 
 
@@ -34,7 +42,9 @@ def frames_of(path: Path, truth: dict, noise: float | None) -> list[EgoFrame]:
         frame = rectified(sample.frame.left_only())
         here, way = truth.get(frame.stamp_ns), None
         if noise is not None and here is not None and last is not None:
-            way = float(np.linalg.norm(here[:3, 3] - last[:3, 3]) * max(1 + noise * rng.normal(), 0.0))
+            way = float(
+                np.linalg.norm(here[:3, 3] - last[:3, 3]) * max(1 + noise * rng.normal(), 0.0)
+            )
         last = here
         frames.append(EgoFrame(frame.stamp_ns, frame.left, frame.camera, travelled_m=way))
     return frames
@@ -50,8 +60,12 @@ def aligned_ate(poses: np.ndarray, truth: np.ndarray, with_scale: bool) -> tuple
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared/data/bags")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared/data/bags"
+    )
     parser.add_argument("--wheel-noise", type=float, default=0.01)
     args = parser.parse_args()
     cv2.setNumThreads(1)
@@ -69,7 +83,9 @@ def main() -> None:
                 found.append(ego.update(frame))
                 spent.append(1e3 * (time.process_time() - begin))
             known = [i for i, frame in enumerate(frames) if frame.stamp_ns in truth]
-            known = [i for i in known if found[i].is_metric] or known if noise is not None else known
+            known = (
+                [i for i in known if found[i].is_metric] or known if noise is not None else known
+            )
             poses = np.stack([found[i].odom_T_camera for i in known])
             true = np.stack([truth[frames[i].stamp_ns] for i in known])
             is_metric = found[-1].is_metric

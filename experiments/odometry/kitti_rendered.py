@@ -1,6 +1,8 @@
-"""KITTI's trajectories 09 and 10 through a rendered street, judged by the official segment metric over 100 to 800 m.
+"""KITTI's trajectories 09 and 10 through a rendered street, judged by the official segment metric
+over 100 to 800 m.
 
-python bench/kitti_rendered.py --sequence 09 [--method hybrid] [--method baseline] [--out FOLDER] [--render-only]
+python experiments/odometry/kitti_rendered.py --sequence 09 [--method hybrid] [--method baseline]
+[--out FOLDER] [--render-only]
 """
 
 from __future__ import annotations
@@ -12,30 +14,65 @@ from pnp_baseline import PnpOnDepth
 from tqdm import tqdm
 
 from depth_ros.engine.load import load_engine
-from depth_ros.estimator import Estimator
-from depth_ros.replay.follow import Follower
-from depth_ros.replay.kitti_rendered import RenderedSequence
-from depth_ros.replay.output import write_bytes, write_json
-from depth_ros.replay.path_plot import plot_path
-from depth_ros.replay.trajectory import judge_track, write_track
+from depth_ros.estimator.stereo import Estimator
+from depth_ros.evaluation.odometry_runner import Follower
+from depth_ros.evaluation.report.path_plot import plot_path
+from depth_ros.evaluation.trajectory import judge_track, write_track
+from depth_ros.recordings.output import write_bytes, write_json
+from experiments.odometry.rendered_sequence import RenderedSequence
 
-_POSES = Path(__file__).resolve().parents[2] / "shared" / "data" / "trajectories"
+_POSES = Path(__file__).resolve().parents[3] / "shared" / "data" / "trajectories"
 _CACHE = Path.home() / ".cache" / "depth_ros" / "kitti_rendered"
-_COLUMNS = ("t_err_pct", "r_err_deg_per_100m", "ate_m", "end_drift_pct", "nees", "nees_covered_pct", "lost",
-            "geometry_ms")  # fmt: skip
+_COLUMNS = (
+    "t_err_pct",
+    "r_err_deg_per_100m",
+    "ate_m",
+    "end_drift_pct",
+    "nees",
+    "nees_covered_pct",
+    "lost",
+    "geometry_ms",
+)
 
 
 @click.command()
-@click.option("--sequence", default="09", show_default=True, help="Name of a trajectory file, without .txt.")
-@click.option("--method", "methods", multiple=True, default=("hybrid", "baseline"), show_default=True,
-              help="hybrid, geometric, network, or baseline (OpenCV PnP on SGBM); may be repeated.")  # fmt: skip
-@click.option("--depth", type=click.Choice(["sgbm", "auto"]), default="sgbm", show_default=True,
-              help="Where depth comes from; auto: the shipped stereo network.")  # fmt: skip
-@click.option("--poses", type=click.Path(path_type=Path), default=_POSES, help="Folder of the trajectory files.")
-@click.option("--cache", type=click.Path(path_type=Path), default=_CACHE, help="Folder of the rendered pictures.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for figures, plots and trajectories.")
 @click.option(
-    "--frames", type=click.IntRange(3), help="Only the first frames: then the metric is over what they reach."
+    "--sequence", default="09", show_default=True, help="Name of a trajectory file, without .txt."
+)
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    default=("hybrid", "baseline"),
+    show_default=True,
+    help="hybrid, geometric, network, or baseline (OpenCV PnP on SGBM); may be repeated.",
+)
+@click.option(
+    "--depth",
+    type=click.Choice(["sgbm", "auto"]),
+    default="sgbm",
+    show_default=True,
+    help="Where depth comes from; auto: the shipped stereo network.",
+)
+@click.option(
+    "--poses",
+    type=click.Path(path_type=Path),
+    default=_POSES,
+    help="Folder of the trajectory files.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    default=_CACHE,
+    help="Folder of the rendered pictures.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for figures, plots and trajectories."
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(3),
+    help="Only the first frames: then the metric is over what they reach.",
 )
 @click.option("--render-only", is_flag=True, help="Render what is missing, judge nothing.")
 def main(sequence, methods, depth, poses, cache, out, frames, render_only):
@@ -49,7 +86,9 @@ def main(sequence, methods, depth, poses, cache, out, frames, render_only):
     if render_only:
         return
     estimator = Estimator(load_engine(backend=depth, max_disparity_px=64), 64)
-    followers = {name: Follower(name, ego=PnpOnDepth() if name == "baseline" else None) for name in methods}
+    followers = {
+        name: Follower(name, ego=PnpOnDepth() if name == "baseline" else None) for name in methods
+    }
     for i in tqdm(range(count), unit="pair", desc="following", mininterval=30):
         sample = source.sample(i)
         estimate = estimator.estimate(sample.frame)
@@ -61,8 +100,16 @@ def main(sequence, methods, depth, poses, cache, out, frames, render_only):
 def report(source, followers, depth, out, count) -> None:
     """Print a line of the table for each method, and write what was found."""
     camera = source.rig.left
-    click.echo(f"{source.name}: RENDERED pictures {camera.width}x{camera.height}, {count} pairs, depth by {depth}")
-    click.echo("| method | " + " | ".join(_COLUMNS) + " | segments_m |\n|---|" + "---:|" * (len(_COLUMNS) + 1))
+    click.echo(
+        f"{source.name}: RENDERED pictures {camera.width}x{camera.height}, {count} pairs, "
+        f"depth by {depth}"
+    )
+    click.echo(
+        "| method | "
+        + " | ".join(_COLUMNS)
+        + " | segments_m |\n|---|"
+        + "---:|" * (len(_COLUMNS) + 1)
+    )
     for name, follower in followers.items():
         figures = judge_track(follower.track)
         cells = [f"{figures[key]:.3f}" if key in figures else "-" for key in _COLUMNS]
@@ -72,7 +119,10 @@ def report(source, followers, depth, out, count) -> None:
         if out is not None:
             folder = out / source.name / name
             write_track(follower.track, folder)
-            write_json(folder / "figures.json", {"rendered": True, "pairs": count, "depth": depth, **figures})
+            write_json(
+                folder / "figures.json",
+                {"rendered": True, "pairs": count, "depth": depth, **figures},
+            )
             write_bytes(folder / "path.png", plot_path(follower.track))
 
 

@@ -1,4 +1,6 @@
-"""The baseline of ego-motion: OpenCV's tracker and PnP RANSAC on given depth, frame to frame, nothing remembered."""
+"""The baseline of ego-motion: OpenCV's tracker and PnP RANSAC on given depth, frame to frame,
+nothing remembered.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,18 @@ import time
 import cv2
 import numpy as np
 
-from depth_ros.core.frames import body_R_optical
-from depth_ros.egomotion import EgoEstimate, EgoFrame
+from depth_ros.core.axes import body_R_optical
+from depth_ros.odometry import EgoEstimate, EgoFrame
 
 _FAR_M, _ROUND_TRIP_PX, _REPROJECTION_PX = 40.0, 0.3, 1.0
 _FEWEST = 12  # points
 
 
 class PnpOnDepth:
-    """Follow a camera with OpenCV alone; update takes and gives what EgoMotion.update does. It knows no covariance."""
+    """Follow a camera with OpenCV alone; update takes and gives what EgoMotion.update does.
+
+    It knows no covariance.
+    """
 
     def __init__(self):
         self._last: tuple[int, np.ndarray, np.ndarray] | None = None
@@ -34,8 +39,20 @@ class PnpOnDepth:
         state = "tracking" if step is not None else "initialising" if last is None else "lost"
         unknown = np.zeros((6, 6))
         timing = {"total": 1e3 * (time.process_time() - started)}
-        return EgoEstimate(frame.stamp_ns, last and last[0], step, unknown, self._pose, unknown, np.zeros(6), unknown,
-                           state, scale="depth", inliers=inliers, timing_ms=timing)  # fmt: skip
+        return EgoEstimate(
+            frame.stamp_ns,
+            last and last[0],
+            step,
+            unknown,
+            self._pose,
+            unknown,
+            np.zeros(6),
+            unknown,
+            state,
+            scale="depth",
+            inliers=inliers,
+            timing_ms=timing,
+        )
 
 
 def _step(before, depth, after, K) -> tuple[np.ndarray | None, int]:
@@ -52,7 +69,12 @@ def _step(before, depth, after, K) -> tuple[np.ndarray | None, int]:
     if len(world) < _FEWEST:
         return None, 0
     found, rotation, translation, inliers = cv2.solvePnPRansac(
-        world, second.astype(np.float64), K, None, reprojectionError=_REPROJECTION_PX, iterationsCount=300
+        world,
+        second.astype(np.float64),
+        K,
+        None,
+        reprojectionError=_REPROJECTION_PX,
+        iterationsCount=300,
     )
     if not found or inliers is None or len(inliers) < _FEWEST:
         return None, 0
@@ -70,5 +92,7 @@ def _tracked(before, after, points) -> tuple[np.ndarray, np.ndarray]:
     settings = dict(winSize=(15, 15), maxLevel=4)
     there, ok, _ = cv2.calcOpticalFlowPyrLK(before, after, points, None, **settings)
     back, ok_back, _ = cv2.calcOpticalFlowPyrLK(after, before, there, None, **settings)
-    good = (ok & ok_back).ravel().astype(bool) & (np.abs(back - points).max((1, 2)) < _ROUND_TRIP_PX)
+    good = (ok & ok_back).ravel().astype(bool) & (
+        np.abs(back - points).max((1, 2)) < _ROUND_TRIP_PX
+    )
     return points[good, 0], there[good, 0]

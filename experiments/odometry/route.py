@@ -1,4 +1,6 @@
-"""A street along a given path: road, verges, houses, hedges, trees, poles and parked cars on both sides of it."""
+"""A street along a given path: road, verges, houses, hedges, trees, poles and parked cars on
+both sides of it.
+"""
 
 from __future__ import annotations
 
@@ -7,52 +9,73 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from depth_ros.core.errors import InputError
-from depth_ros.core.places.buildings import building, fence
-from depth_ros.core.places.materials import ASPHALT, GRASS, LYING, PAVING, UPRIGHT, Builder, material, yaw_axes
-from depth_ros.core.places.outdoors import bush, car, pole, tree
-from depth_ros.core.surfaces import Sky
-from depth_ros.core.world import QUAD, Scene
+from depth_ros.synthetic.places.buildings import building, fence
+from depth_ros.synthetic.places.materials import (
+    ASPHALT,
+    GRASS,
+    LYING,
+    PAVING,
+    UPRIGHT,
+    Builder,
+    material,
+    yaw_axes,
+)
+from depth_ros.synthetic.places.outdoors import bush, car, pole, tree
+from depth_ros.synthetic.renderer import QUAD, Scene
+from depth_ros.synthetic.shading import Sky
 
 _PIECE_M = 8.0  # of road
 _SMOOTH_M = 6.0  # what a road does not follow of a car's bouncing
-_ROAD_M, _VERGE_M = 4.2, 14.0  # half widths: beyond the verge stands what hides that there is no ground
+_ROAD_M, _VERGE_M = (
+    4.2,
+    14.0,
+)  # half widths: beyond the verge stands what hides that there is no ground
 _BEHIND_M, _AHEAD_M = 15.0, 110.0  # of the way that a picture may show
 
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """A scene along a path: scene of all shapes, at_m (S,) where along the way each stands, way_m (N,) of each pose."""
+    """A scene along a path: scene of all shapes, at_m (S,) where along the way each stands,
+    path_m (N,) of each pose.
+    """
 
     scene: Scene
     at_m: np.ndarray
-    way_m: np.ndarray
+    path_m: np.ndarray
 
     def near(self, i: int) -> Scene:
         """Give what pose i can see: shapes from 15 m behind to 110 m ahead along the way.
 
-        Parts of the route that come close in space but not along the way are left out: there heights need not agree.
+        Parts of the route that come close in space but not along the way are left out: there
+        heights need not agree.
         """
-        off = self.at_m - self.way_m[i]
+        off = self.at_m - self.path_m[i]
         seen = np.nonzero((off > -_BEHIND_M) & (off < _AHEAD_M))[0]
         rows = {
             field.name: value[seen]
             for field in fields(Scene)
-            if isinstance(value := getattr(self.scene, field.name), np.ndarray) and len(value) == len(self.at_m)
+            if isinstance(value := getattr(self.scene, field.name), np.ndarray)
+            and len(value) == len(self.at_m)
         }
         return replace(self.scene, **rows)
 
 
-def street_along(world_T_camera: np.ndarray, rng: np.random.Generator, height_m: float = 1.65) -> Route:
-    """Build a street under a path of a camera: houses, then gardens, then woods, by stretches; nothing moves.
+def street_along(
+    world_T_camera: np.ndarray, rng: np.random.Generator, height_m: float = 1.65
+) -> Route:
+    """Build a street under a path of a camera: houses, then gardens, then woods, by stretches;
+    nothing moves.
 
-    world_T_camera: (N, 4, 4) optical poses, y about downwards, metres; the camera drives height_m above the road.
-    All light is ambient: no shadows, so that long clips render fast.
-    Raises InputError for fewer than two poses.
+    world_T_camera: (N, 4, 4) optical poses, y about downwards, metres; the camera drives height_m
+    above the road. All light is ambient: no shadows, so that long clips render fast. Raises
+    InputError for fewer than two poses.
     """
     poses = np.asarray(world_T_camera, np.float64)
     if poses.ndim != 3 or poses.shape[1:] != (4, 4) or len(poses) < 2:
         raise InputError(f"expected poses (N, 4, 4) with N >= 2, got {poses.shape}")
-    way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1))])
+    way = np.concatenate(
+        [[0.0], np.cumsum(np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1))]
+    )
     builder = _RouteBuilder(rng, _Line(way, poses, height_m))
     _road(builder)
     for side in (-1, 1):
@@ -62,19 +85,28 @@ def street_along(world_T_camera: np.ndarray, rng: np.random.Generator, height_m:
 
 
 class _Line:
-    """The smoothed middle of the road: position (3,), heading and slope (rad) at any metre of the way."""
+    """The smoothed middle of the road: position (3,), heading and slope (rad) at any metre of
+    the way.
+    """
 
     def __init__(self, way: np.ndarray, poses: np.ndarray, height_m: float):
         # Beyond its ends the road goes straight on, so that the first and last pictures show some.
         start, end = (poses[k, :3, 2] / np.linalg.norm(poses[k, :3, 2]) for k in (0, -1))
         metres = np.arange(way[0] - _BEHIND_M - 20, way[-1] + _AHEAD_M + 20, 1.0)
         points = np.stack([np.interp(metres, way, poses[:, k, 3]) for k in range(3)], axis=1)
-        points += np.minimum(metres - way[0], 0)[:, None] * start + np.maximum(metres - way[-1], 0)[:, None] * end
+        points += (
+            np.minimum(metres - way[0], 0)[:, None] * start
+            + np.maximum(metres - way[-1], 0)[:, None] * end
+        )
         reach = np.arange(-3 * _SMOOTH_M, 3 * _SMOOTH_M + 1)
         weights = np.exp(-0.5 * (reach / _SMOOTH_M) ** 2)
         weights /= weights.sum()
-        padded = np.pad(points, ((len(reach) // 2,) * 2, (0, 0)), mode="reflect", reflect_type="odd")
-        smooth = np.stack([np.convolve(padded[:, k], weights, mode="valid") for k in range(3)], axis=1)
+        padded = np.pad(
+            points, ((len(reach) // 2,) * 2, (0, 0)), mode="reflect", reflect_type="odd"
+        )
+        smooth = np.stack(
+            [np.convolve(padded[:, k], weights, mode="valid") for k in range(3)], axis=1
+        )
         step = np.gradient(smooth, axis=0)
         self.metres, self.points = metres, points
         self._ground = smooth + [0, height_m, 0]
@@ -84,7 +116,9 @@ class _Line:
     def at(self, metre: float) -> tuple[np.ndarray, float, float]:
         """Ground position, heading, slope (positive: uphill)."""
         ground = np.array([np.interp(metre, self.metres, self._ground[:, k]) for k in range(3)])
-        return ground, *(float(np.interp(metre, self.metres, values)) for values in (self._heading, self._slope))
+        return ground, *(
+            float(np.interp(metre, self.metres, values)) for values in (self._heading, self._slope)
+        )
 
 
 class _RouteBuilder(Builder):
@@ -102,7 +136,9 @@ class _RouteBuilder(Builder):
         self.stand(0, 0)
 
     def stand(self, x, z, yaw=0.0, y=0.0):
-        place = self._origin + np.array([x, y - z * np.tan(self.slope), z], float) @ yaw_axes(self._heading)
+        place = self._origin + np.array([x, y - z * np.tan(self.slope), z], float) @ yaw_axes(
+            self._heading
+        )
         self._frame = (place, yaw_axes(self._heading + yaw))
 
     def add(self, kind, center, half, surface, axes=UPRIGHT, **changes):
@@ -111,7 +147,11 @@ class _RouteBuilder(Builder):
 
     def is_clear(self, x: float, half_x: float, half_z: float) -> bool:
         """True where a thing here would stand off this stretch of the road, however it bends."""
-        corners = [[x + a * half_x, 0, b * half_z] for a in (-1, -0.5, 0, 0.5, 1) for b in (-1, -0.5, 0, 0.5, 1)]
+        corners = [
+            [x + a * half_x, 0, b * half_z]
+            for a in (-1, -0.5, 0, 0.5, 1)
+            for b in (-1, -0.5, 0, 0.5, 1)
+        ]
         places = self._origin + np.array(corners) @ yaw_axes(self._heading)
         near = np.abs(self.line.metres - self._metre) < _AHEAD_M + _BEHIND_M
         off = places[:, None, ::2] - self.line.points[None, near, ::2]
@@ -130,7 +170,9 @@ def _road(b: _RouteBuilder) -> None:
         if n % 12 == 0:  # another stretch, another surface
             grass = material(rng, GRASS + PAVING, 0.4, 0.3, wild=0.0)
             asphalt = material(rng, ASPHALT, 0.15, 0.15, wild=0.0)
-        lift = 0.004 * (n % 2)  # pieces overlap; in one plane rounding would decide which of them is seen
+        lift = 0.004 * (
+            n % 2
+        )  # pieces overlap; in one plane rounding would decide which of them is seen
         for surface, width, up in ((grass, _VERGE_M, 0.0), (asphalt, _ROAD_M, 0.01)):
             own = dict(surface, offset=rng.uniform(0, 60, 3))
             b.add(QUAD, [0, -up - lift, 0], [width, _PIECE_M * 0.6, 1], own, lying)
@@ -139,7 +181,9 @@ def _road(b: _RouteBuilder) -> None:
 
 
 def _roadside(b: _RouteBuilder, side: int) -> None:
-    """One side of the whole route, stretch by stretch, without a gap in what stands behind the verge."""
+    """One side of the whole route, stretch by stretch, without a gap in what stands behind the
+    verge.
+    """
     rng, metre = b.rng, b.line.metres[0] + 5
     kinds = ("town", "gardens", "trees")
     while metre < b.line.metres[-1] - 5:

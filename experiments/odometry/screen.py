@@ -1,4 +1,6 @@
-"""A faster way to render one picture in NumPy: only the pixels of its rectangle on the screen ask for a shape."""
+"""A faster way to render one picture in NumPy: only the pixels of its rectangle on the screen
+ask for a shape.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +8,20 @@ import array_api_compat.numpy as xp
 import numpy as np
 
 from depth_ros.core.camera import Camera
-from depth_ros.core.raycast import hit_depth, hit_points, rays_of, reach
-from depth_ros.core.surfaces import RANDOM, shade, sky_color
-from depth_ros.core.world import SUBPIXELS, Scene, edges
+from depth_ros.synthetic.raycast import hit_depth, hit_points, rays_of, reach
+from depth_ros.synthetic.renderer import SUBPIXELS, Scene, edges
+from depth_ros.synthetic.shading import RANDOM, shade, sky_color
 
 _BAND = 1 << 14  # rays shaded at a time: what they need fits into a CPU's cache
 
 
 def render_on_screen(scene: Scene, camera: Camera, world_T_camera: np.ndarray) -> dict:
-    """Ray-cast one picture as world.render does, for scenes with a sky and ambient light only (nothing casts a shadow).
+    """Ray-cast one picture as world.render does, for scenes with a sky and ambient light only
+    (nothing casts a shadow).
 
-    scene: sky.ambient is 1. world_T_camera: (4, 4). Returns rgb (H, W, 3) float32 in [0, 1]; depth (H, W) float32 m
-    along z, NaN where no shape is hit; shape (H, W) int64, -1 for the sky. Twice as fast as world.render.
+    scene: sky.ambient is 1. world_T_camera: (4, 4). Returns rgb (H, W, 3) float32 in [0, 1]; depth
+    (H, W) float32 m along z, NaN where no shape is hit; shape (H, W) int64, -1 for the sky. Twice
+    as fast as world.render.
     """
     pose = np.asarray(world_T_camera, np.float64)
     origin = pose[:3, 3].astype(np.float32)
@@ -25,7 +29,10 @@ def render_on_screen(scene: Scene, camera: Camera, world_T_camera: np.ndarray) -
     rays = rays_of(camera, pose[:3, :3], xp, RANDOM)
     depth, shape = _cast_picture(scene, camera, origin, rays, boxes, near)
     edge = np.nonzero(edges(shape, xp).ravel())[0]
-    more = [_cast_edges(scene, camera, pose, edge, shift, boxes, np.unique(shape)) for shift in SUBPIXELS]
+    more = [
+        _cast_edges(scene, camera, pose, edge, shift, boxes, np.unique(shape))
+        for shift in SUBPIXELS
+    ]
     columns = [(rays, depth.ravel(), shape.ravel()), *more]
     colours = _colours(scene, camera, origin, *(np.concatenate(column) for column in zip(*columns)))
     rgb, extra = colours[: len(rays)], colours[len(rays) :].reshape(len(SUBPIXELS), -1, 3)
@@ -35,14 +42,18 @@ def render_on_screen(scene: Scene, camera: Camera, world_T_camera: np.ndarray) -
 
 
 def _rectangles(scene: Scene, camera: Camera, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds (S, 4) of each shape on the screen, u0 u1 v0 v1 half open, and the least depth (S,) it can have.
+    """Bounds (S, 4) of each shape on the screen, u0 u1 v0 v1 half open, and the least depth (S,) it
+    can have.
 
-    By the corners of the box about the shape where all lie before the camera; else by the sphere about it.
+    By the corners of the box about the shape where all lie before the camera; else by the sphere
+    about it.
     """
     signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, 8).T
     half = np.where((scene.kind == 3)[:, None], scene.half[:, [0, 1, 0]], scene.half)
     half = np.where((scene.kind == 0)[:, None], half * [1, 1, 0], half)
-    corners = scene.center[:, None] + np.einsum("ski,sij->skj", signs[None] * half[:, None], scene.axes)
+    corners = scene.center[:, None] + np.einsum(
+        "ski,sij->skj", signs[None] * half[:, None], scene.axes
+    )
     local = (corners - pose[:3, 3]) @ pose[:3, :3]
     depth = local[..., 2]
     whole = (depth > 0.1).all(1)
@@ -63,12 +74,16 @@ def _rectangles(scene: Scene, camera: Camera, pose: np.ndarray) -> tuple[np.ndar
 
 
 def _sphere_range(x, z, radius, focal, centre):
-    """Where on one axis of the screen a sphere may be seen; everywhere if the camera's plane cuts it."""
+    """Where on one axis of the screen a sphere may be seen; everywhere if the camera's plane
+    cuts it.
+    """
     far = np.hypot(x, z)
     angle, spread = np.arctan2(x, z), np.arcsin(np.clip(radius / np.maximum(far, 1e-9), 0, 1))
     cut = (far <= radius) | (np.abs(angle) + spread >= 1.5)
     with np.errstate(over="ignore"):
-        low, high = (focal * np.tan(np.clip(angle + s * spread, -1.5, 1.5)) + centre for s in (-1, 1))
+        low, high = (
+            focal * np.tan(np.clip(angle + s * spread, -1.5, 1.5)) + centre for s in (-1, 1)
+        )
     low = np.where(cut & (angle - spread < -1.5), -1e6, low)
     high = np.where(cut & (angle + spread > 1.5), 1e6, high)
     inside = far <= radius
@@ -95,7 +110,9 @@ def _cast_picture(scene, camera, origin, rays, boxes, near):
 
 
 def _cast_edges(scene, camera, pose, edge, shift, boxes, seen):
-    """Rays, depth and shape of some pixels, shifted within the pixel, against the shapes that the picture shows."""
+    """Rays, depth and shape of some pixels, shifted within the pixel, against the shapes that
+    the picture shows.
+    """
     rays = rays_of(camera, pose[:3, :3], xp, RANDOM, shift)[edge]
     origin = pose[:3, 3].astype(np.float32)
     depth, shape = np.full(len(edge), np.inf, np.float32), np.full(len(edge), -1, np.int64)
@@ -126,7 +143,20 @@ def _colours(scene, camera, origin, rays, depth, shape):
     rgb[sky] = sky_color(scene.sky, rays[sky], xp, RANDOM)
     for k in range(len(sky), len(order), _BAND):
         index = order[k : k + _BAND]
-        local, own_normal, normal = hit_points(scene, kinds, origin, rays[index], depth[index], shape[index], xp)
-        rgb[index] = shade(scene, shape[index], local, (own_normal, normal), rays[index], depth[index], None,
-                           camera.fx, origin, xp, RANDOM)  # fmt: skip
+        local, own_normal, normal = hit_points(
+            scene, kinds, origin, rays[index], depth[index], shape[index], xp
+        )
+        rgb[index] = shade(
+            scene,
+            shape[index],
+            local,
+            (own_normal, normal),
+            rays[index],
+            depth[index],
+            None,
+            camera.fx,
+            origin,
+            xp,
+            RANDOM,
+        )
     return rgb

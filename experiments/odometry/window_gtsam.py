@@ -1,12 +1,14 @@
-"""The same windows solved by the bundle adjustment of the runtime and by gtsam: the same optimum, the time of both.
+"""The same windows solved by the bundle adjustment of the runtime and by gtsam: the same optimum,
+the time of both.
 
-    pip install gtsam
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python bench/window_gtsam.py [--windows 12] [--frames 6]
+    pip install gtsam OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python
+    experiments/odometry/window_gtsam.py [--windows 12] [--frames 6]
         [--points 120] [--outliers 0.1]
 
-Both minimise the same: reprojection in a stereo pair, noise with the same covariance, Cauchy's weight at 2 standard
-deviations, the first pose held. Times are CPU times of one thread, medians, the solvers taking turns. "as used" stops
-after the two rounds that the runtime spends on a keyframe.
+Both minimise the same: reprojection in a stereo pair, noise with the same covariance, Cauchy's
+weight at 2 standard deviations, the first pose held. Times are CPU times of one thread, medians,
+the solvers taking turns. "as used" stops after the two rounds that the runtime spends on a
+keyframe.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.lie import inverse, se3_exp, se3_log
-from depth_ros.egomotion.bundle import Bundle, adjust
-from depth_ros.egomotion.measure import bearings, move, observe
+from depth_ros.odometry.bundle_adjustment import Bundle, adjust
+from depth_ros.odometry.inverse_depth import bearings, move, observe
 
 CAMERA, BASELINE_M, SIGMA_PX, CAUCHY = Camera(640, 480, 500.0, 500.0, 320.0, 240.0), 0.2, 0.35, 2.0
 FB, USED_ROUNDS = CAMERA.fx * BASELINE_M, 2
@@ -38,7 +40,9 @@ def window(seed: int, frames: int, points: int, outliers: float):
     bad[:, 0] = False
     seen[bad, :2] += rng.normal(0, 10, (int(bad.sum()), 2))
     seen[..., 2] = np.maximum(seen[..., 2], 1e-3)
-    start = np.stack([pose @ se3_exp(rng.normal(0, 0.01, 6)) if k else pose for k, pose in enumerate(poses)])
+    start = np.stack(
+        [pose @ se3_exp(rng.normal(0, 0.01, 6)) if k else pose for k, pose in enumerate(poses)]
+    )
     return poses, seen, start
 
 
@@ -50,7 +54,9 @@ def own_poses(seen, start, rounds: int) -> np.ndarray:
 
 
 def gtsam_poses(gtsam, seen, start, iterations: int) -> np.ndarray:
-    """The same by gtsam's Levenberg-Marquardt; the graph is built here, as a runtime would have to."""
+    """The same by gtsam's Levenberg-Marquardt; the graph is built here, as a runtime would have
+    to.
+    """
     graph, values = gtsam.NonlinearFactorGraph(), gtsam.Values()
     camera = gtsam.Cal3_S2Stereo(CAMERA.fx, CAMERA.fy, 0.0, CAMERA.cx, CAMERA.cy, BASELINE_M)
     # (u, u right, v) of independent u, v and disparity
@@ -64,7 +70,11 @@ def gtsam_poses(gtsam, seen, start, iterations: int) -> np.ndarray:
     for i, row in enumerate(seen):
         values.insert(P(i), bearings(row[:1, :2], CAMERA)[0] / row[0, 2])
         for k, (u, v, inv) in enumerate(row):
-            graph.add(gtsam.GenericStereoFactor3D(gtsam.StereoPoint2(u, u - inv * FB, v), noise, X(k), P(i), camera))
+            graph.add(
+                gtsam.GenericStereoFactor3D(
+                    gtsam.StereoPoint2(u, u - inv * FB, v), noise, X(k), P(i), camera
+                )
+            )
     params = gtsam.LevenbergMarquardtParams()
     params.setMaxIterations(iterations)
     params.setRelativeErrorTol(1e-4)  # what the runtime's own stops at
@@ -86,11 +96,15 @@ def timed(solve, *args):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--windows", type=int, default=12)
     parser.add_argument("--frames", type=int, default=6)
     parser.add_argument("--points", type=int, default=120)
-    parser.add_argument("--outliers", type=float, default=0.1, help="share of measurements that are wrong")
+    parser.add_argument(
+        "--outliers", type=float, default=0.1, help="share of measurements that are wrong"
+    )
     args = parser.parse_args()
     try:
         import gtsam
@@ -106,12 +120,23 @@ def main() -> None:
         errors.append([apart(poses, truth) for poses in (start, used, full, theirs)])
         spent.append([used_ms, full_ms, theirs_ms])
     (full_apart, used_apart), ms = np.max(apart_m, axis=0), np.median(spent, axis=0)
-    print(f"{args.windows} windows of {args.frames} frames, {args.points} points, {100 * args.outliers:.0f} % blunders")
-    for name, row in zip(("own, as used", "own, to the end", "gtsam, to the end"), (0, 1, 2), strict=True):
+    print(
+        f"{args.windows} windows of {args.frames} frames, {args.points} points, "
+        f"{100 * args.outliers:.0f} % blunders"
+    )
+    for name, row in zip(
+        ("own, as used", "own, to the end", "gtsam, to the end"), (0, 1, 2), strict=True
+    ):
         metres, radians = np.sqrt(np.mean(np.square([error[row + 1] for error in errors]), axis=0))
-        print(f"{name:18} {ms[row]:6.1f} ms   last pose off by {1e3 * metres:.2f} mm, {1e3 * radians:.3f} mrad (rms)")
-    print(f"own to the end and gtsam apart: at most {1e3 * full_apart[0]:.3f} mm, {1e3 * full_apart[1]:.4f} mrad; "
-          f"own as used: {1e3 * used_apart[0]:.3f} mm, {1e3 * used_apart[1]:.4f} mrad")  # fmt: skip
+        print(
+            f"{name:18} {ms[row]:6.1f} ms   last pose off by {1e3 * metres:.2f} mm, "
+            f"{1e3 * radians:.3f} mrad (rms)"
+        )
+    print(
+        f"own to the end and gtsam apart: at most {1e3 * full_apart[0]:.3f} mm, "
+        f"{1e3 * full_apart[1]:.4f} mrad; "
+        f"own as used: {1e3 * used_apart[0]:.3f} mm, {1e3 * used_apart[1]:.4f} mrad"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A picture of report.html as a phone shows it, in columns, for the documents.
 
-    depth-ros evaluate demo/clip --against sgbm --out demo/judged
-    python bench/report_picture.py demo/judged/report.html docs/report.jpg
+depth-ros evaluate demo/clip --against sgbm --out demo/judged
+python experiments/pictures/report_picture.py demo/judged/report.html docs/report.jpg
 """
 
 import shutil
@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test"))
 from browser import Browser  # noqa: E402
 
@@ -26,7 +26,10 @@ def main():
             browser.open(Path(report).resolve().as_uri(), (WIDTH, HEIGHT * COLUMNS))
             page = browser.screenshot()
     columns = [page[i * HEIGHT : (i + 1) * HEIGHT] for i in range(COLUMNS)]
-    spaced = [cv2.copyMakeBorder(c, 0, 0, 0, GAP, cv2.BORDER_CONSTANT, value=(200, 200, 200)) for c in columns]
+    spaced = [
+        cv2.copyMakeBorder(c, 0, 0, 0, GAP, cv2.BORDER_CONSTANT, value=(200, 200, 200))
+        for c in columns
+    ]
     wide = cv2.resize(np.hstack(spaced), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_AREA)
     cv2.imwrite(picture, wide, [cv2.IMWRITE_JPEG_QUALITY, 75])
     print(picture, Path(picture).stat().st_size, "bytes")

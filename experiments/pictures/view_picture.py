@@ -1,6 +1,7 @@
 """A picture of the page in a headless Chromium, for the documents.
 
-    depth-ros view demo/clip --save page.rrd && python bench/view_picture.py page.rrd docs/view.jpg
+depth-ros view demo/clip --save page.rrd && python experiments/pictures/view_picture.py page.rrd
+docs/view.jpg
 """
 
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import cv2
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test"))
 from browser import Browser  # noqa: E402
 
@@ -21,14 +22,24 @@ PORT, DRAWN_S = 24_680, 60
 
 def main():
     page, picture = sys.argv[1:3]
-    command = [sys.executable, "-m", "depth_ros", "view", str(Path(page).resolve()), "--port", str(PORT)]
+    command = [
+        sys.executable,
+        "-m",
+        "depth_ros",
+        "view",
+        str(Path(page).resolve()),
+        "--port",
+        str(PORT),
+    ]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         address = server.stdout.readline().strip()
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             with Browser(shutil.which("chromium"), profile) as browser:
                 browser.open(address, (1280, 860))
-                time.sleep(DRAWN_S)  # software rendering takes its time, decoding pictures most of it
+                time.sleep(
+                    DRAWN_S
+                )  # software rendering takes its time, decoding pictures most of it
                 cv2.imwrite(picture, browser.screenshot()[36:], [cv2.IMWRITE_JPEG_QUALITY, 82])
     finally:
         server.terminate()

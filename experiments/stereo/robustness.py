@@ -1,6 +1,8 @@
-"""How far stereo falls when the input is not perfect: bad2 of the model and of SGBM side by side, as a Markdown table.
+"""How far stereo falls when the input is not perfect: bad2 of the model and of SGBM side by side,
+as a Markdown table.
 
-python bench/robustness.py [FOLDER] [--model M]; FOLDER: scenes in the Middlebury layout, default ../shared/data/pairs.
+python experiments/stereo/robustness.py [FOLDER] [--model M]; FOLDER: scenes in the Middlebury
+layout, default ../shared/data/pairs.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ import click
 import cv2
 import numpy as np
 
-from depth_ros.core.frame import Frame
 from depth_ros.core.metrics import stereo_metrics
+from depth_ros.core.types import Frame
 from depth_ros.engine.load import load_engine
-from depth_ros.estimator import Estimator
-from depth_ros.replay.scenes import SceneFolder
+from depth_ros.estimator.stereo import Estimator
+from depth_ros.recordings.scenes import SceneFolder
 
-_DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data" / "pairs"
+_DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data" / "pairs"
 
 
 def shifted(offset_px: float) -> Callable:
@@ -28,7 +30,9 @@ def shifted(offset_px: float) -> Callable:
     def spoil(left, right):
         matrix = np.array([[1, 0, 0], [0, 1, offset_px]], np.float64)
         size = (right.shape[1], right.shape[0])
-        return left, cv2.warpAffine(right, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return left, cv2.warpAffine(
+            right, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
 
     return spoil
 
@@ -44,7 +48,8 @@ def noisy(sigma: float) -> Callable:
     def spoil(left, right):
         random = np.random.default_rng(0)
         return tuple(
-            np.clip(np.rint(i + random.normal(0, sigma, i.shape)), 0, 255).astype(np.uint8) for i in (left, right)
+            np.clip(np.rint(i + random.normal(0, sigma, i.shape)), 0, 255).astype(np.uint8)
+            for i in (left, right)
         )
 
     return spoil
@@ -56,7 +61,8 @@ def compressed(quality: int) -> Callable:
     def spoil(left, right):
         parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
         return tuple(
-            cv2.imdecode(cv2.imencode(".jpg", image, parameters)[1], cv2.IMREAD_COLOR) for image in (left, right)
+            cv2.imdecode(cv2.imencode(".jpg", image, parameters)[1], cv2.IMREAD_COLOR)
+            for image in (left, right)
         )
 
     return spoil

@@ -6,8 +6,8 @@ from types import SimpleNamespace as Message
 import pytest
 
 pytest.importorskip("rclpy")
-from depth_ros.bench import floor, overhead
-from depth_ros.bench.naive import OwnSynchronizer
+from depth_ros.benchmark import floor, overhead
+from depth_ros.benchmark.naive import OwnSynchronizer
 
 
 def message(stamp_ns, name=""):
@@ -26,17 +26,28 @@ def test_the_naive_synchroniser_pairs_the_nearest():
 
 
 def test_ratios_are_within_one_size_and_rate():
-    rows = [{"node": n, "width": w, "height": 4, "rate_hz": 30, "cpu_ms": ms}
-            for w, costs in ((8, (1.0, 1.5, 6.0, 150.0)), (16, (2.0, 2.5, 5.0, 50.0)))
-            for n, ms in zip(("floor", "depth_node", "naive", "naive_checked"), costs)]  # fmt: skip
+    rows = [
+        {"node": n, "width": w, "height": 4, "rate_hz": 30, "cpu_ms": ms}
+        for w, costs in ((8, (1.0, 1.5, 6.0, 150.0)), (16, (2.0, 2.5, 5.0, 50.0)))
+        for n, ms in zip(("floor", "depth_node", "naive", "naive_checked"), costs)
+    ]
     ours = [row for row in overhead._with_ratios(rows) if row["node"] == "depth_node"]
     ratios = [(row["x_floor"], row["x_under_naive"], row["x_under_checked"]) for row in ours]
     assert ratios == [(1.5, 4.0, 100.0), (1.25, 2.0, 20.0)]
 
 
 def test_dropping_does_not_look_cheap():
-    measured = [{"node": "naive", "width": 8, "height": 4, "rate_hz": 30, "sent": 10, "cpu_ms": 20.0,
-                 "latency_ms": [1.0, 3.0]}]  # fmt: skip
+    measured = [
+        {
+            "node": "naive",
+            "width": 8,
+            "height": 4,
+            "rate_hz": 30,
+            "sent": 10,
+            "cpu_ms": 20.0,
+            "latency_ms": [1.0, 3.0],
+        }
+    ]
     row = overhead._row(((8, 4), 30), "naive", measured)
     assert (row["cpu_ms"], row["answered"], row["latency_ms"]["p50"]) == (10.0, 0.2, 2.0)
 
@@ -44,7 +55,9 @@ def test_dropping_does_not_look_cheap():
 def test_the_floor_compiles_or_says_why(tmp_path):
     library, why = floor.compile_floor(tmp_path)
     assert (library is None) == bool(why)
-    if shutil.which("gcc") and any((prefix / "include/rcl").is_dir() for prefix in floor.prefixes()):
+    if shutil.which("gcc") and any(
+        (prefix / "include/rcl").is_dir() for prefix in floor.prefixes()
+    ):
         assert library is not None, why
 
 

@@ -4,22 +4,33 @@ import numpy as np
 import pytest
 
 pytest.importorskip("click")
-from depth_ros.bench.samples import slope
-from depth_ros.bench.soak import judge, table
+from depth_ros.benchmark.samples import slope
+from depth_ros.benchmark.soak import judge, table
 
 
 def samples(mb_per_h=0.0, ms_per_h=0.0, seconds=600, seed=0):
     noise = np.random.default_rng(seed).normal(size=(seconds, 2))
     t = np.arange(float(seconds))
-    memory, latency = 100 + mb_per_h * t / 3600 + 0.2 * noise[:, 0], 12 + ms_per_h * t / 3600 + noise[:, 1]
+    memory, latency = (
+        100 + mb_per_h * t / 3600 + 0.2 * noise[:, 0],
+        12 + ms_per_h * t / 3600 + noise[:, 1],
+    )
     return [{"t_s": a, "rss_mb": b, "latency_ms": c} for a, b, c in zip(t, memory, latency)]
 
 
 def end(sent=100, heard=100, busy=0, received=None, frames_in=None):
     received = sent if received is None else received
-    counters = {"received": {"left": received, "right": received}, "published": heard, "drops": {"busy": busy}}
-    return {"sent": list(range(sent)), "heard": list(range(heard)), "counters": counters,
-            "frames_in": heard + busy if frames_in is None else frames_in}  # fmt: skip
+    counters = {
+        "received": {"left": received, "right": received},
+        "published": heard,
+        "drops": {"busy": busy},
+    }
+    return {
+        "sent": list(range(sent)),
+        "heard": list(range(heard)),
+        "counters": counters,
+        "frames_in": heard + busy if frames_in is None else frames_in,
+    }
 
 
 def test_a_flat_run_passes():
@@ -30,12 +41,17 @@ def test_a_flat_run_passes():
     assert "passed" in table(result)
 
 
-@pytest.mark.parametrize("arguments, word", [({"mb_per_h": 30.0}, "memory"), ({"ms_per_h": 90.0}, "latency")])
+@pytest.mark.parametrize(
+    "arguments, word", [({"mb_per_h": 30.0}, "memory"), ({"ms_per_h": 90.0}, "latency")]
+)
 def test_growth_fails(arguments, word):
     result = judge(samples(**arguments), end(), 600)
     assert len(result["failures"]) == 1 and result["failures"][0].startswith(word)
-    value, error = next((result[f"{word}_{u}_per_h"], result[f"{word}_{u}_per_h_se"]) for u in ("mb", "ms")
-                        if f"{word}_{u}_per_h" in result)  # fmt: skip
+    value, error = next(
+        (result[f"{word}_{u}_per_h"], result[f"{word}_{u}_per_h_se"])
+        for u in ("mb", "ms")
+        if f"{word}_{u}_per_h" in result
+    )
     assert value == pytest.approx(next(iter(arguments.values())), abs=3 * error)
 
 
@@ -51,7 +67,10 @@ def test_a_step_is_no_trend_but_a_staircase_is():
 
 
 def test_a_frame_that_nobody_counted_fails():
-    assert any("1 of 100 frames" in words for words in judge(samples(), end(heard=97, busy=2), 600)["failures"])
+    assert any(
+        "1 of 100 frames" in words
+        for words in judge(samples(), end(heard=97, busy=2), 600)["failures"]
+    )
 
 
 def test_a_frame_that_is_counted_twice_fails():
@@ -61,7 +80,9 @@ def test_a_frame_that_is_counted_twice_fails():
 
 
 def test_a_pair_that_the_node_did_not_count_fails():
-    assert any("1 pairs" in words for words in judge(samples(), end(frames_in=101), 600)["failures"])
+    assert any(
+        "1 pairs" in words for words in judge(samples(), end(frames_in=101), 600)["failures"]
+    )
 
 
 def test_the_error_of_a_slope_knows_that_neighbours_resemble_each_other():
@@ -78,7 +99,7 @@ def test_the_error_of_a_slope_knows_that_neighbours_resemble_each_other():
 
 def test_a_short_soak_accounts_for_every_frame():
     pytest.importorskip("rclpy")
-    from depth_ros.bench import soak
+    from depth_ros.benchmark import soak
 
     result = soak.run(None, minutes=0.05)
     assert result["sent"] == 180

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from depth_ros import cli
-from depth_ros.cli_build import bag_samples, bar_words, to_arrays
-from depth_ros.core.scenes import clip_pose, clip_rig, clip_scene
-from depth_ros.core.world import render_stereo
+from depth_ros.cli import main as cli
+from depth_ros.cli.build import bag_samples, bar_words, to_arrays
 from depth_ros.engine.load import default_model
-from depth_ros.engine.onnx_engine import OnnxEngine
-from depth_ros.replay.output import encode_image
-from depth_ros.replay.scenes import write_pfm
+from depth_ros.engine.onnx import OnnxEngine
+from depth_ros.recordings.output import encode_image
+from depth_ros.recordings.scenes import write_pfm
+from depth_ros.synthetic.renderer import render_stereo
+from depth_ros.synthetic.scenes import clip_pose, clip_rig, clip_scene
 
 MODEL = default_model("stereo")
 TARGET = ("--compute-capability", "8.6")
@@ -27,16 +27,33 @@ def run(*arguments):
 def test_builds_and_then_finds(tmp_path):
     pytest.importorskip("onnx", reason="no package onnx: models cannot be converted")
     pytest.importorskip("tensorrt_rtx", reason="no package tensorrt_rtx: nothing can be compiled")
-    arguments = (MODEL, "--shape", "90x120", "--compute-capability", "8.6", "--cache", tmp_path / "engines")
+    arguments = (
+        MODEL,
+        "--shape",
+        "90x120",
+        "--compute-capability",
+        "8.6",
+        "--cache",
+        tmp_path / "engines",
+    )
     first = run(*arguments)
     assert first.exit_code == 0, first.output
     lines = first.output.splitlines()
-    assert lines[0] == "stereo: fp16, tensors of 96x128" and "no engine is built for this yet" in lines[1]
-    assert "px from ONNX Runtime on average" in lines[3] and "limit 0.05 on average (2 frames, rendered)" in lines[3]
+    assert (
+        lines[0] == "stereo: fp16, tensors of 96x128"
+        and "no engine is built for this yet" in lines[1]
+    )
+    assert (
+        "px from ONNX Runtime on average" in lines[3]
+        and "limit 0.05 on average (2 frames, rendered)" in lines[3]
+    )
     about = json.loads(Path(lines[-1]).with_suffix(".json").read_text())
     assert about["key"]["shapes"]["left"] == [1, 3, 96, 128] and about["spec"]["name"] == "stereo"
     second = run(*arguments)
-    assert second.output.splitlines()[1] == "in the cache already" and second.output.splitlines()[-1] == lines[-1]
+    assert (
+        second.output.splitlines()[1] == "in the cache already"
+        and second.output.splitlines()[-1] == lines[-1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,8 +87,15 @@ def scenes(tmp_path_factory):
             (scene / name).write_bytes(encode_image(np.asarray(found[key])))
         write_pfm(scene / "disp0.pfm", np.asarray(found["disparity"], np.float32))
         camera = f"{rig.left.fx} 0 {rig.left.cx}; 0 {rig.left.fy} {rig.left.cy}; 0 0 1"
-        lines = [f"cam0=[{camera}]", f"cam1=[{camera}]", "doffs=0", f"baseline={1000 * rig.baseline_m}",
-                 "width=128", "height=96", "ndisp=32"]  # fmt: skip
+        lines = [
+            f"cam0=[{camera}]",
+            f"cam1=[{camera}]",
+            "doffs=0",
+            f"baseline={1000 * rig.baseline_m}",
+            "width=128",
+            "height=96",
+            "ndisp=32",
+        ]
         (scene / "calib.txt").write_text("\n".join(lines))
     return folder
 
@@ -86,7 +110,9 @@ def test_int8_says_what_it_costs(tmp_path, scenes, task, figure):
     arguments = (model, "--precision", "int8", "--calibrate", scenes, *TARGET, "--cache", tmp_path)
     result = run(*arguments)
     assert result.exit_code == 0, result.output
-    assert "(2 frames)" in result.output, "half of the frames are for the ranges, the other half is compared on"
+    assert "(2 frames)" in result.output, (
+        "half of the frames are for the ranges, the other half is compared on"
+    )
     about = json.loads(Path(result.output.splitlines()[-1]).with_suffix(".json").read_text())
     costs = about["accuracy"]
     assert list(costs) == ["float", "int8"] and costs["float"]["frames_depth"] == 2
@@ -94,23 +120,42 @@ def test_int8_says_what_it_costs(tmp_path, scenes, task, figure):
     assert costs["int8"][figure] != costs["float"][figure]
     assert abs(costs["int8"][figure] - costs["float"][figure]) < (3 if task == "stereo" else 0.1)
     again = run(*arguments)
-    assert again.output.splitlines()[1] == "in the cache already" and "against the truth, int8" in again.output
+    assert (
+        again.output.splitlines()[1] == "in the cache already"
+        and "against the truth, int8" in again.output
+    )
 
 
 def test_compares_on_frames_of_the_user(tmp_path, scenes):
     pytest.importorskip("tensorrt_rtx", reason="no package tensorrt_rtx: nothing can be compiled")
     arguments = (MODEL, "--frames", scenes, "--compute-capability", "8.6", "--cache", tmp_path)
     result = run(*arguments)
-    assert result.exit_code == 0 and "(4 frames)" in result.output and "fp16: bad1_pct" in result.output, result.output
+    assert (
+        result.exit_code == 0
+        and "(4 frames)" in result.output
+        and "fp16: bad1_pct" in result.output
+    ), result.output
     whole = run(*arguments, "--with-io")
     lines = whole.output.splitlines()
-    assert lines[0] == "stereo: fp16, tensors of 96x128, the whole step" and lines[-1] != result.output.splitlines()[-1]
+    assert (
+        lines[0] == "stereo: fp16, tensors of 96x128, the whole step"
+        and lines[-1] != result.output.splitlines()[-1]
+    )
     assert "disparity: " in whole.output and "px from ONNX Runtime" in whole.output
     key = json.loads(Path(lines[-1]).with_suffix(".json").read_text())["key"]
     assert key["shapes"]["left"] == [96, 128, 3] and key["options"]["with_io"]
-    refused = run(default_model("pose") or MODEL, "--with-io", "--compute-capability", "8.6", "--cache", tmp_path)
+    refused = run(
+        default_model("pose") or MODEL,
+        "--with-io",
+        "--compute-capability",
+        "8.6",
+        "--cache",
+        tmp_path,
+    )
     if default_model("pose"):
-        assert refused.exit_code == 2 and "with-io: expected a stereo or mono model" in refused.stderr
+        assert (
+            refused.exit_code == 2 and "with-io: expected a stereo or mono model" in refused.stderr
+        )
 
 
 def test_a_file_that_is_no_model(tmp_path):

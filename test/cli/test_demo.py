@@ -6,37 +6,50 @@ import cv2
 import numpy as np
 import pytest
 
-from depth_ros.core import scenes
-from depth_ros.replay import clip, demo
-from depth_ros.replay.bag import Bag
+from depth_ros.cli import demo
+from depth_ros.recordings.bag import Bag
+from depth_ros.synthetic import demo_recording, scenes
 
 FRAMES, HEIGHT, WIDTH = 4, 120, 160
 
 
 @pytest.fixture(scope="module")
 def small_clip(tmp_path_factory):
-    return clip.cached_clip(tmp_path_factory.mktemp("demo") / "clip", FRAMES, HEIGHT, WIDTH)
+    return demo_recording.cached_clip(
+        tmp_path_factory.mktemp("demo") / "clip", FRAMES, HEIGHT, WIDTH
+    )
 
 
 def test_the_clip_reads_back_as_it_was_rendered(small_clip):
     samples = list(Bag(small_clip))
-    assert [sample.frame.stamp_ns for sample in samples] == [10**12 + i * 10**8 for i in range(FRAMES)]
-    left, right, depth = clip.render_frame(1, FRAMES, HEIGHT, WIDTH)
+    assert [sample.frame.stamp_ns for sample in samples] == [
+        10**12 + i * 10**8 for i in range(FRAMES)
+    ]
+    left, right, depth = demo_recording.render_frame(1, FRAMES, HEIGHT, WIDTH)
     frame, rig = samples[1].frame, scenes.clip_rig(HEIGHT, WIDTH)
     np.testing.assert_array_equal(frame.left, left)
     np.testing.assert_array_equal(frame.right, right)
     np.testing.assert_array_equal(samples[1].truth_depth, depth)
-    assert frame.rig.left == rig.left and frame.rig.baseline_m == pytest.approx(rig.baseline_m, abs=1e-9)
+    assert frame.rig.left == rig.left and frame.rig.baseline_m == pytest.approx(
+        rig.baseline_m, abs=1e-9
+    )
 
 
 def test_the_clip_is_rendered_once_and_again_when_it_changes(small_clip, monkeypatch):
     rendered = []
-    monkeypatch.setattr(clip, "write_clip", lambda path, *rest: (path.mkdir(), rendered.append(path)))
-    assert clip.cached_clip(small_clip, FRAMES, HEIGHT, WIDTH) == small_clip and not rendered
+    monkeypatch.setattr(
+        demo_recording, "write_clip", lambda path, *rest: (path.mkdir(), rendered.append(path))
+    )
+    assert (
+        demo_recording.cached_clip(small_clip, FRAMES, HEIGHT, WIDTH) == small_clip and not rendered
+    )
     other = small_clip.with_name("other")
-    clip.cached_clip(other, 1, HEIGHT, WIDTH)
-    clip.cached_clip(other, 2, HEIGHT, WIDTH)
-    assert len(rendered) == 2 and [path.name for path in other.parent.iterdir() if path.name.startswith(".")] == []
+    demo_recording.cached_clip(other, 1, HEIGHT, WIDTH)
+    demo_recording.cached_clip(other, 2, HEIGHT, WIDTH)
+    assert (
+        len(rendered) == 2
+        and [path.name for path in other.parent.iterdir() if path.name.startswith(".")] == []
+    )
 
 
 def test_the_demo_runs_over_dds_and_leaves_its_results(small_clip, tmp_path, monkeypatch, capsys):

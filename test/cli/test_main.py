@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from depth_ros import cli
+from depth_ros.cli import main as cli
 from depth_ros.engine.load import BACKENDS
-from depth_ros.replay.scenes import write_pfm
+from depth_ros.recordings.scenes import write_pfm
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -26,7 +26,14 @@ def scenes(tmp_path, make_pair):
     folder.mkdir(parents=True)
     for i, image in enumerate(make_pair(12)):
         cv2.imwrite(str(folder / f"im{i}.png"), image[..., ::-1])
-    lines = ("cam0=[80 0 44.25; 0 84 30.5; 0 0 1]", "baseline=210", "width=96", "height=56", "ndisp=32", "doffs=0")
+    lines = (
+        "cam0=[80 0 44.25; 0 84 30.5; 0 0 1]",
+        "baseline=210",
+        "width=96",
+        "height=56",
+        "ndisp=32",
+        "doffs=0",
+    )
     (folder / "calib.txt").write_text("\n".join(lines))
     write_pfm(folder / "disp0.pfm", np.full((56, 96), 12, np.float32))
     return folder.parent
@@ -88,7 +95,9 @@ def test_broken_bag(tmp_path):
 def test_broken_model(tmp_path, scenes):
     (tmp_path / "a.onnx").write_bytes(b"no model")
     assert_plain_error(run("info", tmp_path / "a.onnx"), "expected an ONNX model")
-    assert_plain_error(run("evaluate", scenes, "--model", tmp_path / "a.onnx"), "expected an ONNX model")
+    assert_plain_error(
+        run("evaluate", scenes, "--model", tmp_path / "a.onnx"), "expected an ONNX model"
+    )
     assert_plain_error(run("info", tmp_path / "b.onnx"), "b.onnx")
 
 
@@ -102,7 +111,9 @@ def test_a_fault_of_ours_is_one_line_too(scenes, monkeypatch):
     assert_plain_error(run("evaluate", scenes), "unexpected ZeroDivisionError")
 
 
-@pytest.mark.parametrize("module, cure", [("rosbags.highlevel", "pip install rosbags"), ("rclpy", "setup.bash")])
+@pytest.mark.parametrize(
+    "module, cure", [("rosbags.highlevel", "pip install rosbags"), ("rclpy", "setup.bash")]
+)
 def test_a_missing_package_is_named_with_its_cure(scenes, monkeypatch, module, cure):
     def absent(*_):
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
@@ -111,7 +122,9 @@ def test_a_missing_package_is_named_with_its_cure(scenes, monkeypatch, module, c
     assert_plain_error(run("evaluate", scenes), cure)
 
 
-@pytest.mark.parametrize("words", [["evaluate", "{}"], ["run", "{}"], ["demo"], ["bench", "--overhead"]])
+@pytest.mark.parametrize(
+    "words", [["evaluate", "{}"], ["run", "{}"], ["demo"], ["bench", "--overhead"]]
+)
 def test_a_place_that_cannot_be_written_is_refused_first(scenes, tmp_path, monkeypatch, words):
     monkeypatch.setattr(cli, "open_both", lambda *_: 1 / 0)
     (tmp_path / "file").write_text("")
@@ -120,8 +133,11 @@ def test_a_place_that_cannot_be_written_is_refused_first(scenes, tmp_path, monke
 
 
 def test_a_pose_model_gives_no_depth(scenes):
-    model = Path(__file__).resolve().parents[1] / "models/pose.onnx"
-    assert_plain_error(run("evaluate", scenes, "--model", model), "expected a stereo or mono model, got one for 'pose'")
+    model = Path(__file__).resolve().parents[2] / "models/pose.onnx"
+    assert_plain_error(
+        run("evaluate", scenes, "--model", model),
+        "expected a stereo or mono model, got one for 'pose'",
+    )
 
 
 def test_doctor_exit_code(scenes):
@@ -130,21 +146,32 @@ def test_doctor_exit_code(scenes):
 
 
 def test_help_is_quick_and_loads_nothing_heavy():
-    code = "import sys, depth_ros.cli; print([m for m in ('cv2', 'numpy', 'rclpy', 'rosbags') if m in sys.modules])"
+    code = (
+        "import sys, depth_ros.cli.main; print([m for m in ('cv2', 'numpy', 'rclpy', "
+        "'rosbags') if m in sys.modules])"
+    )
     before = os.times()
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     after = os.times()
     assert done.stdout.strip() == "[]"
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 1.0  # CPU
+    assert (
+        after.children_user + after.children_system - before.children_user - before.children_system
+        < 1.0
+    )  # CPU
 
 
 @pytest.mark.parametrize("command", sorted(cli.main.commands))
 def test_help_of_every_command_loads_nothing_heavy(command):
-    """Measured: 0.15 s; NumPy, OpenCV or ROS would each add more than that. A sum of imports is no matter of luck."""
+    """Measured: 0.15 s; NumPy, OpenCV or ROS would each add more than that.
+
+    A sum of imports is no matter of luck.
+    """
     heavy = "'cv2', 'numpy', 'rclpy', 'rosbags', 'onnxruntime', 'matplotlib', 'scipy'"
     code = f"""import sys
 sys.argv = ['depth-ros', {command!r}, '--help']
-from depth_ros.cli import main
+from depth_ros.cli.main import main
 try: main()
 finally: print([m for m in ({heavy}) if m in sys.modules], file=sys.stderr)"""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

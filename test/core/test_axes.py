@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from depth_ros.core.frames import body_R_optical, carry_pose, carry_twist, optical_R_body, turn_covariance
+from depth_ros.core.axes import (
+    body_R_optical,
+    carry_pose,
+    carry_twist,
+    optical_R_body,
+    turn_covariance,
+)
 from depth_ros.core.lie import inverse, se3_exp, se3_log, so3_exp, so3_log
 
 ODOM_T_CAMERA = se3_exp([3.0, -1.0, 0.5, 0.2, -0.4, 0.9])
@@ -22,7 +28,9 @@ def samples(covariance, n=40_000):
 def test_axes_are_those_of_rep_103():
     forward, left, up = np.eye(3)
     right, down = -left, -up
-    np.testing.assert_array_equal(body_R_optical.T, [right, down, forward])  # the rows: x, y and z of optical
+    np.testing.assert_array_equal(
+        body_R_optical.T, [right, down, forward]
+    )  # the rows: x, y and z of optical
     np.testing.assert_array_equal(body_R_optical @ optical_R_body, np.eye(3))
 
 
@@ -35,12 +43,18 @@ def test_the_covariance_of_a_carried_pose_is_that_of_carried_samples(spread):
         wrong[:3, :3] = so3_exp(sample[3:]) @ wrong[:3, :3]
         wrong[:3, 3] += sample[:3]
         base = wrong @ CAMERA_T_BASE
-        errors.append([*(base[:3, 3] - odom_T_base[:3, 3]), *so3_log(base[:3, :3] @ odom_T_base[:3, :3].T)])
-    np.testing.assert_allclose(np.cov(np.transpose(errors)), covariance, atol=0.03 * np.abs(covariance).max())
+        errors.append(
+            [*(base[:3, 3] - odom_T_base[:3, 3]), *so3_log(base[:3, :3] @ odom_T_base[:3, :3].T)]
+        )
+    np.testing.assert_allclose(
+        np.cov(np.transpose(errors)), covariance, atol=0.03 * np.abs(covariance).max()
+    )
 
 
 def test_there_and_back_changes_nothing(spread):
-    pose, covariance = carry_pose(*carry_pose(ODOM_T_CAMERA, spread, CAMERA_T_BASE), inverse(CAMERA_T_BASE))
+    pose, covariance = carry_pose(
+        *carry_pose(ODOM_T_CAMERA, spread, CAMERA_T_BASE), inverse(CAMERA_T_BASE)
+    )
     np.testing.assert_allclose(pose, ODOM_T_CAMERA, atol=1e-12)
     np.testing.assert_allclose(covariance, spread, atol=1e-12)
     base_T_camera = inverse(CAMERA_T_BASE)
@@ -62,5 +76,9 @@ def test_the_twist_of_the_base_is_what_the_base_does():
 
 def test_turned_axes(spread):
     turned = turn_covariance(spread, body_R_optical)
-    assert turned[0, 0] == pytest.approx(spread[2, 2]) and turned[1, 1] == pytest.approx(spread[0, 0])
-    assert turned[3, 4] == pytest.approx(-spread[5, 3]) and turned[0, 5] == pytest.approx(-spread[2, 4])
+    assert turned[0, 0] == pytest.approx(spread[2, 2]) and turned[1, 1] == pytest.approx(
+        spread[0, 0]
+    )
+    assert turned[3, 4] == pytest.approx(-spread[5, 3]) and turned[0, 5] == pytest.approx(
+        -spread[2, 4]
+    )

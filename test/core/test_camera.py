@@ -105,13 +105,17 @@ def test_a_window_sees_the_same_rays(make_calibration, binning, roi):
     here = np.array([full_pixel(u, bx, roi[0]), full_pixel(v, by, roi[1]), 1])
     for name, n in (("K", 3), ("P", 4)):
         wide, narrow = (np.reshape(getattr(cal, name), (3, n))[:, :3] for cal in (full, small))
-        np.testing.assert_allclose(np.linalg.solve(narrow, [u, v, 1]), np.linalg.solve(wide, here), atol=1e-12)
+        np.testing.assert_allclose(
+            np.linalg.solve(narrow, [u, v, 1]), np.linalg.solve(wide, here), atol=1e-12
+        )
     assert small.P[3] == pytest.approx(-small.P[0] * 0.21)
     assert bool(small.window) == (small != full)
 
 
 def test_a_window_of_a_bent_lens_is_rectified_alike(make_calibration):
-    full = make_calibration(D=(-0.2, 0.05, 0.001, -0.001, 0.0), P=(78.0, 0, 40.0, 0, 0, 79.0, 29.0, 0, 0, 0, 1, 0))
+    full = make_calibration(
+        D=(-0.2, 0.05, 0.001, -0.001, 0.0), P=(78.0, 0, 40.0, 0, 0, 79.0, 29.0, 0, 0, 0, 1, 0)
+    )
     small = full.windowed((3, 3), (9, 6, 60, 42))
     maps, seen = rectify_map(full), rectify_map(small)
     for wide, narrow, start in zip(maps, seen, (9, 6), strict=True):
@@ -119,7 +123,9 @@ def test_a_window_of_a_bent_lens_is_rectified_alike(make_calibration):
         np.testing.assert_allclose(narrow, (there - start + 0.5) / 3 - 0.5, atol=1e-4)
 
 
-@pytest.mark.parametrize("binning, roi", [((1, 1), (90, 0, 20, 20)), ((1, 1), (3, 4, 0, 0)), ((200, 1), (0, 0, 0, 0))])
+@pytest.mark.parametrize(
+    "binning, roi", [((1, 1), (90, 0, 20, 20)), ((1, 1), (3, 4, 0, 0)), ((200, 1), (0, 0, 0, 0))]
+)
 def test_a_window_outside_of_the_sensor_is_refused(make_calibration, binning, roi):
     with pytest.raises(CalibrationError, match="roi: expected a part of 96x56"):
         make_calibration().windowed(binning, roi)
@@ -134,5 +140,6 @@ def test_an_uncalibrated_camera_stays_one(make_calibration):
 def test_rows_that_cannot_meet_are_refused(make_calibration):
     with pytest.raises(CalibrationError, match="same cy"):
         StereoRig.from_calibrations(
-            make_calibration().windowed((1, 1), (0, 8, 96, 40)), make_calibration(0.21).windowed((1, 1), (0, 4, 96, 40))
+            make_calibration().windowed((1, 1), (0, 8, 96, 40)),
+            make_calibration(0.21).windowed((1, 1), (0, 4, 96, 40)),
         )

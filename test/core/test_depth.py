@@ -24,7 +24,9 @@ def test_depth_of_a_plane_and_back():
 def test_unknown_is_nan():
     depth = disparity_to_depth(np.array([-4.0, -5.0, np.nan, np.inf, -np.inf]), 80.0, 0.2, 4.0)
     assert np.isnan(depth).all()
-    assert np.isnan(disparity_to_depth(np.array([1e-39, 1e-44]), 80.0, 0.2)).all(), "infinite is not a depth"
+    assert np.isnan(disparity_to_depth(np.array([1e-39, 1e-44]), 80.0, 0.2)).all(), (
+        "infinite is not a depth"
+    )
     assert np.isnan(depth_to_disparity(np.array([0.0, -1.0, np.nan, np.inf]), 80.0, 0.2)).all()
 
 

@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from depth_ros.core.lie import inverse, matrix_to_quat, quat_to_matrix, se3_exp, se3_log, so3_exp, so3_log
+from depth_ros.core.lie import (
+    inverse,
+    matrix_to_quat,
+    quat_to_matrix,
+    se3_exp,
+    se3_log,
+    so3_exp,
+    so3_log,
+)
 
 ANGLES = [0.0, 1e-12, 1e-9, 1e-5, 0.09, 0.11, 1.0, 3.0, np.pi - 1e-7]
 AXES = [(1.0, 0, 0), (0, -1.0, 0), (0.48, 0.6, 0.64)]
@@ -22,7 +30,9 @@ def test_round_trips(angle, axis):
 
 def test_exp_is_the_limit_of_small_steps():
     twist = np.array([1.0, -2.0, 3.5, 0.3, -0.4, 0.5])
-    np.testing.assert_allclose(np.linalg.matrix_power(se3_exp(twist / 1024), 1024), se3_exp(twist), atol=1e-11)
+    np.testing.assert_allclose(
+        np.linalg.matrix_power(se3_exp(twist / 1024), 1024), se3_exp(twist), atol=1e-11
+    )
 
 
 def test_half_turns():
@@ -31,4 +41,6 @@ def test_half_turns():
 
 
 def test_quaternion_of_a_quarter_turn_about_z():
-    np.testing.assert_allclose(matrix_to_quat(so3_exp([0, 0, np.pi / 2])), [0, 0, np.sqrt(0.5), np.sqrt(0.5)])
+    np.testing.assert_allclose(
+        matrix_to_quat(so3_exp([0, 0, np.pi / 2])), [0, 0, np.sqrt(0.5), np.sqrt(0.5)]
+    )

@@ -26,7 +26,9 @@ def test_depth_that_is_ten_percent_too_far():
     assert m["rmse_log"] == pytest.approx(math.log(1.1))
     assert m["silog"] == pytest.approx(0.0, abs=1e-5)
     assert (m["delta1"], m["coverage"], m["scaling"]) == (1.0, 1.0, "none")
-    assert depth_metrics(truth * 1.1, truth, scaling="median")["abs_rel"] == pytest.approx(0.0, abs=1e-12)
+    assert depth_metrics(truth * 1.1, truth, scaling="median")["abs_rel"] == pytest.approx(
+        0.0, abs=1e-12
+    )
 
 
 def test_silog_of_half_and_double():
@@ -52,7 +54,9 @@ def test_alignments_undo_what_they_model_and_nothing_else():
     up_to_scale = 0.1 * truth
     up_to_scale_and_shift = 1 / (3.0 / truth + 0.4)
     assert depth_metrics(up_to_scale, truth)["abs_rel"] == pytest.approx(0.9)
-    assert depth_metrics(up_to_scale, truth, scaling="median")["abs_rel"] == pytest.approx(0, abs=1e-12)
+    assert depth_metrics(up_to_scale, truth, scaling="median")["abs_rel"] == pytest.approx(
+        0, abs=1e-12
+    )
     assert depth_metrics(up_to_scale_and_shift, truth, scaling="median")["abs_rel"] > 0.1
     shifted = depth_metrics(up_to_scale_and_shift, truth, scaling="scale-shift")
     assert shifted["abs_rel"] == pytest.approx(0, abs=1e-9) and shifted["scaling"] == "scale-shift"
@@ -66,7 +70,8 @@ def test_align_keeps_pixels_without_truth():
 
 
 def test_scale_shift_beyond_infinity_is_clipped_to_the_cap():
-    # 1/truth = 1/pred - 0.5 fits the first three; the fourth, at 4 m, comes to 1/4 - 1/2 < 0: behind the camera
+    # 1/truth = 1/pred - 0.5 fits the first three; the fourth, at 4 m, comes to 1/4 - 1/2 < 0:
+    # behind the camera
     pred, truth = np.array([1.0, 0.5, 0.25, 4.0]), np.array([2.0, 1 / 1.5, 1 / 3.5, np.nan])
     assert align(pred, truth, "scale-shift")[3] == np.inf
     np.testing.assert_allclose(align(pred, truth, "scale-shift")[:3], truth[:3])
@@ -108,7 +113,8 @@ def test_stereo_counts_unanswered_as_bad():
     pred = np.array([10.5, 11.5, 12.5, 104.0, np.nan, 1.0, 1.0])
     m = stereo_metrics(pred, truth)
     assert m["epe_px"] == pytest.approx((0.5 + 1.5 + 2.5 + 4.0) / 4)
-    # 4 px at 100 px is 4 %: bad by bad2, fine by KITTI's rule; the pixel without an answer is bad by all
+    # 4 px at 100 px is 4 %: bad by bad2, fine by KITTI's rule; the pixel without an answer is bad
+    # by all
     assert (m["bad1_pct"], m["bad2_pct"], m["d1_pct"], m["coverage"]) == (80.0, 60.0, 20.0, 0.8)
     assert set(m) == {"epe_px", "bad1_pct", "bad2_pct", "d1_pct", "coverage"}
 

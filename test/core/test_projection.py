@@ -1,16 +1,18 @@
 import numpy as np
 import pytest
 
-from depth_ros.core.cloud import depth_to_cloud
+from depth_ros.core.axes import body_R_optical, optical_pose_to_body, optical_R_body
 from depth_ros.core.errors import ImageError
-from depth_ros.core.frames import body_R_optical, optical_pose_to_body, optical_R_body
-from depth_ros.core.geometry import pixel_grid, project, transform_points, unproject
 from depth_ros.core.lie import se3_exp
+from depth_ros.core.pointcloud import depth_to_cloud
+from depth_ros.core.projection import pixel_grid, project, transform_points, unproject
 
 
 def test_unproject_and_project_are_inverse(camera):
     depth = np.random.default_rng(2).uniform(1, 9, (56, 96))
-    np.testing.assert_allclose(project(unproject(depth, camera), camera), pixel_grid(56, 96), atol=1e-9)
+    np.testing.assert_allclose(
+        project(unproject(depth, camera), camera), pixel_grid(56, 96), atol=1e-9
+    )
 
 
 def test_project_a_known_point(camera):

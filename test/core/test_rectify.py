@@ -25,7 +25,11 @@ def make(make_calibration, model, D):
 @pytest.mark.parametrize("model", DISTORTIONS)
 def test_same_as_opencv(make_calibration, model):
     D = DISTORTIONS[model]
-    init = cv2.fisheye.initUndistortRectifyMap if model == "equidistant" else cv2.initUndistortRectifyMap
+    init = (
+        cv2.fisheye.initUndistortRectifyMap
+        if model == "equidistant"
+        else cv2.initUndistortRectifyMap
+    )
     expected = init(K, np.array(D), R, P[:, :3].copy(), (96, 56), cv2.CV_32FC1)
     got = rectify_map(make(make_calibration, model, D))
     for ours, theirs in zip(got, expected, strict=True):

@@ -7,7 +7,9 @@ MS = 1_000_000
 
 
 def feed(matcher, *items):
-    return [match for stream, stamp in items if (match := matcher.add(stream, stamp, (stream, stamp)))]
+    return [
+        match for stream, stamp in items if (match := matcher.add(stream, stamp, (stream, stamp)))
+    ]
 
 
 def pending(matcher, given, handed_out):

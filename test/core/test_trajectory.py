@@ -29,7 +29,11 @@ def winding(n=950, step_m=1.0):
     """A path that turns both ways, climbs and never repeats."""
     k = np.arange(n)
     zero = np.zeros(n)
-    return chained(np.stack([zero, 0.01 * np.sin(k / 50), zero + step_m, zero, 0.02 * np.sin(k / 90), zero], axis=1))
+    return chained(
+        np.stack(
+            [zero, 0.01 * np.sin(k / 50), zero + step_m, zero, 0.02 * np.sin(k / 90), zero], axis=1
+        )
+    )
 
 
 def test_a_scale_error_is_its_percentage_at_every_length():
@@ -39,19 +43,24 @@ def test_a_scale_error_is_its_percentage_at_every_length():
     m = segment_metrics(truth, pred)
     straight = segment_metrics(truth * 1.0, truth)
     assert m["segments_m"] == list(KITTI_LENGTHS_M) and straight["t_err_pct"] < 1e-9
-    # an error of 5 % of the chord, which is at most the way along the arc; the frame after the length adds a step
+    # an error of 5 % of the chord, which is at most the way along the arc; the frame after the
+    # length adds a step
     assert 2.0 < m["t_err_pct"] <= 5.0 * 1.01 and m["r_err_deg_per_100m"] < 1e-5
     line = chained(np.tile([0, 0, 1.0, 0, 0, 0], (301, 1)))
     longer = line.copy()
     longer[:, 2, 3] *= 1.05
     for length, (t_err, _) in segment_metrics(line, longer)["by_length"].items():
-        assert t_err == pytest.approx(5.0 * (length + 1) / length, rel=1e-6)  # ends at the first frame beyond
+        assert t_err == pytest.approx(
+            5.0 * (length + 1) / length, rel=1e-6
+        )  # ends at the first frame beyond
 
 
 def test_a_turning_error_is_counted_in_degrees_a_hundred_metres():
     steps = np.tile([0, 0, 0.5, 0, 0, 0.0], (1000, 1))
     truth = chained(steps)
-    steps[:, 3:] = math.radians(0.01) * np.array([2.0, -1.0, 2.0]) / 3  # 0.01 degrees each half metre
+    steps[:, 3:] = (
+        math.radians(0.01) * np.array([2.0, -1.0, 2.0]) / 3
+    )  # 0.01 degrees each half metre
     m = segment_metrics(truth, chained(steps), (100, 200))
     expected = np.mean([2 * (100 + 0.5) / 100, 2 * (200 + 0.5) / 200])
     assert m["r_err_deg_per_100m"] == pytest.approx(expected, rel=2e-3)
@@ -63,7 +72,9 @@ def test_the_world_of_either_does_not_matter():
     moved = se3_exp([5, -3, 2, 0.3, 0.2, -1.0])
     first, second = segment_metrics(truth, pred, (50,)), segment_metrics(truth, moved @ pred, (50,))
     assert first["t_err_pct"] == pytest.approx(second["t_err_pct"], rel=1e-9)
-    assert first["segments"] == 26  # frames 0, 10, ... 250: 50 steps of a bit over a metre lie ahead
+    assert (
+        first["segments"] == 26
+    )  # frames 0, 10, ... 250: 50 steps of a bit over a metre lie ahead
 
 
 def test_lengths_fit_the_path_and_are_named():
@@ -89,8 +100,12 @@ def test_nees_of_errors_drawn_from_the_covariance_is_six():
     rng = np.random.default_rng(3)
     root = rng.normal(size=(6, 6)) * 0.01
     covariance, step = root @ root.T, se3_exp([0.1, 0.2, 1.0, 0.02, -0.1, 0.03])
-    values = [nees(step, step @ se3_exp(root @ rng.normal(size=6)), covariance) for _ in range(2000)]
-    assert np.mean(values) == pytest.approx(6, abs=0.25)  # 12 / sqrt(...): three standard deviations
+    values = [
+        nees(step, step @ se3_exp(root @ rng.normal(size=6)), covariance) for _ in range(2000)
+    ]
+    assert np.mean(values) == pytest.approx(
+        6, abs=0.25
+    )  # 12 / sqrt(...): three standard deviations
     assert math.isnan(nees(step, step, np.zeros((6, 6))))
 
 
@@ -99,7 +114,9 @@ def test_truth_in_the_frame_of_the_first_estimate():
     start = se3_exp([0, 0, 0, 1.0, -1.0, 0.5])
     moved = in_frame_of_first(truth, start)
     np.testing.assert_allclose(moved[0], start, atol=1e-12)
-    np.testing.assert_allclose(inverse(moved[3]) @ moved[7], inverse(truth[3]) @ truth[7], atol=1e-12)
+    np.testing.assert_allclose(
+        inverse(moved[3]) @ moved[7], inverse(truth[3]) @ truth[7], atol=1e-12
+    )
 
 
 @pytest.mark.parametrize(

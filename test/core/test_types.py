@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import DepthRosError, ImageError
-from depth_ros.core.frame import Frame
+from depth_ros.core.types import Frame
 
 
 def test_accepts_a_pair_and_a_single_image(rig, make_pair):

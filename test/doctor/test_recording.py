@@ -2,15 +2,24 @@
 
 import numpy as np
 import pytest
+from bags import START_NS, STEP_NS
 
-from depth_ros.replay.doctor import OK, PROBLEM, WARNING, examine, examine_pairing, examine_stamps, findings_of
-from depth_ros.replay.epipolar import epipolar_error
-
-from .conftest import START_NS, STEP_NS
+from depth_ros.doctor.epipolar import epipolar_error
+from depth_ros.doctor.recording import (
+    OK,
+    PROBLEM,
+    WARNING,
+    examine,
+    examine_pairing,
+    examine_stamps,
+    findings_of,
+)
 
 
 def told(findings, level):
-    return " | ".join(f"{finding.where}: {finding.words}" for finding in findings if finding.level == level)
+    return " | ".join(
+        f"{finding.where}: {finding.words}" for finding in findings if finding.level == level
+    )
 
 
 @pytest.fixture
@@ -70,9 +79,14 @@ def test_encoding_and_truncated_image(bag_builder, big_pair):
     bag = bag_builder()
     for side, image in zip(("left", "right"), big_pair, strict=True):
         bag.info(side, START_NS, width=240, height=160)
-        bag.image(side, START_NS, image, **({"encoding": "yuv9"} if side == "left" else {"step": 7}))
+        bag.image(
+            side, START_NS, image, **({"encoding": "yuv9"} if side == "left" else {"step": 7})
+        )
     text = told(examine(bag.close()), PROBLEM)
-    assert "yuv9" in text and "/right/image_rect: 1 of 1 images cannot be used: expected a step" in text
+    assert (
+        "yuv9" in text
+        and "/right/image_rect: 1 of 1 images cannot be used: expected a step" in text
+    )
 
 
 def test_missing_topic(bag_builder, big_pair):
@@ -83,7 +97,9 @@ def test_missing_topic(bag_builder, big_pair):
 
 def test_stamps():
     findings = examine_stamps("t", [0, 10, 10, 20, 15, 25, 35, 45, 90])
-    assert "1 of 9 stamps are 0" in told(findings, PROBLEM) and "same as the one before" in told(findings, PROBLEM)
+    assert "1 of 9 stamps are 0" in told(findings, PROBLEM) and "same as the one before" in told(
+        findings, PROBLEM
+    )
     assert "backwards 1 times" in told(findings, PROBLEM) and "1 gaps" in told(findings, WARNING)
     assert examine_stamps("t", [5, 15, 25, 35]) == []
 
@@ -92,7 +108,11 @@ def test_stamps_that_never_meet_name_the_tolerance():
     left = [START_NS + i * STEP_NS for i in range(9)]
     (finding,) = examine_pairing({"left": left, "right": [stamp + 1_500_000 for stamp in left]})
     assert finding.level == PROBLEM
-    assert "0 of 9" in finding.words and "1.500 ms" in finding.words and "--sync-tolerance-s 0.0015" in finding.words
+    assert (
+        "0 of 9" in finding.words
+        and "1.500 ms" in finding.words
+        and "--sync-tolerance-s 0.0015" in finding.words
+    )
     assert examine_pairing({"left": left, "right": left}) == []
 
 
@@ -107,7 +127,11 @@ def test_lost_images_do_not_change_the_tolerance():
 def test_epipolar_error_of_a_known_shift(big_pair):
     left, right = big_pair
     offset, disparity, matches = epipolar_error(left[2:], right[:-2])
-    assert offset == pytest.approx(2, abs=0.1) and disparity == pytest.approx(9, abs=0.1) and matches > 20
+    assert (
+        offset == pytest.approx(2, abs=0.1)
+        and disparity == pytest.approx(9, abs=0.1)
+        and matches > 20
+    )
     assert epipolar_error(np.zeros_like(left), np.zeros_like(right)) is None
 
 
@@ -142,8 +166,14 @@ def test_one_camera(bag_builder, big_pair):
 )
 def test_numbers_that_no_camera_has(bag_builder, big_pair, change, words):
     finding, last = examine(make_mono(bag_builder, big_pair[0], **change).close(), "auto")
-    assert finding.level == WARNING and words in finding.words and finding.where == "/eye/camera_info"
-    assert last.level == OK and last.where.startswith("/eye/image_") and "without a right one: see above" in last.words
+    assert (
+        finding.level == WARNING and words in finding.words and finding.where == "/eye/camera_info"
+    )
+    assert (
+        last.level == OK
+        and last.where.startswith("/eye/image_")
+        and "without a right one: see above" in last.words
+    )
 
 
 def test_problems_of_one_camera(bag_builder, big_pair):
@@ -160,7 +190,10 @@ def test_truth_that_fits_no_image(bag_builder, big_pair):
     bag.depth(START_NS + 7, np.ones((160, 240), np.float32))
     bag.depth(START_NS + STEP_NS, np.ones((160, 240), np.float32))
     text = told(examine(bag.close(), "auto"), WARNING)
-    assert "1 maps cannot be used: they are 120x80, the images 240x160" in text and "no image has their stamp" in text
+    assert (
+        "1 maps cannot be used: they are 120x80, the images 240x160" in text
+        and "no image has their stamp" in text
+    )
 
 
 @pytest.mark.parametrize("name", ["kitti_lidar_frames", "tartanair_hospital", "tum_fr1_piece"])

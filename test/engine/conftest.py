@@ -1,18 +1,22 @@
-"""A network small enough to know by heart: disparity = mean over channels of left - right, log_sigma = 0."""
+"""A network small enough to know by heart: disparity = mean over channels of left - right,
+log_sigma = 0.
+"""
 
 import numpy as np
 import pytest
 
-from depth_ros.engine import tensorrt_engine
 from depth_ros.engine.spec import METADATA_KEY, ModelSpec
+from depth_ros.engine.tensorrt import engine
 
-from .simulated_gpu import Gpu
-from .simulated_tensorrt import TensorRT
+from .tensorrt.simulated_gpu import Gpu
+from .tensorrt.simulated_tensorrt import TensorRT
 
 
 @pytest.fixture
 def make_model(tmp_path):
-    """A factory: write the network as ONNX; spec=None leaves the metadata out; shape is that of the graph's inputs."""
+    """A factory: write the network as ONNX; spec=None leaves the metadata out; shape is that of
+    the graph's inputs.
+    """
     onnx = pytest.importorskip("onnx")
     from onnx import TensorProto, helper
 
@@ -58,13 +62,15 @@ def tiny_network(arrays):
 
 @pytest.fixture
 def make_library(monkeypatch):
-    """A factory: put a simulated GPU and a TensorRT, which has engines of one network, in place of the real ones."""
+    """A factory: put a simulated GPU and a TensorRT, which has engines of one network, in place
+    of the real ones.
+    """
 
     def make(inputs, outputs, network, **options):
         gpu = Gpu(**options)
         library = TensorRT(gpu, inputs, outputs, network)
-        monkeypatch.setattr(tensorrt_engine, "import_cuda", lambda: gpu.cuda)
-        monkeypatch.setattr(tensorrt_engine, "import_library", library.module)
+        monkeypatch.setattr(engine, "import_cuda", lambda: gpu.cuda)
+        monkeypatch.setattr(engine, "import_library", library.module)
         monkeypatch.setattr("ctypes.CDLL", lambda name: gpu.driver)
         return library
 
@@ -74,4 +80,6 @@ def make_library(monkeypatch):
 @pytest.fixture
 def library(make_library):
     """TensorRT with the tiny network at 16x24; its .gpu."""
-    return make_library({"left": PAIR, "right": PAIR}, {"disparity": MAP, "log_sigma": MAP}, tiny_network)
+    return make_library(
+        {"left": PAIR, "right": PAIR}, {"disparity": MAP, "log_sigma": MAP}, tiny_network
+    )

@@ -6,17 +6,24 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.onnx_engine import OnnxEngine
-from depth_ros.engine.upgrade import UpgradingEngine
+from depth_ros.engine.background import UpgradingEngine
+from depth_ros.engine.onnx import OnnxEngine
 
 
 class Fast:
-    """Answers 7 everywhere, to one thread, which is not the one that made it; fails when told to."""
+    """Answers 7 everywhere, to one thread, which is not the one that made it; fails when told
+    to.
+    """
 
     name = "fast"
 
     def __init__(self, fails=False):
-        self.maker, self.threads, self.fails, self.closed = threading.get_ident(), set(), fails, False
+        self.maker, self.threads, self.fails, self.closed = (
+            threading.get_ident(),
+            set(),
+            fails,
+            False,
+        )
 
     def run(self, inputs):
         self.threads.add(threading.get_ident())
@@ -30,7 +37,10 @@ class Fast:
 
 
 def pair(height=16, width=24):
-    return {"left": np.full((1, 3, height, width), 3, np.float32), "right": np.ones((1, 3, height, width), np.float32)}
+    return {
+        "left": np.full((1, 3, height, width), 3, np.float32),
+        "right": np.ones((1, 3, height, width), np.float32),
+    }
 
 
 def answer(engine, **size):
@@ -46,7 +56,12 @@ def test_starts_at_once_and_changes_between_frames(first):
     gate, said = threading.Event(), []
 
     def prepare(inputs, cancelled):
-        assert threading.current_thread().name == "engine build" and inputs["left"].shape == (1, 3, 16, 24)
+        assert threading.current_thread().name == "engine build" and inputs["left"].shape == (
+            1,
+            3,
+            16,
+            24,
+        )
         gate.wait(10)
         return Fast()
 
@@ -82,15 +97,22 @@ def test_a_failure_is_said_once_and_the_first_goes_on(first, where):
 
     def prepare(inputs, cancelled):
         tried.append(1)
-        raise {"build": EngineError("expected an NVIDIA driver, got: none"), "odd": RuntimeError("CUDA\n719"),
-               "gate": EngineError("parity: expected 0.05 px, got 3")}[where]  # fmt: skip
+        raise {
+            "build": EngineError("expected an NVIDIA driver, got: none"),
+            "odd": RuntimeError("CUDA\n719"),
+            "gate": EngineError("parity: expected 0.05 px, got 3"),
+        }[where]
 
     engine = UpgradingEngine(first, prepare, said.append)
     for _ in range(4):
         assert answer(engine) == 2
         engine.wait(10)
     assert len(tried) == 1 and engine.name == "onnxruntime" and len(said) == 2
-    words = {"build": "NVIDIA driver", "gate": "parity: expected 0.05 px, got 3", "odd": "CUDA 719"}[where]
+    words = {
+        "build": "NVIDIA driver",
+        "gate": "parity: expected 0.05 px, got 3",
+        "odd": "CUDA 719",
+    }[where]
     assert "onnxruntime goes on" in engine.note and words in engine.note
 
 
@@ -169,7 +191,8 @@ def test_a_build_that_a_frame_begins_while_all_is_closed_is_stopped(first):
     engine = UpgradingEngine(first, prepare)
     lock = engine._lock
 
-    class AfterAFrame:  # close has looked for a build and found none; the frame was already past its own look
+    # close has looked for a build and found none; the frame was already past its own look
+    class AfterAFrame:
         def acquire(self, timeout):
             engine._lock, engine._closed = lock, False
             answer(engine)

@@ -5,7 +5,7 @@ import pytest
 from depth_ros.core.errors import EngineError, ImageError
 from depth_ros.core.metrics import mean_metrics, stereo_metrics
 from depth_ros.engine.matching import fill_from_background, match_sgbm, matched_prior
-from depth_ros.engine.sgbm_engine import SgbmEngine
+from depth_ros.engine.sgbm import SgbmEngine
 
 nan = np.nan
 
@@ -19,7 +19,9 @@ def test_constant_shift_is_found_up_to_the_left_border(make_pair):
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (left, right)]
     disparity = match_sgbm(*grey, ndisp=32)
     assert disparity.shape == (56, 96) and disparity.dtype == np.float32
-    seen = disparity[:, 9 + 2 :]  # the right camera sees nothing left of column 9; block 5 reaches 2 further
+    seen = disparity[
+        :, 9 + 2 :
+    ]  # the right camera sees nothing left of column 9; block 5 reaches 2 further
     assert np.nanmax(np.abs(seen - 9)) < 0.5
     assert np.isfinite(seen).mean() > 0.95
 
@@ -28,7 +30,9 @@ def test_prior_of_half_size_speaks_of_whole_pixels(make_pair):
     left, right = make_pair(10)
     prior = matched_prior(left, right, ndisp=32, scale=2)
     assert prior.shape == (2, 28, 48) and prior.dtype == np.float32
-    assert np.median(prior[0, :, 8:]) == pytest.approx(10, abs=0.25)  # half a disparity of 5, in sixteenths
+    assert np.median(prior[0, :, 8:]) == pytest.approx(
+        10, abs=0.25
+    )  # half a disparity of 5, in sixteenths
     assert set(np.unique(prior[1])) <= {0.0, 1.0} and prior[1, :, 8:].mean() > 0.9
 
 
@@ -48,7 +52,9 @@ def test_fill_takes_the_smaller_neighbour_in_the_row():
 
 def test_fill_of_empty_rows():
     rows = np.array([[nan, nan], [1.0, nan], [nan, nan], [nan, nan], [nan, 5.0]], np.float32)
-    np.testing.assert_array_equal(fill_from_background(rows), [[1, 1], [1, 1], [1, 1], [5, 5], [5, 5]])
+    np.testing.assert_array_equal(
+        fill_from_background(rows), [[1, 1], [1, 1], [1, 1], [5, 5], [5, 5]]
+    )
     assert np.isnan(fill_from_background(np.full((3, 4), nan, np.float32))).all()
 
 
@@ -116,13 +122,21 @@ def test_middlebury_figure_of_the_facts(shared_data):
     scenes = sorted((shared_data / "pairs").iterdir())
     metrics = []
     for scene in scenes:
-        ndisp = next(line for line in (scene / "calib.txt").read_text().splitlines() if line.startswith("ndisp="))
+        ndisp = next(
+            line
+            for line in (scene / "calib.txt").read_text().splitlines()
+            if line.startswith("ndisp=")
+        )
         inputs = {
             side: tensor(cv2.imread(str(scene / name))[..., ::-1])
             for side, name in (("left", "im0.png"), ("right", "im1.png"))
         }
         inputs["max_disparity_px"] = np.array([float(ndisp.split("=")[1])], np.float32)
-        metrics.append(stereo_metrics(SgbmEngine().run(inputs)["disparity"][0, 0], read_pfm(scene / "disp0.pfm")))
+        metrics.append(
+            stereo_metrics(
+                SgbmEngine().run(inputs)["disparity"][0, 0], read_pfm(scene / "disp0.pfm")
+            )
+        )
     mean = mean_metrics(metrics)
     assert len(scenes) == 6
     assert 11.5 < mean["bad2_pct"] < 13.5

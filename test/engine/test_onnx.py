@@ -3,12 +3,18 @@ import pytest
 
 from depth_ros.core.errors import EngineError, SpecError
 from depth_ros.engine.load import default_model, load_engine
-from depth_ros.engine.onnx_engine import OnnxEngine
+from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.spec import ModelSpec
 
 
 def spec(**changes):
-    values = {"inputs": ("left", "right"), "outputs": ("disparity", "log_sigma"), "height": 0, "width": 0, "divisor": 8}
+    values = {
+        "inputs": ("left", "right"),
+        "outputs": ("disparity", "log_sigma"),
+        "height": 0,
+        "width": 0,
+        "divisor": 8,
+    }
     return ModelSpec(**{"name": "tiny", "task": "stereo", **values, **changes}).to_json()
 
 
@@ -20,9 +26,13 @@ def test_runs_any_size_that_fits(make_model):
     engine = OnnxEngine(make_model())
     engine.warmup()
     for size in ((16, 24), (8, 40)):
-        outputs = engine.run({"left": image(0.75, *size), "right": image(0.5, *size), "unused": None})
+        outputs = engine.run(
+            {"left": image(0.75, *size), "right": image(0.5, *size), "unused": None}
+        )
         assert set(outputs) == {"disparity", "log_sigma"}
-        np.testing.assert_array_equal(outputs["disparity"], np.full((1, 1, *size), 0.25, np.float32))
+        np.testing.assert_array_equal(
+            outputs["disparity"], np.full((1, 1, *size), 0.25, np.float32)
+        )
 
 
 def test_hash_tells_models_apart(make_model):

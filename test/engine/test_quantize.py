@@ -1,15 +1,17 @@
-"""int8: which parts are rounded, and what that costs, on rendered frames that were not calibrated on."""
+"""int8: which parts are rounded, and what that costs, on rendered frames that were not
+calibrated on.
+"""
 
 import numpy as np
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.core.scenes import clip_pose, clip_rig, clip_scene
-from depth_ros.core.world import render
 from depth_ros.engine.load import default_model
-from depth_ros.engine.onnx_engine import OnnxEngine
+from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.parity import arrays_of
-from depth_ros.engine.quantise import to_int8
+from depth_ros.engine.quantize import to_int8
+from depth_ros.synthetic.renderer import render
+from depth_ros.synthetic.scenes import clip_pose, clip_rig, clip_scene
 
 onnx = pytest.importorskip("onnx", reason="no package onnx: models cannot be converted")
 
@@ -21,7 +23,10 @@ def frames(spec, numbers, size=(96, 128)):
     found = []
     for number in numbers:
         poses = [clip_pose(number) @ side for side in (np.eye(4), step)]
-        pair = [np.rint(255 * render(clip_scene(), rig.left, pose)["rgb"]).astype(np.uint8) for pose in poses]
+        pair = [
+            np.rint(255 * render(clip_scene(), rig.left, pose)["rgb"]).astype(np.uint8)
+            for pose in poses
+        ]
         found.append(arrays_of(spec, *pair))
     return found
 
@@ -48,30 +53,43 @@ def graph(*nodes, weights):
     from onnx import TensorProto, helper, numpy_helper
 
     rng = np.random.default_rng(1)
-    kept = [numpy_helper.from_array(rng.normal(size=w).astype(np.float32) / 9, n) for n, w in weights.items()]
+    kept = [
+        numpy_helper.from_array(rng.normal(size=w).astype(np.float32) / 9, n)
+        for n, w in weights.items()
+    ]
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 16, 16])
     depth = helper.make_tensor_value_info("depth", TensorProto.FLOAT, None)
     made = [helper.make_node(op, inputs, [out], **extra) for op, inputs, out, extra in nodes]
-    model = helper.make_model(helper.make_graph(made, "g", [image], [depth], kept),
-                              opset_imports=[helper.make_opsetid("", 13)], ir_version=8)  # fmt: skip
+    model = helper.make_model(
+        helper.make_graph(made, "g", [image], [depth], kept),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=8,
+    )
     return onnx.shape_inference.infer_shapes(model)
 
 
 def layers():
     pad = {"pads": [1, 1, 1, 1]}
     return graph(
-        ("Conv", ["image", "first"], "a", pad), ("LeakyRelu", ["a"], "b", {"alpha": 0.1}),
-        ("Conv", ["b", "wide"], "c", pad), ("LeakyRelu", ["c"], "d", {"alpha": 0.1}),
-        ("Mul", ["d", "d"], "mixed", {}), ("Conv", ["mixed", "last"], "depth", pad),
+        ("Conv", ["image", "first"], "a", pad),
+        ("LeakyRelu", ["a"], "b", {"alpha": 0.1}),
+        ("Conv", ["b", "wide"], "c", pad),
+        ("LeakyRelu", ["c"], "d", {"alpha": 0.1}),
+        ("Mul", ["d", "d"], "mixed", {}),
+        ("Conv", ["mixed", "last"], "depth", pad),
         weights={"first": (16, 3, 3, 3), "wide": (16, 16, 3, 3), "last": (1, 16, 3, 3)},
-    )  # fmt: skip
+    )
 
 
 def rounded_inputs(model):
     """The kinds of node that take what a DequantizeLinear of an activation gives."""
     constants = {w.name for w in model.graph.initializer}
     made = {n.output[0]: n for n in model.graph.node}
-    active = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear" and n.input[0] not in constants}
+    active = {
+        n.output[0]
+        for n in model.graph.node
+        if n.op_type == "DequantizeLinear" and n.input[0] not in constants
+    }
     return sorted(made[n.output[0]].op_type for n in model.graph.node if active & set(n.input))
 
 
@@ -85,7 +103,11 @@ def test_tensorrt_gets_symmetric_pairs_and_a_float_bias():
     data = [{"image": np.random.default_rng(2).random((1, 3, 16, 16), np.float32)}]
     model = to_int8(layers(), data)
     values = {w.name: onnx.numpy_helper.to_array(w) for w in model.graph.initializer}
-    zeros = [values[n.input[2]] for n in model.graph.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    zeros = [
+        values[n.input[2]]
+        for n in model.graph.node
+        if n.op_type in ("QuantizeLinear", "DequantizeLinear")
+    ]
     assert zeros and all(not zero.any() and zero.dtype == np.int8 for zero in zeros)
 
 

@@ -91,7 +91,13 @@ def test_a_pose_says_its_direction():
 
 
 def test_metres_per_canonical_unit():
-    mono = {"task": "mono", "inputs": ("image",), "outputs": ("depth", "log_rel_sigma"), "height": 0, "width": 0}
+    mono = {
+        "task": "mono",
+        "inputs": ("image",),
+        "outputs": ("depth", "log_rel_sigma"),
+        "height": 0,
+        "width": 0,
+    }
     spec = make(**mono, focal_px=200.0, working_pixels=60_000, value_range=(0.1, 100.0))
     assert spec.focal_ratio(300.0) == 1.5
     assert ModelSpec.from_json(spec.to_json()) == spec

@@ -1,4 +1,6 @@
-"""The whole step beside the estimator: the same answers, on the way that a GPU takes, with fakes of the GPU."""
+"""The whole step beside the estimator: the same answers, on the way that a GPU takes, with fakes
+of the GPU.
+"""
 
 import dataclasses
 import types
@@ -7,15 +9,15 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.io_graph import step_shapes
 from depth_ros.engine.load import default_model
-from depth_ros.engine.onnx_engine import OnnxEngine
+from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.parity import check_parity
 from depth_ros.engine.spec import ModelSpec
-from depth_ros.engine.tensors import Tensors
-from depth_ros.estimator import Estimator, MonoEstimator
-from depth_ros.prepare import tensor_size
-from depth_ros.whole_step import PlainStep, StepEstimator, rendered, step_inputs, step_of
+from depth_ros.engine.tensorrt.fused_graph import step_shapes
+from depth_ros.engine.tensorrt.tensors import Tensors
+from depth_ros.estimator.fused import PlainStep, StepEstimator, rendered, step_inputs, step_of
+from depth_ros.estimator.preprocess import tensor_size
+from depth_ros.estimator.stereo import Estimator, MonoEstimator
 
 SIZE = (90, 150)  # neither side fits the network
 
@@ -73,7 +75,9 @@ def test_one_replay_is_one_frame():
     estimator.engine.wait(10)
     second, third = estimator.estimate(frame), estimator.estimate(frame)
     assert estimator.engine.name == "tensorrt" and fast.inputs["left"].dtype == np.uint8
-    assert np.all(second.depth == 3) and np.all(third.depth == 6), "an answer must not change under who reads it"
+    assert np.all(second.depth == 3) and np.all(third.depth == 6), (
+        "an answer must not change under who reads it"
+    )
     rig = frame.rig
     np.testing.assert_allclose(second.disparity, rig.left.fx * rig.baseline_m / 3, rtol=1e-5)
     fast.fails = True
@@ -107,7 +111,8 @@ def aside(found):
 
 
 @pytest.mark.parametrize(
-    "change, words", [(nearer, "disparity within 0.05 px"), (green, "colours"), (aside, "rays"), (None, "")]
+    "change, words",
+    [(nearer, "disparity within 0.05 px"), (green, "colours"), (aside, "rays"), (None, "")],
 )
 def test_the_gate_sees_metres_rays_and_colours(change, words):
     engine, frame = load("stereo")
@@ -125,20 +130,26 @@ def test_sky_is_not_an_error():
     frames = [step_inputs(frame, engine.spec, 64)]
 
     plain = PlainStep(engine, with_points=False)
-    assert check_parity(Changed(plain, lambda found: found["metres"].__setitem__(0, np.nan)),
-                        Changed(plain, lambda found: found["metres"].__setitem__(0, 1e6)), "fp32", frames)  # fmt: skip
+    assert check_parity(
+        Changed(plain, lambda found: found["metres"].__setitem__(0, np.nan)),
+        Changed(plain, lambda found: found["metres"].__setitem__(0, 1e6)),
+        "fp32",
+        frames,
+    )
 
 
 def test_the_node_takes_it_where_a_gpu_is(monkeypatch):
-    """Nothing is built here: the first frame's build fails with what this machine lacks, and the estimator goes on."""
-    from depth_ros.nodes.modes import make_estimator
+    """Nothing is built here: the first frame's build fails with what this machine lacks, and the
+    estimator goes on.
+    """
+    from depth_ros.nodes.factory import make_estimator
     from depth_ros.nodes.parameters import Parameters
 
     _, frame = load("stereo")
     assert type(make_estimator(Parameters())) is Estimator
     monkeypatch.setattr("depth_ros.engine.load.tensorrt_lacks", lambda: "")
     library = types.SimpleNamespace(__name__="tensorrt")
-    monkeypatch.setattr("depth_ros.engine.build.import_library", lambda name: library)
+    monkeypatch.setattr("depth_ros.engine.tensorrt.build.import_library", lambda name: library)
     estimator = make_estimator(Parameters())
     assert isinstance(estimator, StepEstimator)
     first = estimator.estimate(frame)
@@ -152,6 +163,8 @@ def test_wrong_inputs_and_models_are_refused():
     inputs = step_inputs(frame, engine.spec, 64)
     with pytest.raises(EngineError, match="input left: expected .* uint8, got .* float32"):
         PlainStep(engine).run({**inputs, "left": inputs["left"].astype(np.float32)})
-    pose = ModelSpec("p", "pose", ("first", "second"), ("pose",), 0, 0, pose_direction="first_T_second")
+    pose = ModelSpec(
+        "p", "pose", ("first", "second"), ("pose",), 0, 0, pose_direction="first_T_second"
+    )
     with pytest.raises(EngineError, match="with-io: expected a stereo or mono model"):
         step_of(pose, SIZE)

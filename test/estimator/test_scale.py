@@ -6,7 +6,12 @@ import pytest
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
 from depth_ros.core.lie import se3_exp, so3_exp
-from depth_ros.core.scale import CameraHeightScale, OdometryScale, factor_of_step, height_over_ground
+from depth_ros.estimator.scale import (
+    CameraHeightScale,
+    OdometryScale,
+    factor_of_step,
+    height_over_ground,
+)
 
 CAMERA = Camera(96, 56, 80.0, 84.0, 44.25, 24.5)
 HEIGHT_M = 1.37
@@ -17,7 +22,9 @@ START_NS = 1_700_000_000_123_456_789
 def plane_depth(normal, height, camera=CAMERA):
     """z where normal . p = height, from the rays; NaN behind."""
     v, u = np.mgrid[: camera.height, : camera.width]
-    rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(u.shape)], -1)
+    rays = np.stack(
+        [(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(u.shape)], -1
+    )
     with np.errstate(divide="ignore"):
         z = height / (rays @ normal)
     return np.where((z > 0) & (z < 80), z, np.nan)
@@ -43,12 +50,15 @@ def test_obstacles_and_noise_do_not_move_the_ground():
     assert height == pytest.approx(HEIGHT_M, rel=0.02)
 
 
-@pytest.mark.parametrize("depth, words", [
-    (np.full((56, 96), 3.0), "tilted by 90 degrees"),  # a wall in front
-    (plane_depth(ground(np.radians(35)), HEIGHT_M), "tilted by 35 degrees"),
-    (np.full((56, 96), np.nan), "hardly any depth"),
-    (np.random.default_rng(2).uniform(1, 20, (56, 96)), "no plane fills"),
-])
+@pytest.mark.parametrize(
+    "depth, words",
+    [
+        (np.full((56, 96), 3.0), "tilted by 90 degrees"),  # a wall in front
+        (plane_depth(ground(np.radians(35)), HEIGHT_M), "tilted by 35 degrees"),
+        (np.full((56, 96), np.nan), "hardly any depth"),
+        (np.random.default_rng(2).uniform(1, 20, (56, 96)), "no plane fills"),
+    ],
+)
 def test_no_ground_no_height(depth, words):
     height, reason = height_over_ground(depth, CAMERA)
     assert height is None and words in reason
@@ -72,9 +82,13 @@ def test_heights_that_disagree_are_refused():
 
 
 def drive(scale, speed_m_s, rate_hz, frames):
-    """Straight along x of odom, positions at rate_hz from START_NS on, for the given number of frames at 10 Hz."""
+    """Straight along x of odom, positions at rate_hz from START_NS on, for the given number of
+    frames at 10 Hz.
+    """
     for i in range(int(frames / 10 * rate_hz) + 1):
-        scale.add_position(START_NS + i * SECOND // rate_hz, np.array([5.0 + speed_m_s * i / rate_hz, 2.0, 0.0]))
+        scale.add_position(
+            START_NS + i * SECOND // rate_hz, np.array([5.0 + speed_m_s * i / rate_hz, 2.0, 0.0])
+        )
 
 
 def test_odometry_gives_the_length_of_a_step():
@@ -127,5 +141,7 @@ def test_how_far_wheels_came_between_two_stamps():
     scale.add_position(1_800_000_000_000_000_000, np.array([1.0, 2.0, 2.0]))
     scale.add_position(1_800_000_000_100_000_000, np.array([2.0, 4.0, 4.0]))
     start_ns = 1_800_000_000_000_000_000
-    assert scale.travelled_m(start_ns + 20_000_000, start_ns + 60_000_000) == pytest.approx(0.4 * 3.0)
+    assert scale.travelled_m(start_ns + 20_000_000, start_ns + 60_000_000) == pytest.approx(
+        0.4 * 3.0
+    )
     assert scale.travelled_m(start_ns, start_ns + 100_000_001) is None, "not measured yet"

@@ -5,10 +5,10 @@ import pytest
 
 from depth_ros.core.camera import Calibration, StereoRig
 from depth_ros.core.errors import CalibrationError, EngineError, ImageError, InputError, SpecError
-from depth_ros.core.frame import Frame
-from depth_ros.engine.sgbm_engine import SgbmEngine
+from depth_ros.core.types import Frame
+from depth_ros.engine.sgbm import SgbmEngine
 from depth_ros.engine.spec import ModelSpec
-from depth_ros.estimator import Estimator
+from depth_ros.estimator.stereo import Estimator
 
 
 class FakeEngine:
@@ -37,7 +37,11 @@ def frame(rig, make_pair):
 def test_depth_of_a_plane(frame, rig):
     estimate = Estimator(SgbmEngine(), max_disparity_px=32).estimate(frame)
     expected = 80.0 * 0.21 / 8.0
-    assert (estimate.stamp_ns, estimate.frame_id, estimate.rig) == (frame.stamp_ns, "left_optical", rig)
+    assert (estimate.stamp_ns, estimate.frame_id, estimate.rig) == (
+        frame.stamp_ns,
+        "left_optical",
+        rig,
+    )
     assert estimate.depth.shape == estimate.disparity.shape == (56, 96)
     assert estimate.depth.dtype == estimate.disparity.dtype == np.float32
     np.testing.assert_allclose(np.median(estimate.depth), expected, rtol=1e-6)
@@ -48,10 +52,14 @@ def test_depth_of_a_plane(frame, rig):
 
 def test_doffs_and_unknown(frame, rig):
     shifted = dataclasses.replace(frame, rig=dataclasses.replace(rig, doffs_px=2.0))
-    np.testing.assert_allclose(Estimator(FakeEngine(8.0)).estimate(shifted).depth, 80.0 * 0.21 / 10.0, rtol=1e-6)
+    np.testing.assert_allclose(
+        Estimator(FakeEngine(8.0)).estimate(shifted).depth, 80.0 * 0.21 / 10.0, rtol=1e-6
+    )
     for unknown in (np.nan, np.inf):
         estimate = Estimator(FakeEngine(unknown, 0.0)).estimate(frame)
-        assert all(np.isnan(a).all() for a in (estimate.disparity, estimate.depth, estimate.sigma_m))
+        assert all(
+            np.isnan(a).all() for a in (estimate.disparity, estimate.depth, estimate.sigma_m)
+        )
 
 
 @pytest.mark.parametrize("size", [{"height": 0, "width": 0}, {"height": 64, "width": 32}])
@@ -60,7 +68,9 @@ def test_sigma_in_metres_at_any_size(frame, size):
     estimate = Estimator(FakeEngine(4.0, np.log(0.5), **size)).estimate(frame)
     z = 80.0 * 0.21 / (4.0 * scale)
     np.testing.assert_allclose(estimate.depth, np.full((56, 96), z), rtol=1e-5)
-    np.testing.assert_allclose(estimate.sigma_m, np.full((56, 96), z**2 / (80.0 * 0.21) * 0.5 * scale), rtol=1e-5)
+    np.testing.assert_allclose(
+        estimate.sigma_m, np.full((56, 96), z**2 / (80.0 * 0.21) * 0.5 * scale), rtol=1e-5
+    )
 
 
 def test_padding_repeats_the_border_and_is_cut_off_again(frame):
@@ -77,7 +87,9 @@ def test_normalisation_and_channel_order(frame):
     engine = FakeEngine(mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 8.0))
     Estimator(engine).estimate(frame)
     expected = (frame.right - np.array([10.0, 20.0, 30.0])) / (2.0, 4.0, 8.0)
-    np.testing.assert_allclose(engine.inputs["right"][0, :, :56, :96], expected.transpose(2, 0, 1), atol=1e-4)
+    np.testing.assert_allclose(
+        engine.inputs["right"][0, :, :56, :96], expected.transpose(2, 0, 1), atol=1e-4
+    )
 
 
 def test_range_and_prior_follow_the_size(frame):
@@ -104,7 +116,9 @@ def calibrations_of_a_distorted_pair(make_calibration):
 
 def test_raw_images_are_rectified_and_the_rig_made_of_their_calibrations(frame, make_calibration):
     calibrations = calibrations_of_a_distorted_pair(make_calibration)
-    estimate = Estimator(FakeEngine(8.0)).estimate(dataclasses.replace(frame, calibrations=calibrations))
+    estimate = Estimator(FakeEngine(8.0)).estimate(
+        dataclasses.replace(frame, calibrations=calibrations)
+    )
     assert estimate.rig == StereoRig.from_calibrations(*calibrations)
     np.testing.assert_allclose(estimate.depth, 80.0 * 0.3 / 8.0, rtol=1e-6)
     assert (estimate.left != frame.left).any()
@@ -121,7 +135,9 @@ def test_refuses(frame, rig, make_calibration):
     with pytest.raises(InputError, match="expected a stereo pair"):
         estimator.estimate(dataclasses.replace(frame, right=None))
     with pytest.raises(CalibrationError, match="swapped"):
-        estimator.estimate(dataclasses.replace(frame, calibrations=(make_calibration(0.21), make_calibration())))
+        estimator.estimate(
+            dataclasses.replace(frame, calibrations=(make_calibration(0.21), make_calibration()))
+        )
     small = [dataclasses.replace(c, width=90) for c in (make_calibration(), make_calibration(0.21))]
     with pytest.raises(ImageError, match="expected images of 90x56"):
         estimator.estimate(dataclasses.replace(frame, calibrations=tuple(small)))
@@ -150,14 +166,18 @@ def test_the_next_frame_may_have_another_size(frame, rig, make_pair):
 
 
 def test_euroc_is_level_after_rectification(shared_data):
-    """The median vertical offset of matched features stays under half a pixel on a real, distorted, raw pair."""
+    """The median vertical offset of matched features stays under half a pixel on a real,
+    distorted, raw pair.
+    """
     pytest.importorskip("rosbags")
     frame = next(read_raw_frames(shared_data / "bags" / "euroc_static_unrectified"))
-    from depth_ros.prepare import rectified
+    from depth_ros.estimator.preprocess import rectified
 
     level = rectified(frame)
     assert median_vertical_offset_px(level.left, level.right) < 0.5
-    assert median_vertical_offset_px(frame.left, frame.right) > 2  # the test can fail: raw rows do not meet
+    assert (
+        median_vertical_offset_px(frame.left, frame.right) > 2
+    )  # the test can fail: raw rows do not meet
 
 
 def read_raw_frames(path):
@@ -174,12 +194,21 @@ def read_raw_frames(path):
             message = reader.deserialize(data, connection.msgtype)
             if connection.topic.endswith("camera_info"):
                 fields = (getattr(message, name) for name in "dkrp")
-                calibrations[side] = Calibration(message.width, message.height, message.distortion_model, *fields)
+                calibrations[side] = Calibration(
+                    message.width, message.height, message.distortion_model, *fields
+                )
             else:
                 images[side] = cv2.imdecode(message.data, cv2.IMREAD_COLOR)
             if len(calibrations) == len(images) == 2:
                 pair = (calibrations["left"], calibrations["right"])
-                yield Frame(0, "left", images["left"], images["right"], StereoRig.from_calibrations(*pair), pair)
+                yield Frame(
+                    0,
+                    "left",
+                    images["left"],
+                    images["right"],
+                    StereoRig.from_calibrations(*pair),
+                    pair,
+                )
                 images.clear()
 
 
@@ -188,7 +217,9 @@ def median_vertical_offset_px(left, right):
     import cv2
 
     sift = cv2.SIFT_create(2000)
-    (points_l, words_l), (points_r, words_r) = (sift.detectAndCompute(image, None) for image in (left, right))
+    (points_l, words_l), (points_r, words_r) = (
+        sift.detectAndCompute(image, None) for image in (left, right)
+    )
     matches = cv2.BFMatcher(cv2.NORM_L2, crossCheck=True).match(words_l, words_r)
     good = [m for m in matches if m.distance < 150]
     assert len(good) > 100

@@ -8,12 +8,12 @@ import pytest
 
 from depth_ros.core.errors import InputError
 from depth_ros.engine.load import load_engine
-from depth_ros.estimator import Estimator
-from depth_ros.replay.evaluate import Evaluation, FrameResult, evaluate
-from depth_ros.replay.figures import KEYS, to_report
-from depth_ros.replay.report import chosen, write_report
-from depth_ros.replay.sample import open_source
-from depth_ros.replay.verdict import verdict
+from depth_ros.estimator.stereo import Estimator
+from depth_ros.evaluation.evaluate import Evaluation, FrameResult, evaluate
+from depth_ros.evaluation.report.figures import KEYS, to_report
+from depth_ros.evaluation.report.report import chosen, write_report
+from depth_ros.evaluation.report.verdict import verdict
+from depth_ros.recordings.sample import open_source
 
 
 @pytest.fixture
@@ -57,7 +57,9 @@ def test_metric_scene_is_judged_by_depth_too(make_scene, estimator):
 
 
 def test_same_input_same_figures(make_bag, estimator):
-    first, second = (to_report(evaluate(open_source(make_bag(name=n)), estimator, "m")) for n in "ab")
+    first, second = (
+        to_report(evaluate(open_source(make_bag(name=n)), estimator, "m")) for n in "ab"
+    )
     for report in (first, second):
         report["stereo"].pop("per_scene")
     assert (first["stereo"], first["depth"]) == (second["stereo"], second["depth"])
@@ -82,7 +84,10 @@ def test_unanswered_pixels_count_as_bad(make_bag, estimator):
 
     estimator.engine.run = blind
     report = to_report(evaluate(open_source(make_bag(n=1)), estimator, "m"))
-    assert report["stereo"]["coverage"] == 0.5 and 50 <= report["stereo"]["bad2_pct"] < 50 + 100 * 12 / 96
+    assert (
+        report["stereo"]["coverage"] == 0.5
+        and 50 <= report["stereo"]["bad2_pct"] < 50 + 100 * 12 / 96
+    )
 
 
 def test_report_files(make_bag, estimator, tmp_path):
@@ -93,16 +98,31 @@ def test_report_files(make_bag, estimator, tmp_path):
     assert "3 of 3 pairs answered (100 %)" in html and "width=device-width" in html
     assert not re.search(r'(src|href)="(?!data:)', html)  # nothing loaded from elsewhere
     assert html.count("data:image/jpeg") == 3 and "not asked for: --egomotion hybrid" in html
-    assert sorted(child.name for child in (tmp_path / "out").iterdir()) == ["report.html", "report.json"]
+    assert sorted(child.name for child in (tmp_path / "out").iterdir()) == [
+        "report.html",
+        "report.json",
+    ]
 
 
 def test_pictures_show_worst_median_best():
-    results = [FrameResult(str(i), stereo={"bad2_pct": e}, picture=b"x") for i, e in enumerate((3, 9, 1, 5, 7))]
-    assert [(label, r.stereo["bad2_pct"]) for label, r in chosen(results)] == [("worst", 9), ("median", 5), ("best", 1)]
+    results = [
+        FrameResult(str(i), stereo={"bad2_pct": e}, picture=b"x")
+        for i, e in enumerate((3, 9, 1, 5, 7))
+    ]
+    assert [(label, r.stereo["bad2_pct"]) for label, r in chosen(results)] == [
+        ("worst", 9),
+        ("median", 5),
+        ("best", 1),
+    ]
     assert len(chosen(results[:2])) == 2 and chosen([]) == []
 
 
 def test_verdict_names_drops_and_what_is_unaccounted():
-    run = Evaluation("b", "m", "sgbm", frames_in=10, dropped={"busy": 3}, results=[FrameResult("1")] * 6)
+    run = Evaluation(
+        "b", "m", "sgbm", frames_in=10, dropped={"busy": 3}, results=[FrameResult("1")] * 6
+    )
     text = " ".join(verdict(run, to_report(run)))
-    assert "6 of 10 pairs answered (60 %); dropped: 3 busy." in text and "1 pairs are NOT accounted for" in text
+    assert (
+        "6 of 10 pairs answered (60 %); dropped: 3 busy." in text
+        and "1 pairs are NOT accounted for" in text
+    )

@@ -1,24 +1,25 @@
-"""Recordings of one camera: what becomes a frame, and figures with and without the scale of the truth."""
+"""Recordings of one camera: what becomes a frame, and figures with and without the scale of the
+truth.
+"""
 
 import json
 
 import numpy as np
 import pytest
+from bags import DISPARITY_PX, START_NS, STEP_NS
 from click.testing import CliRunner
 
-from depth_ros import cli
+from depth_ros.cli import main as cli
 from depth_ros.core.errors import InputError
 from depth_ros.engine.spec import METADATA_KEY, ModelSpec
-from depth_ros.estimator import MonoEstimator
-from depth_ros.replay.evaluate import evaluate
-from depth_ros.replay.figures import MONO_KEYS, to_report
-from depth_ros.replay.mono_bag import MonoBag
-from depth_ros.replay.output import write_estimate
-from depth_ros.replay.report import write_report
-from depth_ros.replay.sample import open_source
-from depth_ros.replay.verdict import verdict
-
-from .conftest import DISPARITY_PX, START_NS, STEP_NS
+from depth_ros.estimator.stereo import MonoEstimator
+from depth_ros.evaluation.evaluate import evaluate
+from depth_ros.evaluation.report.figures import MONO_KEYS, to_report
+from depth_ros.evaluation.report.report import write_report
+from depth_ros.evaluation.report.verdict import verdict
+from depth_ros.recordings.mono_bag import MonoBag
+from depth_ros.recordings.output import write_estimate
+from depth_ros.recordings.sample import open_source
 
 
 class FlatEngine:
@@ -27,7 +28,9 @@ class FlatEngine:
     name, model_hash = "flat", "0"
 
     def __init__(self, depth, **spec):
-        self.spec = ModelSpec("flat", "mono", ("image",), ("depth",), 0, 0, **{"scale_source": "procedural", **spec})
+        self.spec = ModelSpec(
+            "flat", "mono", ("image",), ("depth",), 0, 0, **{"scale_source": "procedural", **spec}
+        )
         self.depth = depth
 
     def run(self, inputs):
@@ -38,7 +41,9 @@ def test_one_camera_makes_a_mono_source(mono_bag, pair, camera):
     source = open_source(mono_bag())
     samples = list(source)
     assert (source.mode, len(source), source.drops) == ("mono", 3, {})
-    assert [sample.frame.stamp_ns for sample in samples] == [START_NS + i * STEP_NS for i in range(3)]
+    assert [sample.frame.stamp_ns for sample in samples] == [
+        START_NS + i * STEP_NS for i in range(3)
+    ]
     frame = samples[1].frame
     np.testing.assert_array_equal(frame.left, pair[0])
     assert (frame.camera, frame.right, frame.rig, frame.calibrations) == (camera, None, None, None)
@@ -86,12 +91,19 @@ def test_metric_model_is_judged_as_it_is_and_with_the_scale_of_the_truth(mono_ba
     report = write_report(run, tmp_path / "out")
     assert (report["mode"], report["frames"]["out"]) == ("mono", 3)
     assert (report["depth"]["abs_rel"], report["depth"]["scaling"]) == (pytest.approx(0.2), "none")
-    assert (report["depth_median"]["abs_rel"], report["depth_median"]["scaling"]) == (pytest.approx(0.0), "median")
+    assert (report["depth_median"]["abs_rel"], report["depth_median"]["scaling"]) == (
+        pytest.approx(0.0),
+        "median",
+    )
     measured = [f"{section}.{key}" for section in MONO_KEYS for key in report.get(section, {})]
     every = [f"{section}.{key}" for section, keys in MONO_KEYS.items() for key in keys]
     assert sorted(measured + report["not_measured"]) == sorted(every)
     words = " ".join(verdict(run, report))
-    assert "3 of 3 images answered" in words and "Depth is off by 20.0 %" in words and "median scaling" in words
+    assert (
+        "3 of 3 images answered" in words
+        and "Depth is off by 20.0 %" in words
+        and "median scaling" in words
+    )
     assert (tmp_path / "out" / "report.html").read_text().count("data:image/jpeg") == 3
 
 
@@ -111,11 +123,14 @@ def test_command_takes_the_mode_from_the_model(make_bag, mono_bag, tmp_path):
     model = flat_model(tmp_path / "mono.onnx", spec, depth=80 * 0.21 / DISPARITY_PX)
     for bag, error in ((make_bag(), 0.0), (mono_bag(truth_m=2.8), 0.5)):
         result = CliRunner().invoke(
-            cli.main, ["evaluate", str(bag), "--model", str(model), "--out", str(tmp_path / bag.name)]
+            cli.main,
+            ["evaluate", str(bag), "--model", str(model), "--out", str(tmp_path / bag.name)],
         )
         assert result.exit_code == 0, result.output
         report = json.loads((tmp_path / bag.name / "report.json").read_text())
-        assert report["mode"] == "mono" and report["depth"]["abs_rel"] == pytest.approx(error, abs=1e-5)
+        assert report["mode"] == "mono" and report["depth"]["abs_rel"] == pytest.approx(
+            error, abs=1e-5
+        )
 
 
 def test_command_refuses_what_does_not_fit(mono_bag, make_bag, monkeypatch):
@@ -141,7 +156,10 @@ def flat_model(path, spec, depth):
 
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "h", "w"])
     output = helper.make_tensor_value_info("depth", TensorProto.FLOAT, [1, 1, "h", "w"])
-    constants = [helper.make_tensor(name, TensorProto.FLOAT, [], [value]) for name, value in (("o", 0), ("d", depth))]
+    constants = [
+        helper.make_tensor(name, TensorProto.FLOAT, [], [value])
+        for name, value in (("o", 0), ("d", depth))
+    ]
     nodes = [
         helper.make_node("ReduceMean", ["image"], ["grey"], axes=[1], keepdims=1),
         helper.make_node("Mul", ["grey", "o"], ["zero"]),
@@ -156,10 +174,17 @@ def flat_model(path, spec, depth):
 
 @pytest.mark.parametrize(
     "name, images, fx",
-    [("kitti_lidar_frames", 5, 707.0493), ("tartanair_hospital", 100, 320.0), ("tum_fr1_piece", 10, 517.3)],
+    [
+        ("kitti_lidar_frames", 5, 707.0493),
+        ("tartanair_hospital", 100, 320.0),
+        ("tum_fr1_piece", 10, 517.3),
+    ],
 )
 def test_recordings_of_one_camera_with_truth(shared_data, name, images, fx):
     source = open_source(shared_data / "bags" / name)
     first = next(iter(source))
     assert (source.mode, len(source), first.frame.camera.fx) == ("mono", images, fx)
-    assert np.isfinite(first.truth_depth).any() and first.truth_depth.shape == first.frame.left.shape[:2]
+    assert (
+        np.isfinite(first.truth_depth).any()
+        and first.truth_depth.shape == first.frame.left.shape[:2]
+    )

@@ -1,4 +1,7 @@
-"""Ego-motion in a replay: what it is given, and what the report says of its way. The estimator itself is a stand-in."""
+"""Ego-motion in a replay: what it is given, and what the report says of its way.
+
+The estimator itself is a stand-in.
+"""
 
 import json
 
@@ -7,15 +10,15 @@ import pytest
 
 from depth_ros.core.lie import matrix_to_quat, se3_exp
 from depth_ros.engine.load import load_engine
-from depth_ros.estimator import Estimator
-from depth_ros.replay import follow
-from depth_ros.replay.evaluate import evaluate
-from depth_ros.replay.figures import to_report
-from depth_ros.replay.path_plot import from_above, plot_path
-from depth_ros.replay.report import write_report
-from depth_ros.replay.sample import open_source
-from depth_ros.replay.truth import TruthPoses
-from depth_ros.replay.verdict import verdict
+from depth_ros.estimator.stereo import Estimator
+from depth_ros.evaluation import odometry_runner
+from depth_ros.evaluation.evaluate import evaluate
+from depth_ros.evaluation.report.figures import to_report
+from depth_ros.evaluation.report.path_plot import from_above, plot_path
+from depth_ros.evaluation.report.report import write_report
+from depth_ros.evaluation.report.verdict import verdict
+from depth_ros.recordings.ground_truth import TruthPoses
+from depth_ros.recordings.sample import open_source
 
 STEP = se3_exp([0.05, -0.02, 1.0, 0.0, 0.02, 0.0])
 
@@ -33,16 +36,30 @@ class StandIn:
         self.frames.append(frame)
         first = len(self.frames) == 1
         return follow_estimate(
-            frame.stamp_ns, None if first else step, self.pose, "initialising" if first else "tracking"
+            frame.stamp_ns,
+            None if first else step,
+            self.pose,
+            "initialising" if first else "tracking",
         )
 
 
 def follow_estimate(stamp_ns, step, pose, state):
-    from depth_ros.egomotion import EgoEstimate
+    from depth_ros.odometry import EgoEstimate
 
     eye, zero = np.eye(6), np.zeros(6)
-    return EgoEstimate(stamp_ns, None, step, 1e-4 * eye, pose, eye, zero, eye, state, scale="stereo baseline",
-                       timing_ms={"total": 4.0})  # fmt: skip
+    return EgoEstimate(
+        stamp_ns,
+        None,
+        step,
+        1e-4 * eye,
+        pose,
+        eye,
+        zero,
+        eye,
+        state,
+        scale="stereo baseline",
+        timing_ms={"total": 4.0},
+    )
 
 
 @pytest.fixture
@@ -52,13 +69,15 @@ def estimator():
 
 @pytest.fixture
 def follower(monkeypatch):
-    monkeypatch.setattr(follow, "EgoMotion", StandIn)
-    return follow.Follower("geometric")
+    monkeypatch.setattr(odometry_runner, "EgoMotion", StandIn)
+    return odometry_runner.Follower("geometric")
 
 
 @pytest.fixture
 def bag_with_poses(bag_builder, pair):
-    """Twelve pairs, a step of about 1 m apart; the stamp of one has no pose, but lies between two that have."""
+    """Twelve pairs, a step of about 1 m apart; the stamp of one has no pose, but lies between
+    two that have.
+    """
     bag, pose = bag_builder(), se3_exp([1, 2, 3, 0.2, -0.1, 0.4])
     for i in range(12):
         stamp_ns = 1_700_000_000_000_000_000 + i * 100_000_000
@@ -100,7 +119,11 @@ def test_the_way_is_judged_and_written(bag_with_poses, estimator, follower, tmp_
 def test_ego_motion_sees_rectified_pairs_with_depth(bag_with_poses, estimator, follower):
     evaluate(open_source(bag_with_poses), estimator, "m", follower=follower)
     frame = follower._ego.frames[3]
-    assert frame.is_stereo and frame.baseline_m == pytest.approx(0.21) and frame.camera.fx == pytest.approx(80.0)
+    assert (
+        frame.is_stereo
+        and frame.baseline_m == pytest.approx(0.21)
+        and frame.camera.fx == pytest.approx(80.0)
+    )
     assert np.nanmedian(frame.depth) == pytest.approx(80.0 * 0.21 / 12, rel=0.02)
 
 
@@ -111,7 +134,9 @@ def test_without_poses_there_is_a_way_but_no_figure_of_it(make_bag, estimator, f
     report = to_report(run)
     assert set(report["odometry"]) == {"method", "scale", "path_m", "lost", "gaps", "geometry_ms"}
     assert "odometry.ate_m" in report["not_measured"]
-    assert "was not judged" in " ".join(verdict(run, report)) and plot_path(run.track).startswith(b"\x89PNG")
+    assert "was not judged" in " ".join(verdict(run, report)) and plot_path(run.track).startswith(
+        b"\x89PNG"
+    )
 
 
 def test_poses_between_poses(bag_with_poses):
@@ -128,10 +153,15 @@ def test_a_broken_pose_is_no_pose():
 
     def message(seconds, quat):
         p, q = Any(x=1.0, y=2.0, z=3.0), Any(**dict(zip("xyzw", quat)))
-        return "t", Any(header=Any(stamp=Any(sec=seconds, nanosec=0)), pose=Any(pose=Any(position=p, orientation=q)))
+        return "t", Any(
+            header=Any(stamp=Any(sec=seconds, nanosec=0)),
+            pose=Any(pose=Any(position=p, orientation=q)),
+        )
 
     good = matrix_to_quat(np.eye(3))
-    truths = TruthPoses([message(1, good), message(2, np.zeros(4)), message(3, [np.nan] * 4), message(9, good)])
+    truths = TruthPoses(
+        [message(1, good), message(2, np.zeros(4)), message(3, [np.nan] * 4), message(9, good)]
+    )
     assert len(truths) == 2 and truths.at(10**9) is not None
     assert truths.at(2 * 10**9) is None  # 8 s between two poses are no measurement
     assert truths.at(0) is None and truths.at(10**10) is None

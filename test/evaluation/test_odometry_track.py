@@ -1,4 +1,6 @@
-"""The way that a node published, as a track: a robot that drives steps of a known length and says each 2 % too long."""
+"""The way that a node published, as a track: a robot that drives steps of a known length and
+says each 2 % too long.
+"""
 
 from types import SimpleNamespace as Any
 
@@ -6,9 +8,9 @@ import numpy as np
 import pytest
 
 from depth_ros.core.lie import matrix_to_quat, se3_exp, se3_log
-from depth_ros.core.odometry import LOST_VARIANCE
-from depth_ros.replay.heard import odometry_to_track, off_between
-from depth_ros.replay.trajectory import Track, judge_track
+from depth_ros.evaluation.odometry_track import odometry_to_track, off_between
+from depth_ros.evaluation.trajectory import Track, judge_track
+from depth_ros.odometry.pose_chain import LOST_VARIANCE
 
 STEP = se3_exp([0.05, -0.02, 1.0, 0.0, 0.02, 0.0])
 LONG = STEP.copy()
@@ -22,7 +24,9 @@ def message(pose, step, variance):
     xyz = dict(zip("xyz", pose[:3, 3]))
     quat = dict(zip("xyzw", matrix_to_quat(pose[:3, :3])))
     velocity = se3_log(step) / (SPAN_NS / 1e9)
-    twist = Any(linear=Any(**dict(zip("xyz", velocity[:3]))), angular=Any(**dict(zip("xyz", velocity[3:]))))
+    twist = Any(
+        linear=Any(**dict(zip("xyz", velocity[:3]))), angular=Any(**dict(zip("xyz", velocity[3:])))
+    )
     rates = variance if variance >= LOST_VARIANCE else variance / (SPAN_NS / 1e9) ** 2
     return Any(
         pose=Any(pose=Any(position=Any(**xyz), orientation=Any(**quat))),
@@ -32,15 +36,24 @@ def message(pose, step, variance):
 
 @pytest.fixture
 def track():
-    """Eight messages, of which the first has no step and the sixth is lost; the true pose of the third is unknown."""
+    """Eight messages, of which the first has no step and the sixth is lost; the true pose of the
+    third is unknown.
+    """
     heard, truth, pose, true = [], {}, np.eye(4), se3_exp([3, 2, 1, 0.3, 0.2, 0.1])
     for i in range(8):
         lost = i in (0, 5)
-        heard.append((i * SPAN_NS, message(pose, np.eye(4) if lost else LONG, LOST_VARIANCE if lost else 1e-4)))
+        heard.append(
+            (
+                i * SPAN_NS,
+                message(pose, np.eye(4) if lost else LONG, LOST_VARIANCE if lost else 1e-4),
+            )
+        )
         if i != 2:
             truth[i * SPAN_NS] = true
         pose, true = pose @ LONG, true @ STEP
-    return odometry_to_track(heard, truth, {"egomotion_method": "hybrid", "odom_scale_source": "stereo baseline"})
+    return odometry_to_track(
+        heard, truth, {"egomotion_method": "hybrid", "odom_scale_source": "stereo baseline"}
+    )
 
 
 def test_steps_are_twists(track):

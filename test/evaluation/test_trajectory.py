@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from depth_ros.core.lie import se3_exp
-from depth_ros.replay.trajectory import TRAJECTORY_KEYS, Track, judge_track, write_track
+from depth_ros.evaluation.trajectory import TRAJECTORY_KEYS, Track, judge_track, write_track
 
 STEP_NS = 100_000_000
 
@@ -40,12 +40,15 @@ def test_a_circle_that_is_two_percent_too_large():
     world = se3_exp([3, -2, 5, 0.4, 0.3, -0.2])
     m = judge_track(make_track(pred, world @ truth))
     assert set(m) <= set(TRAJECTORY_KEYS)
-    # Aligned without scale the circles are concentric but for the start counted twice: 0.4 m apart everywhere
+    # Aligned without scale the circles are concentric but for the start counted twice: 0.4 m apart
+    # everywhere
     assert m["ate_m"] == pytest.approx(0.4, rel=1e-3)
     chord = 2 * 20 * math.sin(math.pi / 100)
     assert m["rpe_trans_m"] == pytest.approx(0.02 * chord, rel=1e-3) and m["rpe_rot_deg"] < 1e-5
     assert m["end_drift_m"] == pytest.approx(0, abs=1e-9)  # it comes back to the start
-    assert m["truth_path_m"] == pytest.approx(100 * chord) and m["path_m"] == pytest.approx(102 * chord)
+    assert m["truth_path_m"] == pytest.approx(100 * chord) and m["path_m"] == pytest.approx(
+        102 * chord
+    )
     assert m["segments_m"] == [100] and m["geometry_ms"] == 50
 
 
@@ -53,10 +56,17 @@ def test_nees_says_whether_sigma_is_true():
     rng, truth = np.random.default_rng(5), circle(400)
     pred = [truth[0]]
     for i in range(1, 400):
-        pred.append(pred[-1] @ np.linalg.inv(truth[i - 1]) @ truth[i] @ se3_exp(rng.normal(0, 0.01, 6)))
+        pred.append(
+            pred[-1] @ np.linalg.inv(truth[i - 1]) @ truth[i] @ se3_exp(rng.normal(0, 0.01, 6))
+        )
     right, too_sure = (judge_track(make_track(pred, truth, sigma=sigma)) for sigma in (0.01, 0.005))
-    assert right["nees"] == pytest.approx(1, abs=0.12) and right["nees_covered_pct"] == pytest.approx(95, abs=3.5)
-    assert too_sure["nees"] == pytest.approx(4 * right["nees"], rel=1e-6) and too_sure["nees_covered_pct"] < 40
+    assert right["nees"] == pytest.approx(1, abs=0.12) and right[
+        "nees_covered_pct"
+    ] == pytest.approx(95, abs=3.5)
+    assert (
+        too_sure["nees"] == pytest.approx(4 * right["nees"], rel=1e-6)
+        and too_sure["nees_covered_pct"] < 40
+    )
 
 
 def test_lost_frames_and_gaps_are_counted():
@@ -85,4 +95,6 @@ def test_files_hold_the_poses_and_evo_reads_them(tmp_path):
     read = file_interface.read_tum_trajectory_file(str(tmp_path / "trajectory.tum"))
     np.testing.assert_allclose(read.positions_xyz, circle()[:, :3, 3], atol=1e-8)
     kitti = file_interface.read_kitti_poses_file(str(tmp_path / "trajectory.kitti.txt"))
-    np.testing.assert_allclose(kitti.poses_se3[5], np.linalg.inv(circle()[1]) @ circle()[6], atol=1e-8)
+    np.testing.assert_allclose(
+        kitti.poses_se3[5], np.linalg.inv(circle()[1]) @ circle()[6], atol=1e-8
+    )

@@ -1,7 +1,9 @@
-"""A small stand-in for launch and launch_ros: what our launch files use, with the checks that the real ones make.
+"""A small stand-in for launch and launch_ros: what our launch files use, with the checks that the
+real ones make.
 
-The real ones come with ROS only. Behaviour follows launch 3.x / launch_ros 0.2x: a second declaration of an argument
-without default is required, substitutions are performed late, ParameterValue reads its text as YAML of the given type.
+The real ones come with ROS only. Behaviour follows launch 3.x / launch_ros 0.2x: a second
+declaration of an argument without default is required, substitutions are performed late,
+ParameterValue reads its text as YAML of the given type.
 """
 
 import importlib.util
@@ -12,7 +14,7 @@ from types import ModuleType
 
 import yaml
 
-from depth_ros.transport import transport_environment
+from depth_ros.nodes.transport import transport_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,10 +42,19 @@ class LaunchConfiguration:
 class DeclareLaunchArgument:
     def __init__(self, name, *, default_value=None, description=None, choices=None):
         if not (default_value is None or isinstance(default_value, (str, LaunchConfiguration))):
-            raise TypeError(f"{name}: default_value must be text or a substitution, got {default_value!r}")
+            raise TypeError(
+                f"{name}: default_value must be text or a substitution, got {default_value!r}"
+            )
         if choices is not None and default_value is not None and default_value not in choices:
-            raise RuntimeError(f"{name}: default value {default_value!r} is not among the choices {choices}")
-        self.name, self.default_value, self.description, self.choices = name, default_value, description, choices
+            raise RuntimeError(
+                f"{name}: default value {default_value!r} is not among the choices {choices}"
+            )
+        self.name, self.default_value, self.description, self.choices = (
+            name,
+            default_value,
+            description,
+            choices,
+        )
 
     def execute(self, context):
         if self.name not in context.launch_configurations:
@@ -79,16 +90,36 @@ class ParameterValue:
 class Node:
     """Only keywords that launch_ros.actions.Node and ExecuteProcess know."""
 
-    def __init__(self, *, executable, package=None, name=None, namespace=None, parameters=None, remappings=None,
-                 arguments=None, additional_env=None, output="log"):  # fmt: skip
+    def __init__(
+        self,
+        *,
+        executable,
+        package=None,
+        name=None,
+        namespace=None,
+        parameters=None,
+        remappings=None,
+        arguments=None,
+        additional_env=None,
+        output="log",
+    ):
         for parameter in parameters or []:
             if not isinstance(parameter, (str, Path, dict, LaunchConfiguration)):
                 raise TypeError(f"parameters: expected files or dictionaries, got {parameter!r}")
         for pair in remappings or []:
             if not (isinstance(pair, tuple) and len(pair) == 2):
                 raise TypeError(f"remappings: expected pairs, got {pair!r}")
-        self.package, self.executable, self.name, self.namespace = package, executable, name, namespace
-        self.parameters, self.remappings, self.arguments = parameters or [], remappings or [], arguments or []
+        self.package, self.executable, self.name, self.namespace = (
+            package,
+            executable,
+            name,
+            namespace,
+        )
+        self.parameters, self.remappings, self.arguments = (
+            parameters or [],
+            remappings or [],
+            arguments or [],
+        )
         self.additional_env, self.output = additional_env or {}, output
 
     def execute(self, context):
@@ -166,7 +197,9 @@ def text(value, context):
 
 
 def run(description, arguments):
-    """Execute the entities in order, as LaunchService does; returns (what is started or included, context)."""
+    """Execute the entities in order, as LaunchService does; returns (what is started or
+    included, context).
+    """
     context, started = LaunchContext(arguments), []
     pending = list(description.entities)
     while pending:
@@ -182,11 +215,17 @@ def _named(*kinds):
 
 
 def install(monkeypatch):
-    """Put the stand-ins where the launch file imports from, for one test; a real launch was imported by nobody yet."""
+    """Put the stand-ins where the launch file imports from, for one test; a real launch was
+    imported by nobody yet.
+    """
     contents = {
         "launch": _named(LaunchDescription),
         "launch.actions": _named(
-            DeclareLaunchArgument, OpaqueFunction, ExecuteProcess, GroupAction, IncludeLaunchDescription,
+            DeclareLaunchArgument,
+            OpaqueFunction,
+            ExecuteProcess,
+            GroupAction,
+            IncludeLaunchDescription,
             SetEnvironmentVariable,
         ),
         "launch.launch_description_sources": _named(PythonLaunchDescriptionSource),
@@ -201,12 +240,16 @@ def install(monkeypatch):
         module = ModuleType(name)
         vars(module).update(members)
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.delitem(sys.modules, "depth_ros.launching", raising=False)
+    monkeypatch.delitem(sys.modules, "depth_ros.nodes.launching", raising=False)
 
 
 def load(monkeypatch, file, **environment):
     """Give the launch description of a file, with variables of the environment as given."""
-    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", *transport_environment()):
+    for name in (
+        "FASTDDS_DEFAULT_PROFILES_FILE",
+        "FASTRTPS_DEFAULT_PROFILES_FILE",
+        *transport_environment(),
+    ):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -218,7 +261,9 @@ def load(monkeypatch, file, **environment):
 
 
 def start(description, **arguments):
-    """Launch; returns the one node, its parameter file, the parameters that go before it, and the context."""
+    """Launch; returns the one node, its parameter file, the parameters that go before it, and
+    the context.
+    """
     (node,), context = run(description, arguments)
     return node, *parameters_of(node, context), context
 

@@ -7,7 +7,7 @@ import pytest
 import ros_launch
 from ros_launch import declared, run
 
-from depth_ros import cli
+from depth_ros.cli import main as cli
 
 
 @pytest.fixture
@@ -30,12 +30,30 @@ def test_at_most_eight_described_arguments_of_which_the_bag_is_required(descript
 
 
 def test_the_command_understands_what_it_is_given(description, tmp_path):
-    words = command(description, bag=str(tmp_path), out="here", mode="mono", model="my.onnx", backend="sgbm",
-                    egomotion="off", sync_tolerance_s="0.01", replay="true")  # fmt: skip
+    words = command(
+        description,
+        bag=str(tmp_path),
+        out="here",
+        mode="mono",
+        model="my.onnx",
+        backend="sgbm",
+        egomotion="off",
+        sync_tolerance_s="0.01",
+        replay="true",
+    )
     context = click.Context(cli.evaluate)
     cli.evaluate.parse_args(context, list(words))
-    values = {name: context.params[name] for name in ("mode", "backend", "egomotion", "sync_tolerance_s", "replay")}
-    assert values == {"mode": "mono", "backend": "sgbm", "egomotion": "off", "sync_tolerance_s": 0.01, "replay": True}
+    values = {
+        name: context.params[name]
+        for name in ("mode", "backend", "egomotion", "sync_tolerance_s", "replay")
+    }
+    assert values == {
+        "mode": "mono",
+        "backend": "sgbm",
+        "egomotion": "off",
+        "sync_tolerance_s": 0.01,
+        "replay": True,
+    }
     assert str(context.params["out"]) == "here" and str(context.params["model"]) == "my.onnx"
 
 

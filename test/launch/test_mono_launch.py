@@ -16,8 +16,12 @@ def description(monkeypatch):
 def test_at_most_eight_arguments_that_are_parameters(description):
     arguments = declared(description)
     assert 0 < len(arguments) <= 8
-    assert all(argument.description and argument.default_value is not None for argument in arguments)
-    names = {argument.name for argument in arguments} - {"namespace", "params_file", "remap"} - OF_ROS
+    assert all(
+        argument.description and argument.default_value is not None for argument in arguments
+    )
+    names = (
+        {argument.name for argument in arguments} - {"namespace", "params_file", "remap"} - OF_ROS
+    )
     assert names <= set(Parameters.__dataclass_fields__)
 
 
@@ -31,8 +35,16 @@ def test_the_mode_is_mono_whatever_the_file_says(description, tmp_path):
 
 @pytest.mark.parametrize("given, height_m", [("1.35", 1.35), ("1", 1)])
 def test_arguments_arrive_with_their_types(description, given, height_m):
-    _, _, values, _ = start(description, model="7", camera_height_m=given, rectify="true", use_sim_time="true")
-    assert values == {"mode": "mono", "model": "7", "camera_height_m": height_m, "rectify": True, "use_sim_time": True}
+    _, _, values, _ = start(
+        description, model="7", camera_height_m=given, rectify="true", use_sim_time="true"
+    )
+    assert values == {
+        "mode": "mono",
+        "model": "7",
+        "camera_height_m": height_m,
+        "rectify": True,
+        "use_sim_time": True,
+    }
     Parameters(**{name: value for name, value in values.items() if name not in OF_ROS})
 
 

@@ -6,7 +6,7 @@ import yaml
 from ros_launch import ROOT, declared, start
 
 from depth_ros.nodes.parameters import Parameters
-from depth_ros.transport import transport_environment
+from depth_ros.nodes.transport import transport_environment
 
 OF_ROS = {"use_sim_time"}
 OF_LAUNCH = {"namespace", "params_file", "remap"}
@@ -21,7 +21,9 @@ def load(monkeypatch):
 def test_at_most_eight_arguments_each_described_and_optional(load):
     arguments = declared(load())
     assert 0 < len(arguments) <= 8
-    assert all(argument.description and argument.default_value is not None for argument in arguments)
+    assert all(
+        argument.description and argument.default_value is not None for argument in arguments
+    )
 
 
 def test_every_argument_is_a_parameter_of_the_node(load):
@@ -38,7 +40,13 @@ def test_without_arguments_the_file_decides(load):
 
 
 def test_arguments_arrive_with_their_types(load):
-    given = {"model": "12", "backend": "sgbm", "rectify": "true", "use_sim_time": "false", "autostart": "false"}
+    given = {
+        "model": "12",
+        "backend": "sgbm",
+        "rectify": "true",
+        "use_sim_time": "false",
+        "autostart": "false",
+    }
     _, _, values, _ = start(load(), **given)
     assert values == {
         "model": "12",  # a path, even where it looks like a number
@@ -72,18 +80,27 @@ def test_a_name_that_is_nearly_one_gets_a_warning(load, caplog):
 
 def test_namespace_and_file_of_the_user(load, tmp_path):
     (tmp_path / "mine.yaml").write_text("")
-    node, file, _, context = start(load(), namespace="front", params_file=str(tmp_path / "mine.yaml"))
+    node, file, _, context = start(
+        load(), namespace="front", params_file=str(tmp_path / "mine.yaml")
+    )
     assert ros_launch.text(node.namespace, context) == "front" and file == tmp_path / "mine.yaml"
 
 
-@pytest.mark.parametrize("text, pairs", [
-    ("", []),
-    ("points:=/cloud  odom:=vo", [("points", "/cloud"), ("odom", "vo")]),
-    (str(ROOT / "config/nav2/pipeline_topics.yaml"), [
-        ("depth/image_rect", "/pipeline/depth"), ("depth/camera_info", "/pipeline/depth/camera_info"),
-        ("points", "/pipeline/points"),
-    ]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, pairs",
+    [
+        ("", []),
+        ("points:=/cloud  odom:=vo", [("points", "/cloud"), ("odom", "vo")]),
+        (
+            str(ROOT / "config/nav2/pipeline_topics.yaml"),
+            [
+                ("depth/image_rect", "/pipeline/depth"),
+                ("depth/camera_info", "/pipeline/depth/camera_info"),
+                ("points", "/pipeline/points"),
+            ],
+        ),
+    ],
+)
 def test_topics_are_renamed(load, text, pairs):
     assert start(load(), remap=text)[0].remappings == pairs
 
@@ -97,12 +114,18 @@ def test_what_is_no_renaming_is_refused(load, text):
 def test_transport_is_set_for_the_node(load):
     node = start(load())[0]
     assert any(value.endswith("fastdds.xml") for value in node.additional_env.values())
-    assert node.additional_env["MALLOC_MMAP_THRESHOLD_"] == transport_environment()["MALLOC_MMAP_THRESHOLD_"]
+    assert (
+        node.additional_env["MALLOC_MMAP_THRESHOLD_"]
+        == transport_environment()["MALLOC_MMAP_THRESHOLD_"]
+    )
 
 
 def test_what_the_user_has_set_stays(load):
     node = start(load(MALLOC_MMAP_THRESHOLD_="1000"))[0]
-    assert "MALLOC_MMAP_THRESHOLD_" not in node.additional_env and os.environ["MALLOC_MMAP_THRESHOLD_"] == "1000"
+    assert (
+        "MALLOC_MMAP_THRESHOLD_" not in node.additional_env
+        and os.environ["MALLOC_MMAP_THRESHOLD_"] == "1000"
+    )
 
 
 def test_the_shipped_file_holds_known_parameters_that_differ_from_the_defaults():

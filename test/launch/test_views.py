@@ -1,4 +1,6 @@
-"""config/*.rviz and foxglove.json: no RViz is here, so what they name is compared with what the node publishes."""
+"""config/*.rviz and foxglove.json: no RViz is here, so what they name is compared with what the
+node publishes.
+"""
 
 import json
 import re
@@ -10,18 +12,36 @@ from nav_msgs.msg import Odometry, Path
 from ros_launch import ROOT
 from sensor_msgs.msg import Image, PointCloud2
 
-from depth_ros.nodes.outputs import TOPICS
+from depth_ros.nodes.output.publishers import TOPICS
 
 RVIZ = sorted((ROOT / "config").glob("*.rviz"))
-PUBLISHED = {**dict(TOPICS.values()), "odom": Odometry, "path": Path, "diagnostics": DiagnosticArray}
-# rviz_default_plugins 14.3 (plugins_description.xml): display and the type that its topic has; None: no topic
-TYPES = {"Grid": None, "TF": None, "PointCloud2": PointCloud2, "Image": Image, "Camera": Image, "Odometry": Odometry,
-         "Path": Path}  # fmt: skip
+PUBLISHED = {
+    **dict(TOPICS.values()),
+    "odom": Odometry,
+    "path": Path,
+    "diagnostics": DiagnosticArray,
+}
+# rviz_default_plugins 14.3 (plugins_description.xml): display and the type that its topic has;
+# None: no topic
+TYPES = {
+    "Grid": None,
+    "TF": None,
+    "PointCloud2": PointCloud2,
+    "Image": Image,
+    "Camera": Image,
+    "Odometry": Odometry,
+    "Path": Path,
+}
 OTHERS = {"Interact", "MoveCamera", "Select", "FocusCamera", "Measure", "Orbit"}
-QOS = {"Reliability Policy": {"Reliable", "Best Effort"}, "Durability Policy": {"Volatile"},
-       "History Policy": {"Keep Last"}}  # fmt: skip
-ROOTS = {"stereo": {"points", "depth/color", "depth/image_rect", "depth/sigma", "odom", "path"},
-         "mono": {"points", "depth/color", "depth/image_rect", "inv_depth/image_rect", "odom", "path"}}  # fmt: skip
+QOS = {
+    "Reliability Policy": {"Reliable", "Best Effort"},
+    "Durability Policy": {"Volatile"},
+    "History Policy": {"Keep Last"},
+}
+ROOTS = {
+    "stereo": {"points", "depth/color", "depth/image_rect", "depth/sigma", "odom", "path"},
+    "mono": {"points", "depth/color", "depth/image_rect", "inv_depth/image_rect", "odom", "path"},
+}
 ROOTS["demo"] = ROOTS["stereo"] | ROOTS["mono"]
 
 
@@ -42,7 +62,10 @@ def test_classes_exist_in_rviz(path):
     classes = re.findall(r"Class: rviz_default_plugins/(\w+)", path.read_text())
     assert classes and set(classes) <= set(TYPES) | OTHERS
     assert set(re.findall(r"Class: (rviz_common/\w+)", path.read_text())) <= {
-        "rviz_common/Displays", "rviz_common/Views", "rviz_common/Time"}  # fmt: skip
+        "rviz_common/Displays",
+        "rviz_common/Views",
+        "rviz_common/Time",
+    }
     assert manager(path)["Global Options"]["Fixed Frame"] == "odom"
 
 
@@ -81,7 +104,11 @@ def test_the_covariance_of_odometry_is_drawn(path):
 def test_foxglove_shows_topics_of_the_node():
     layout = json.loads((ROOT / "config/foxglove.json").read_text())
     topics = re.findall(r'"/([a-z_/]+)', (ROOT / "config/foxglove.json").read_text())
-    assert {"points", "depth/color", "depth/sigma", "odom", "path", "diagnostics"} <= set(topics) <= set(PUBLISHED)
+    assert (
+        {"points", "depth/color", "depth/sigma", "odom", "path", "diagnostics"}
+        <= set(topics)
+        <= set(PUBLISHED)
+    )
 
     def leaves(node):
         return [node] if isinstance(node, str) else leaves(node["first"]) + leaves(node["second"])

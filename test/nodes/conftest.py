@@ -28,5 +28,7 @@ def tf2_environment(tmp_path_factory):
         os.environ[name] = os.pathsep.join(filter(None, [path, os.environ.get(name)]))
     sys.path.insert(0, made["PYTHONPATH"])
     for path in sorted(Path(made["LD_LIBRARY_PATH"]).glob("*.so")):
-        ctypes.CDLL(str(path))  # the loader has read LD_LIBRARY_PATH at the start: it must find them open
+        ctypes.CDLL(
+            str(path)
+        )  # the loader has read LD_LIBRARY_PATH at the start: it must find them open
     return dict(os.environ)

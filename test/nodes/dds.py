@@ -15,18 +15,30 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depth_ros.nodes import messages
-from depth_ros.nodes.decode import stamp_to_ns
+from depth_ros.nodes.output import messages
+from depth_ros.recordings.decode import stamp_to_ns
 
 ROOT = Path(__file__).resolve().parents[2]
-WIDTH, HEIGHT, FX, FY, CX, CY, BASELINE_M, DISPARITY_PX = 160, 120, 100.0, 104.0, 75.5, 62.25, 0.2, 8
+WIDTH, HEIGHT, FX, FY, CX, CY, BASELINE_M, DISPARITY_PX = (
+    160,
+    120,
+    100.0,
+    104.0,
+    75.5,
+    62.25,
+    0.2,
+    8,
+)
 DEPTH_M = FX * BASELINE_M / DISPARITY_PX
 START_NS = 1_700_000_000_000_000_000
-_DOMAINS = 101  # from the 102nd on, ports are among those that Linux lends to anybody; above 232 there are none
+# from the 102nd on, ports are among those that Linux lends to anybody; above 232 there are none
+_DOMAINS = 101
 
 
 def domain(number):
-    """A DDS domain of this run alone, so that runs beside each other do not meet; as many as there are numbers."""
+    """A DDS domain of this run alone, so that runs beside each other do not meet; as many as
+    there are numbers.
+    """
     return 1 + (os.getpid() * 7 + number) % _DOMAINS
 
 
@@ -41,7 +53,12 @@ class Node:
         self._log = tempfile.TemporaryFile()
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id)}
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     def __enter__(self):
@@ -68,7 +85,9 @@ class Node:
 
 
 class World:
-    """Publishes images and hears what the node says; one thread, so every wait spins. sides: ("",) in mono."""
+    """Publishes images and hears what the node says; one thread, so every wait spins. sides:
+    ("",) in mono.
+    """
 
     def __init__(self, domain_id, compressed=False, sides=("left", "right")):
         self.context = rclpy.Context()
@@ -76,8 +95,12 @@ class World:
         self.ros = rclpy.create_node("test_world", context=self.context)
         kind, tail = (CompressedImage, "/compressed") if compressed else (Image, "")
         name = {side: f"{side}/" if side else "" for side in sides}
-        self.images = {s: self.ros.create_publisher(kind, f"{name[s]}image_rect{tail}", 20) for s in sides}
-        self.infos = {s: self.ros.create_publisher(CameraInfo, f"{name[s]}camera_info", 20) for s in sides}
+        self.images = {
+            s: self.ros.create_publisher(kind, f"{name[s]}image_rect{tail}", 20) for s in sides
+        }
+        self.infos = {
+            s: self.ros.create_publisher(CameraInfo, f"{name[s]}camera_info", 20) for s in sides
+        }
         self.heard, self.values, self.status = {}, {}, None
         self.ros.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self.executor = SingleThreadedExecutor(context=self.context)
@@ -85,10 +108,15 @@ class World:
         self.stamp_ns = START_NS
 
     def listen(self, topic, kind):
-        """Collect the messages of a topic by stamp; reliably, so that what is not heard was not published."""
+        """Collect the messages of a topic by stamp; reliably, so that what is not heard was not
+        published.
+        """
         inbox = self.heard[topic] = {}
         return self.ros.create_subscription(
-            kind, topic, lambda msg: inbox.__setitem__(stamp_to_ns(msg.header.stamp), msg), QoSProfile(depth=100)
+            kind,
+            topic,
+            lambda msg: inbox.__setitem__(stamp_to_ns(msg.header.stamp), msg),
+            QoSProfile(depth=100),
         )
 
     def wait(self, condition, limit_s=8.0):
@@ -100,8 +128,12 @@ class World:
 
     def wait_for_node(self):
         publishers = [*self.images.values(), *self.infos.values()]
-        assert self.wait(lambda: all(p.get_subscription_count() for p in publishers), 20), "the node did not subscribe"
-        self.wait(lambda: False, 0.5)  # its subscriptions and publishers discover us, too: on a busy machine later
+        assert self.wait(lambda: all(p.get_subscription_count() for p in publishers), 20), (
+            "the node did not subscribe"
+        )
+        self.wait(
+            lambda: False, 0.5
+        )  # its subscriptions and publishers discover us, too: on a busy machine later
 
     def next_stamp(self, step_ns=33_333_333):
         self.stamp_ns += step_ns
@@ -137,7 +169,9 @@ class World:
         return self.values
 
     def burst(self, send, n=30):
-        """Send n images at once, then single ones until one is answered (some may get lost); gives all stamps."""
+        """Send n images at once, then single ones until one is answered (some may get lost);
+        gives all stamps.
+        """
         stamps = [send() for _ in range(n)]
         while len(stamps) < n + 5:
             self.wait(lambda: False, 0.2)
@@ -147,7 +181,11 @@ class World:
         raise AssertionError(f"no answer to {stamps[n:]}")
 
     def drops(self):
-        return {k[8:]: int(v) for k, v in self.fresh_values().items() if k.startswith("dropped/") and int(v)}
+        return {
+            k[8:]: int(v)
+            for k, v in self.fresh_values().items()
+            if k.startswith("dropped/") and int(v)
+        }
 
     def close(self):
         self.executor.shutdown()
@@ -169,7 +207,9 @@ def info(stamp_ns, baseline_m):
 
 def pair(stamp_ns, disparity_px=DISPARITY_PX):
     """Two rgb8 messages: random texture in which every pixel has the same disparity."""
-    wide = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH + disparity_px, 3), dtype=np.uint8)
+    wide = np.random.default_rng(3).integers(
+        0, 256, (HEIGHT, WIDTH + disparity_px, 3), dtype=np.uint8
+    )
     header = messages.make_header(stamp_ns, "left_optical")
     left, right = wide[:, :WIDTH], wide[:, disparity_px:]
     return messages.rgb_to_image(left, header), messages.rgb_to_image(right, header)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from depth_ros.core.axes import body_R_optical
 from depth_ros.core.camera import Camera, StereoRig
-from depth_ros.core.frame import Estimate
-from depth_ros.core.frames import body_R_optical
-from depth_ros.egomotion import EgoEstimate
+from depth_ros.core.types import Estimate
+from depth_ros.odometry import EgoEstimate
 
 STEP_NS = 100_000_000
 
@@ -46,14 +46,30 @@ class Ego:
         twist = np.array([0, 0, 10.0, 0, 0.5, 0])
         variance = 1e6 if self.state == "lost" else 0.01
         return EgoEstimate(
-            frame.stamp_ns, None, None, np.eye(6), self.pose, variance * np.eye(6), twist, 0.04 * np.eye(6),
-            self.state, self.reason, scale=frame.scale, inliers=77, restarts=self.restarts,
-        )  # fmt: skip
+            frame.stamp_ns,
+            None,
+            None,
+            np.eye(6),
+            self.pose,
+            variance * np.eye(6),
+            twist,
+            0.04 * np.eye(6),
+            self.state,
+            self.reason,
+            scale=frame.scale,
+            inliers=77,
+            restarts=self.restarts,
+        )
 
 
 def stereo_estimate(stamp_ns, frame_id="camera_optical", **changes):
     """What the estimator says about a pair."""
     rig = StereoRig(Camera(16, 12, 20.0, 21.0, 7.5, 6.25), 0.2)
     left, right = np.full((2, 12, 16, 3), 9, np.uint8)
-    values = {"depth": np.full((12, 16), 2.0, np.float32), "disparity": None, "right": right, **changes}
+    values = {
+        "depth": np.full((12, 16), 2.0, np.float32),
+        "disparity": None,
+        "right": right,
+        **changes,
+    }
     return Estimate(stamp_ns, frame_id, rig, left, **values)

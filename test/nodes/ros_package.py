@@ -1,4 +1,5 @@
-"""tf2_msgs for machines whose ROS comes from wheels, which lack it: generated and compiled by the wheels' own tools.
+"""tf2_msgs for machines whose ROS comes from wheels, which lack it: generated and compiled by the
+wheels' own tools.
 
 Needs gcc, g++, Python's headers and catkin-pkg. As a program: python ros_package.py FOLDER.
 """
@@ -15,18 +16,27 @@ PACKAGE = "tf2_msgs"
 MESSAGE = "geometry_msgs/TransformStamped[] transforms\n"  # all of tf2_msgs/msg/TFMessage.msg
 NEEDS = ("geometry_msgs", "std_msgs", "builtin_interfaces")
 PREFIX = Path(sys.prefix)
-XML = f"""<package format="3"><name>{PACKAGE}</name><version>0.0.0</version><description>TF messages</description>
+XML = f"""<package format="3"><name>{PACKAGE}</name><version>0.0.0</version>
+<description>TF messages</description>
 <maintainer email="nobody@example.org">nobody</maintainer><license>BSD</license>
 <depend>geometry_msgs</depend></package>"""
-KINDS = {  # library: what it is made of, and what of ROS it needs beside its like in the packages above
-    "rosidl_generator_c": (("c/msg/detail/*__functions.c", "c/msg/detail/*__description.c"), ("rosidl_runtime_c",)),
-    "rosidl_typesupport_fastrtps_c": (("c/msg/detail/*__type_support_c.cpp",),
-                                      ("rosidl_typesupport_fastrtps_c", "rosidl_typesupport_fastrtps_cpp", "fastcdr")),
-    "rosidl_typesupport_introspection_c": (("c/msg/detail/*__type_support.c",),
-                                           ("rosidl_typesupport_introspection_c",)),
+# library: what it is made of, and what of ROS it needs beside its like in the packages above
+KINDS = {
+    "rosidl_generator_c": (
+        ("c/msg/detail/*__functions.c", "c/msg/detail/*__description.c"),
+        ("rosidl_runtime_c",),
+    ),
+    "rosidl_typesupport_fastrtps_c": (
+        ("c/msg/detail/*__type_support_c.cpp",),
+        ("rosidl_typesupport_fastrtps_c", "rosidl_typesupport_fastrtps_cpp", "fastcdr"),
+    ),
+    "rosidl_typesupport_introspection_c": (
+        ("c/msg/detail/*__type_support.c",),
+        ("rosidl_typesupport_introspection_c",),
+    ),
     "rosidl_typesupport_c": (("c/msg/*__type_support.cpp",), ("rosidl_typesupport_c",)),
     "rosidl_generator_py": ((f"python/{PACKAGE}/msg/*_s.c",), ()),
-}  # fmt: skip
+}
 
 
 def build(folder: Path) -> dict[str, str]:
@@ -67,7 +77,11 @@ def generate(folder: Path) -> None:
     idl = TranslateMsgToIDL("idl").translate(PACKAGE, [f"{source}:msg/TFMessage.msg"], [], c)
     hashes = HashTypeDescription("hash").generate_type_hashes(PACKAGE, idl, shares, c)
     GenerateC("c").generate(PACKAGE, idl, shares, c, hashes)
-    for generator in (GenerateFastRTPSCTypesupport, GenerateIntrospectionCTypesupport, GenerateCTypesupport):
+    for generator in (
+        GenerateFastRTPSCTypesupport,
+        GenerateIntrospectionCTypesupport,
+        GenerateCTypesupport,
+    ):
         generator("typesupport").generate(PACKAGE, idl, shares, c)
     GeneratePython("py").generate(PACKAGE, idl, shares, folder / "python" / PACKAGE)
     (folder / "python" / PACKAGE / "__init__.py").touch()
@@ -79,14 +93,34 @@ def library(name: str) -> Path | None:
     return path if path.exists() else None
 
 
-def compile_library(folder: Path, out: Path, sources: list[Path], libraries: list[Path | None]) -> None:
+def compile_library(
+    folder: Path, out: Path, sources: list[Path], libraries: list[Path | None]
+) -> None:
     """Make a shared library; raises RuntimeError with what the compiler says."""
     ours, theirs = folder / "include", PREFIX / "include"
-    includes = [ours, theirs, *sorted(theirs.iterdir()), sysconfig.get_paths()["include"], np.get_include()]
+    includes = [
+        ours,
+        theirs,
+        *sorted(theirs.iterdir()),
+        sysconfig.get_paths()["include"],
+        np.get_include(),
+    ]
     rpaths = [f"-Wl,-rpath,{path}" for path in (folder / "lib", PREFIX / "lib")]
-    command = ["g++" if sources[0].suffix == ".cpp" else "gcc", "-shared", "-fPIC", "-O0", "-w", "-o", str(out),
-               *(f"-I{path}" for path in includes), *map(str, sources), *(str(path) for path in libraries if path),
-               *rpaths, f"-Wl,-soname,{out.name}", "-Wl,--allow-shlib-undefined"]  # fmt: skip
+    command = [
+        "g++" if sources[0].suffix == ".cpp" else "gcc",
+        "-shared",
+        "-fPIC",
+        "-O0",
+        "-w",
+        "-o",
+        str(out),
+        *(f"-I{path}" for path in includes),
+        *map(str, sources),
+        *(str(path) for path in libraries if path),
+        *rpaths,
+        f"-Wl,-soname,{out.name}",
+        "-Wl,--allow-shlib-undefined",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")

@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from stereo_msgs.msg import DisparityImage
 
 from depth_ros.core.camera import Camera
-from depth_ros.nodes.decode import image_to_depth, image_to_rgb, info_to_calibration
+from depth_ros.recordings.decode import image_to_depth, image_to_rgb, info_to_calibration
 
 from . import dds
 
@@ -41,7 +41,9 @@ def world(node):
 
 
 def assert_is_depth(msg, depth_m=dds.DEPTH_M):
-    """The whole image, but for its border, lies at one depth: to a tenth of a pixel of disparity."""
+    """The whole image, but for its border, lies at one depth: to a tenth of a pixel of
+    disparity.
+    """
     depth = image_to_depth(msg)
     assert depth.shape == (dds.HEIGHT, dds.WIDTH)
     inner = depth[10:-10, 20:-20]
@@ -49,12 +51,17 @@ def assert_is_depth(msg, depth_m=dds.DEPTH_M):
     assert np.mean(np.abs(inner / depth_m - 1) < 0.1 / dds.DISPARITY_PX) > 0.98
 
 
-# The tests of this module share one node and run in order: before the first one nothing was ever published.
+# The tests of this module share one node and run in order: before the first one nothing was ever
+# published.
 
 
 def test_silence_is_explained(world, node):
     world.wait_for_node()
-    assert world.wait(lambda: world.status is not None and "no message on /left/image_rect" in world.status.message)
+    assert world.wait(
+        lambda: (
+            world.status is not None and "no message on /left/image_rect" in world.status.message
+        )
+    )
     for topic in ("/right/image_rect", "/left/camera_info", "/right/camera_info"):
         assert f"no message on {topic}" in world.status.message
     assert "best effort" in world.status.message
@@ -78,7 +85,12 @@ def test_depth_has_the_values_and_the_stamp(world):
 
 
 def test_lazy_outputs(world):
-    kinds = {"disparity": DisparityImage, "depth/camera_info": CameraInfo, "points": PointCloud2, "depth/color": Image}
+    kinds = {
+        "disparity": DisparityImage,
+        "depth/camera_info": CameraInfo,
+        "points": PointCloud2,
+        "depth/color": Image,
+    }
     subscriptions = [world.listen(topic, kind) for topic, kind in kinds.items()]
     world.wait(lambda: False, 0.5)
     stamp_ns = world.send()
@@ -113,7 +125,9 @@ def test_camera_info_may_come_after_its_images(world):
 
 
 def test_binning_and_region_of_interest_are_honoured(world):
-    """The sensor has 400x300 pixels; the camera sends every 2x2 joined, of a part that starts at (40, 24)."""
+    """The sensor has 400x300 pixels; the camera sends every 2x2 joined, of a part that starts at
+    (40, 24).
+    """
     subscription = world.listen("depth/camera_info", CameraInfo)
     world.wait(lambda: False, 0.5)
     stamp_ns = world.next_stamp()
@@ -121,16 +135,28 @@ def test_binning_and_region_of_interest_are_honoured(world):
     for side, baseline_m in (("left", 0.0), ("right", dds.BASELINE_M)):
         msg = dds.info(stamp_ns, 0.0)
         msg.width, msg.height, msg.binning_x, msg.binning_y = 400, 300, 2, 2
-        msg.roi.x_offset, msg.roi.y_offset, msg.roi.width, msg.roi.height = 40, 24, 2 * dds.WIDTH, 2 * dds.HEIGHT
+        msg.roi.x_offset, msg.roi.y_offset, msg.roi.width, msg.roi.height = (
+            40,
+            24,
+            2 * dds.WIDTH,
+            2 * dds.HEIGHT,
+        )
         msg.k = [2 * dds.FX, 0.0, cx, 0.0, 2 * dds.FY, cy, 0.0, 0.0, 1.0]
         msg.p = [*msg.k[:3], -2 * dds.FX * baseline_m, *msg.k[3:6], 0.0, 0.0, 0.0, 1.0, 0.0]
         world.infos[side].publish(msg)
     world.send_images(*dds.pair(stamp_ns))
     assert_is_depth(world.depth(stamp_ns))
     info = world.wait(lambda: world.heard["depth/camera_info"].get(stamp_ns))
-    assert (info.width, info.height, info.binning_x, info.roi.width) == (dds.WIDTH, dds.HEIGHT, 0, 0)
+    assert (info.width, info.height, info.binning_x, info.roi.width) == (
+        dds.WIDTH,
+        dds.HEIGHT,
+        0,
+        0,
+    )
     found = Camera.from_calibration(info_to_calibration(info))
-    assert (found.fx, found.fy, found.cx, found.cy) == pytest.approx((dds.FX, dds.FY, dds.CX, dds.CY))
+    assert (found.fx, found.fy, found.cx, found.cy) == pytest.approx(
+        (dds.FX, dds.FY, dds.CX, dds.CY)
+    )
     world.ros.destroy_subscription(subscription)
 
 
@@ -138,14 +164,22 @@ def test_a_window_that_does_not_fit_the_images_is_named(world):
     before = world.drops().get("size_mismatch", 0)
     world.send(binning_x=2, binning_y=2)
     assert world.wait(lambda: world.drops().get("size_mismatch", 0) == before + 1)
-    assert world.wait(lambda: "expected 80x60 as its camera_info says (binning 2x2 of 160x120" in world.status.message)
+    assert world.wait(
+        lambda: (
+            "expected 80x60 as its camera_info says (binning 2x2 of 160x120" in world.status.message
+        )
+    )
 
 
 def test_a_subscriber_that_asks_for_more_is_named(world):
     world.ros.destroy_subscription(world.depth_subscription)
     durable = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    subscription = world.ros.create_subscription(Image, "depth/image_rect", lambda msg: None, durable)
-    assert world.wait(lambda: "test_world asks more of /depth/image_rect" in world.status.message), world.status.message
+    subscription = world.ros.create_subscription(
+        Image, "depth/image_rect", lambda msg: None, durable
+    )
+    assert world.wait(
+        lambda: "test_world asks more of /depth/image_rect" in world.status.message
+    ), world.status.message
     world.ros.destroy_subscription(subscription)
     world.depth_subscription = world.listen("depth/image_rect", Image)
     world.wait(lambda: False, 0.5)
@@ -206,7 +240,9 @@ def test_swapped_cameras_are_named(world):
     world.infos["right"].publish(dds.info(stamp_ns, 0.0))
     world.wait(lambda: False, PACE_S)
     world.send_images(*dds.pair(stamp_ns))
-    assert world.wait(lambda: "left and right swapped?" in world.status.message), world.status.message
+    assert world.wait(lambda: "left and right swapped?" in world.status.message), (
+        world.status.message
+    )
     assert_is_depth(world.depth(world.send()))
 
 
@@ -263,7 +299,14 @@ def test_every_pair_of_a_burst_is_accounted_for(world):
     before = world.fresh_values()
     stamps = world.burst(world.send)
     values = world.fresh_values()
-    pair_causes = ("busy", "no_subscriber", "no_camera_info", "bad_image", "bad_calibration", "size_mismatch")
+    pair_causes = (
+        "busy",
+        "no_subscriber",
+        "no_camera_info",
+        "bad_image",
+        "bad_calibration",
+        "size_mismatch",
+    )
 
     def grown(*keys):
         return sum(int(values.get(key, 0)) - int(before.get(key, 0)) for key in keys)
@@ -279,9 +322,15 @@ def test_every_pair_of_a_burst_is_accounted_for(world):
 
 def set_parameter(world, name, value):
     """Set a parameter as `ros2 param set` does; gives (successful, reason)."""
-    client = world.ros.create_client(SetParametersAtomically, "depth_node/set_parameters_atomically")
+    client = world.ros.create_client(
+        SetParametersAtomically, "depth_node/set_parameters_atomically"
+    )
     assert world.wait(client.service_is_ready)
-    kind = {"type": 4, "string_value": value} if isinstance(value, str) else {"type": 1, "bool_value": value}
+    kind = (
+        {"type": 4, "string_value": value}
+        if isinstance(value, str)
+        else {"type": 1, "bool_value": value}
+    )
     change = Parameter(name=name, value=ParameterValue(**kind))
     future = client.call_async(SetParametersAtomically.Request(parameters=[change]))
     assert world.wait(future.done)
@@ -342,7 +391,9 @@ def test_compressed_images_and_a_second_interrupt():
             world.wait(lambda: False, PACE_S)
             for side, msg in zip(("left", "right"), dds.pair(stamp_ns), strict=True):
                 data = cv2.imencode(".png", image_to_rgb(msg)[..., ::-1])[1].tobytes()
-                world.images[side].publish(CompressedImage(header=msg.header, format="png", data=data))
+                world.images[side].publish(
+                    CompressedImage(header=msg.header, format="png", data=data)
+                )
             msg = world.depth(stamp_ns)
             assert msg is not None, node.log()
             assert_is_depth(msg)
@@ -354,11 +405,14 @@ def test_compressed_images_and_a_second_interrupt():
         world.close()
 
 
-@pytest.mark.parametrize("parameters, code, words", [
-    ({"bakend": "sgbm"}, 2, "unknown parameter 'bakend': did you mean backend?"),
-    ({"max_disparity_px": 4}, 2, "max_disparity_px"),
-    ({"backend": "onnxruntime", "model": "/no/such/model.onnx"}, 1, "/no/such/model.onnx"),
-])
+@pytest.mark.parametrize(
+    "parameters, code, words",
+    [
+        ({"bakend": "sgbm"}, 2, "unknown parameter 'bakend': did you mean backend?"),
+        ({"max_disparity_px": 4}, 2, "max_disparity_px"),
+        ({"backend": "onnxruntime", "model": "/no/such/model.onnx"}, 1, "/no/such/model.onnx"),
+    ],
+)
 def test_a_node_that_cannot_start_says_why(parameters, code, words):
     node = dds.Node(DOMAIN, **parameters)
     assert node.process.wait(20) == code

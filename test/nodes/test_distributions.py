@@ -1,4 +1,6 @@
-"""The messages that the node and the replay use are the same in Humble, Jazzy, Kilted and Lyrical, field by field."""
+"""The messages that the node and the replay use are the same in Humble, Jazzy, Kilted and
+Lyrical, field by field.
+"""
 
 import ast
 from pathlib import Path
@@ -22,8 +24,10 @@ def used():
 
 def fields(store, name, seen=()):
     """A definition as nested (field, type), so that a change further down is seen too."""
-    return [(field, kind if name in seen else described(store, kind, (*seen, name)))
-            for field, kind in store.fielddefs[name][1]]  # fmt: skip
+    return [
+        (field, kind if name in seen else described(store, kind, (*seen, name)))
+        for field, kind in store.fielddefs[name][1]
+    ]
 
 
 def described(store, kind, seen):
@@ -42,15 +46,23 @@ def stores():
 
 
 def test_messages_are_found():
-    assert {"sensor_msgs/msg/Image", "stereo_msgs/msg/DisparityImage", "nav_msgs/msg/Odometry"} <= set(used())
+    assert {
+        "sensor_msgs/msg/Image",
+        "stereo_msgs/msg/DisparityImage",
+        "nav_msgs/msg/Odometry",
+    } <= set(used())
 
 
 @pytest.mark.parametrize("name", used())
 def test_definitions_agree(name, stores):
-    missing = [distribution for distribution, store in stores.items() if name not in store.fielddefs]
+    missing = [
+        distribution for distribution, store in stores.items() if name not in store.fielddefs
+    ]
     assert not missing
     kilted = fields(stores["KILTED"], name)
-    different = [distribution for distribution, store in stores.items() if fields(store, name) != kilted]
+    different = [
+        distribution for distribution, store in stores.items() if fields(store, name) != kilted
+    ]
     assert not different
 
 
@@ -63,4 +75,6 @@ def test_a_change_would_be_seen(stores):
 def test_ros_1_is_not_the_same(stores):
     """Noetic's header has a sequence number: the comparison can fail."""
     noetic = get_typestore(Stores.ROS1_NOETIC)
-    assert fields(noetic, "sensor_msgs/msg/Image") != fields(stores["KILTED"], "sensor_msgs/msg/Image")
+    assert fields(noetic, "sensor_msgs/msg/Image") != fields(
+        stores["KILTED"], "sensor_msgs/msg/Image"
+    )

@@ -1,5 +1,6 @@
-"""The real node with one camera, over real DDS, with networks whose answers are known: brightness times a constant."""
-
+"""The real node with one camera, over real DDS, with networks whose answers are known:
+brightness times a constant.
+"""
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from depth_ros.core.lie import quat_to_matrix
 from depth_ros.engine.spec import METADATA_KEY, ModelSpec
-from depth_ros.nodes import messages
-from depth_ros.nodes.decode import image_to_depth
+from depth_ros.nodes.output import messages
+from depth_ros.recordings.decode import image_to_depth
 
 from . import dds
 
@@ -29,12 +30,18 @@ T_X, T_Z = 0.3, 2.0  # the pose network's answer to white after black, canonical
 
 def save(path, spec, nodes, outputs):
     """Write a network with inputs of any size."""
+
     def tensor(name, shape):
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
-    values = [tensor(name, [1, 3, "H", "W"]) for name in spec.inputs], [tensor(*output) for output in outputs.items()]
+    values = (
+        [tensor(name, [1, 3, "H", "W"]) for name in spec.inputs],
+        [tensor(*output) for output in outputs.items()],
+    )
     model = helper.make_model(
-        helper.make_graph(nodes, "tiny", *values), opset_imports=[helper.make_opsetid("", 13)], ir_version=8
+        helper.make_graph(nodes, "tiny", *values),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=8,
     )
     model.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
     onnx.save(model, str(path))
@@ -42,8 +49,14 @@ def save(path, spec, nodes, outputs):
 
 
 def constant(name, values):
-    return helper.make_node("Constant", [], [name], value=helper.make_tensor(
-        name, TensorProto.FLOAT, np.shape(values), np.ravel(values).astype(np.float32)))  # fmt: skip
+    return helper.make_node(
+        "Constant",
+        [],
+        [name],
+        value=helper.make_tensor(
+            name, TensorProto.FLOAT, np.shape(values), np.ravel(values).astype(np.float32)
+        ),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,26 +65,54 @@ def models(tmp_path_factory):
 
     def make(scale_source):
         folder = tmp_path_factory.mktemp("models")
-        same = {"height": 0, "width": 0, "divisor": 32, "working_pixels": dds.HEIGHT * dds.WIDTH // 4,
-                "focal_px": FOCAL_PX, "scale_source": scale_source}  # fmt: skip
+        same = {
+            "height": 0,
+            "width": 0,
+            "divisor": 32,
+            "working_pixels": dds.HEIGHT * dds.WIDTH // 4,
+            "focal_px": FOCAL_PX,
+            "scale_source": scale_source,
+        }
         mono = ModelSpec("brightness", "mono", ("image",), ("depth", "log_rel_sigma"), **same)
-        pose = ModelSpec("brightening", "pose", ("first", "second"), ("pose",), pose_direction="first_T_second", **same)
-        depth = save(folder / "mono.onnx", mono, [
-            constant("white", [[[[METRES_OF_WHITE]]]]), constant("zero", [[[[0.0]]]]),
-            constant("log", [[[[np.log(REL_SIGMA)]]]]),
-            helper.make_node("ReduceMean", ["image"], ["grey"], axes=[1], keepdims=1),
-            helper.make_node("Mul", ["grey", "white"], ["depth"]),
-            helper.make_node("Mul", ["grey", "zero"], ["nothing"]),
-            helper.make_node("Add", ["nothing", "log"], ["log_rel_sigma"]),
-        ], {"depth": [1, 1, "H", "W"], "log_rel_sigma": [1, 1, "H", "W"]})  # fmt: skip
-        motion = save(folder / "pose.onnx", pose, [
-            constant("way", [[0, 0, 0, T_X, 0, T_Z]]),
-            *(helper.make_node("ReduceMean", [name], [f"{name}_grey"], axes=[2, 3], keepdims=0)
-              for name in ("first", "second")),
-            helper.make_node("Sub", ["second_grey", "first_grey"], ["colours"]),
-            helper.make_node("ReduceMean", ["colours"], ["brighter"], axes=[1], keepdims=1),
-            helper.make_node("Mul", ["brighter", "way"], ["pose"]),
-        ], {"pose": [1, 6]})  # fmt: skip
+        pose = ModelSpec(
+            "brightening",
+            "pose",
+            ("first", "second"),
+            ("pose",),
+            pose_direction="first_T_second",
+            **same,
+        )
+        depth = save(
+            folder / "mono.onnx",
+            mono,
+            [
+                constant("white", [[[[METRES_OF_WHITE]]]]),
+                constant("zero", [[[[0.0]]]]),
+                constant("log", [[[[np.log(REL_SIGMA)]]]]),
+                helper.make_node("ReduceMean", ["image"], ["grey"], axes=[1], keepdims=1),
+                helper.make_node("Mul", ["grey", "white"], ["depth"]),
+                helper.make_node("Mul", ["grey", "zero"], ["nothing"]),
+                helper.make_node("Add", ["nothing", "log"], ["log_rel_sigma"]),
+            ],
+            {"depth": [1, 1, "H", "W"], "log_rel_sigma": [1, 1, "H", "W"]},
+        )
+        motion = save(
+            folder / "pose.onnx",
+            pose,
+            [
+                constant("way", [[0, 0, 0, T_X, 0, T_Z]]),
+                *(
+                    helper.make_node(
+                        "ReduceMean", [name], [f"{name}_grey"], axes=[2, 3], keepdims=0
+                    )
+                    for name in ("first", "second")
+                ),
+                helper.make_node("Sub", ["second_grey", "first_grey"], ["colours"]),
+                helper.make_node("ReduceMean", ["colours"], ["brighter"], axes=[1], keepdims=1),
+                helper.make_node("Mul", ["brighter", "way"], ["pose"]),
+            ],
+            {"pose": [1, 6]},
+        )
         return {"model": depth, "pose_model": motion}
 
     return make
@@ -80,7 +121,9 @@ def models(tmp_path_factory):
 @pytest.fixture(scope="module")
 def node(models):
     paths = models("procedural metric")
-    with dds.Node(DOMAIN, mode="mono", backend="auto", watchdog_s=1.0, egomotion_method="network", **paths) as node:
+    with dds.Node(
+        DOMAIN, mode="mono", backend="auto", watchdog_s=1.0, egomotion_method="network", **paths
+    ) as node:
         yield node
         assert node.process.poll() is None, f"the node died: {node.log()}"
 
@@ -123,8 +166,14 @@ def assert_is_depth(msg, ratio=RATIO):
 
 def test_silence_is_explained(world):
     world.wait_for_node()
-    assert world.wait(lambda: world.status is not None and "no message on /image_rect (image;" in world.status.message)
-    assert "no message on /camera_info" in world.status.message and "left" not in world.status.message
+    assert world.wait(
+        lambda: (
+            world.status is not None and "no message on /image_rect (image;" in world.status.message
+        )
+    )
+    assert (
+        "no message on /camera_info" in world.status.message and "left" not in world.status.message
+    )
 
 
 def test_depth_has_the_values_and_the_stamp(world):
@@ -143,13 +192,20 @@ def test_another_lens_in_mid_stream(world):
 
 
 def test_lazy_outputs(world):
-    kinds = {"depth/sigma": Image, "depth/camera_info": CameraInfo, "points": PointCloud2, "depth/color": Image}
+    kinds = {
+        "depth/sigma": Image,
+        "depth/camera_info": CameraInfo,
+        "points": PointCloud2,
+        "depth/color": Image,
+    }
     subscriptions = [world.listen(topic, kind) for topic, kind in kinds.items()]
     world.wait(lambda: False, 0.5)
     stamp_ns = send(world)
     assert world.wait(lambda: all(stamp_ns in world.heard[topic] for topic in kinds))
     sigma, info, points, _ = (world.heard[topic][stamp_ns] for topic in kinds)
-    np.testing.assert_allclose(image_to_depth(sigma)[:, :80], REL_SIGMA * metres(LEFT_GREY), rtol=1e-4)
+    np.testing.assert_allclose(
+        image_to_depth(sigma)[:, :80], REL_SIGMA * metres(LEFT_GREY), rtol=1e-4
+    )
     assert (info.width, info.height, info.p[0], info.p[3]) == (dds.WIDTH, dds.HEIGHT, dds.FX, 0.0)
     x, y, z, _ = np.frombuffer(points.data, np.float32).reshape(dds.HEIGHT, dds.WIDTH, 4)[100, 140]
     assert (x / z * dds.FX + dds.CX, y / z * dds.FY + dds.CY) == pytest.approx((140, 100), abs=1e-3)
@@ -168,19 +224,26 @@ def test_motion_is_chained_to_odom(world):
         stamp_ns = send(world, grey, grey)
         assert world.wait(lambda: stamp_ns in world.heard["odom"]), "no odom"  # noqa: B023
         seen.append(world.heard["odom"][stamp_ns])
-    places = np.array([[m.pose.pose.position.x, m.pose.pose.position.y, m.pose.pose.position.z] for m in seen])
+    places = np.array(
+        [[m.pose.pose.position.x, m.pose.pose.position.y, m.pose.pose.position.z] for m in seen]
+    )
     np.testing.assert_allclose(np.diff(places, axis=0), [[*step, 0], [*step, 0]], atol=1e-5)
     last = seen[-1]
     assert (last.header.frame_id, last.child_frame_id) == ("odom", "camera_optical")
     turn = last.pose.pose.orientation
-    np.testing.assert_allclose(quat_to_matrix([turn.x, turn.y, turn.z, turn.w]) @ [0, 0, 1], [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        quat_to_matrix([turn.x, turn.y, turn.z, turn.w]) @ [0, 0, 1], [1, 0, 0], atol=1e-6
+    )
     velocity = last.twist.twist.linear
     np.testing.assert_allclose([velocity.z, velocity.x], step * [1, -1] / 0.033333333, rtol=1e-4)
     grown = [np.reshape(m.pose.covariance, (6, 6))[0, 0] for m in seen]
     assert grown == sorted(grown) and grown[-1] > grown[0]
     values = world.fresh_values()
     assert (values["odom"], values["odom_scale_source"], values["odom_child"]) == (
-        "tracking", "procedural metric", "camera_optical")  # fmt: skip
+        "tracking",
+        "procedural metric",
+        "camera_optical",
+    )
     assert "the child of odom is camera_optical" in world.status.message
     world.ros.destroy_subscription(subscription)
 
@@ -227,10 +290,17 @@ def test_a_relative_model_never_speaks_of_metres(models):
             np.testing.assert_allclose(inv_depth[:, :80], 1 / metres(LEFT_GREY), rtol=1e-4)
             topics = {name for name, _ in world.ros.get_topic_names_and_types()}
             assert "/inv_depth/camera_info" in topics
-            assert not topics & {"/depth/image_rect", "/depth/camera_info", "/depth/sigma", "/points"}
+            assert not topics & {
+                "/depth/image_rect",
+                "/depth/camera_info",
+                "/depth/sigma",
+                "/points",
+            }
             assert "/odom" in topics  # turns, without a place: test_mono_odometry
             assert world.fresh_values()["scale_source"] == "none"
-            assert world.status.message.startswith("scale source: none: inv_depth/image_rect is relative")
+            assert world.status.message.startswith(
+                "scale source: none: inv_depth/image_rect is relative"
+            )
             assert world.status.level == DiagnosticStatus.WARN
             assert "scale source: none" in node.log()
     finally:
@@ -242,8 +312,14 @@ def test_an_odometry_topic_gives_metres_to_a_relative_model(models):
     world = dds.World(domain_id, sides=("",))
     wheels = world.ros.create_publisher(Odometry, "wheels", 20)
     try:
-        with dds.Node(domain_id, mode="mono", backend="auto", watchdog_s=1.0, odometry_topic="wheels",
-                      **models("none")) as node:  # fmt: skip
+        with dds.Node(
+            domain_id,
+            mode="mono",
+            backend="auto",
+            watchdog_s=1.0,
+            odometry_topic="wheels",
+            **models("none"),
+        ) as node:
             world.listen("depth/image_rect", Image)
             world.wait_for_node()
             greys = (40, 80, 120, 160, 200)

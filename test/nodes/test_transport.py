@@ -2,7 +2,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from depth_ros import transport
+from depth_ros.nodes import transport
 
 NAMES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
@@ -13,7 +13,9 @@ def nothing_chosen(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.parametrize("distribution, name", [("jazzy", NAMES[1]), ("humble", NAMES[1]), ("kilted", NAMES[0])])
+@pytest.mark.parametrize(
+    "distribution, name", [("jazzy", NAMES[1]), ("humble", NAMES[1]), ("kilted", NAMES[0])]
+)
 def test_the_profile_is_set_by_the_name_that_is_read(monkeypatch, distribution, name):
     monkeypatch.setenv("ROS_DISTRO", distribution)
     environment = transport.transport_environment()
@@ -31,7 +33,9 @@ def test_a_profile_of_the_user_stays(monkeypatch):
 
 def test_the_allocator_keeps_images():
     environment = transport.transport_environment()
-    assert 1920 * 1080 * 3 < int(environment["MALLOC_MMAP_THRESHOLD_"]) <= 32 * 2**20  # glibc refuses more
+    assert (
+        1920 * 1080 * 3 < int(environment["MALLOC_MMAP_THRESHOLD_"]) <= 32 * 2**20
+    )  # glibc refuses more
     assert int(environment["MALLOC_TRIM_THRESHOLD_"]) > 64 * 2**20
 
 

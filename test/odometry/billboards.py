@@ -5,7 +5,7 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.lie import inverse
-from depth_ros.egomotion import EgoFrame
+from depth_ros.odometry import EgoFrame
 
 CAMERA = Camera(320, 240, 210.0, 214.0, 155.0, 124.0)
 BASELINE_M = 0.15
@@ -20,7 +20,9 @@ def texture(seed: int, size: int = 256) -> np.ndarray:
 
 
 def boards(seed: int = 0) -> list[tuple]:
-    """(x, y, z of the middle, width, height, texture), farthest first; a backdrop fills the view."""
+    """(x, y, z of the middle, width, height, texture), farthest first; a backdrop fills the
+    view.
+    """
     rng = np.random.default_rng(seed)
     out = [(0.0, 0.0, 14.0, 60.0, 44.0, texture(seed + 100, 1024))]
     for i, z in enumerate(np.linspace(9, 3, 10)):
@@ -32,7 +34,12 @@ def boards(seed: int = 0) -> list[tuple]:
 def upright(x, y, z, width, height, picture):
     """The map (4, 3) from a picture's pixels to the world, of one that stands facing north."""
     size = picture.shape[0]
-    plane = [[width / size, 0, x - width / 2], [0, height / size, y - height / 2], [0, 0, z], [0, 0, 1.0]]
+    plane = [
+        [width / size, 0, x - width / 2],
+        [0, height / size, y - height / 2],
+        [0, 0, z],
+        [0, 0, 1.0],
+    ]
     return np.array(plane), picture
 
 
@@ -53,15 +60,24 @@ def view(scene, world_T_camera: np.ndarray, camera: Camera = CAMERA):
         plane, picture = board if len(board) == 2 else upright(*board)
         size = picture.shape[0]
         H = camera.K @ (T[:3] @ plane)
-        mask = cv2.warpPerspective(np.ones((size, size), np.uint8), H, (camera.width, camera.height)) > 0
-        drawn = cv2.warpPerspective(picture, H, (camera.width, camera.height), flags=cv2.INTER_LINEAR)
+        mask = (
+            cv2.warpPerspective(np.ones((size, size), np.uint8), H, (camera.width, camera.height))
+            > 0
+        )
+        drawn = cv2.warpPerspective(
+            picture, H, (camera.width, camera.height), flags=cv2.INTER_LINEAR
+        )
         image[mask] = drawn[mask]
-        scale = np.linalg.inv(H)[2]  # third row gives 1 / z of the plane's points up to H's normalisation
+        scale = np.linalg.inv(H)[
+            2
+        ]  # third row gives 1 / z of the plane's points up to H's normalisation
         depth[mask] = (1 / (scale[0] * u + scale[1] * v + scale[2]))[mask]
     return image, depth
 
 
-def frame(scene, i: int, pose: np.ndarray, right: bool = True, period_ns: int = 100_000_000, **changes) -> EgoFrame:
+def frame(
+    scene, i: int, pose: np.ndarray, right: bool = True, period_ns: int = 100_000_000, **changes
+) -> EgoFrame:
     """The frame number i at a pose (world_T_camera, world = optical axes of the first camera)."""
     image, depth = view(scene, pose)
     other = None
@@ -69,5 +85,10 @@ def frame(scene, i: int, pose: np.ndarray, right: bool = True, period_ns: int = 
         step = np.eye(4)
         step[0, 3] = BASELINE_M
         other = view(scene, pose @ step)[0]
-    values = {"image": image, "right": other, "baseline_m": BASELINE_M if right else None, "depth": depth}
+    values = {
+        "image": image,
+        "right": other,
+        "baseline_m": BASELINE_M if right else None,
+        "depth": depth,
+    }
     return EgoFrame(1 + i * period_ns, camera=CAMERA, **{**values, **changes})

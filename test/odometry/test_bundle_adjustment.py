@@ -5,8 +5,8 @@ import pytest
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.lie import inverse, se3_exp, se3_log
-from depth_ros.egomotion.bundle import Bundle, _known, _Problem, adjust
-from depth_ros.egomotion.measure import bearings, exps, move, observe
+from depth_ros.odometry.bundle_adjustment import Bundle, _known, _Problem, adjust
+from depth_ros.odometry.inverse_depth import bearings, exps, move, observe
 
 CAMERA, BASELINE_M, K, L = Camera(640, 480, 500.0, 500.0, 320.0, 240.0), 0.2, 6, 120
 FB = CAMERA.fx * BASELINE_M
@@ -18,19 +18,31 @@ def world(bias=0.0, seed=0):
     rng = np.random.default_rng(seed)
     poses = np.stack([se3_exp([0, 0, 0.4 * k, 0, 0.01 * k, 0]) for k in range(K)])
     pixels, inv = rng.uniform((20, 20), (620, 460), (L, 2)), 1 / rng.uniform(3, 30, L)
-    seen = np.stack([observe(move(inverse(pose), bearings(pixels, CAMERA), inv), inv, CAMERA) for pose in poses], 1)
+    seen = np.stack(
+        [
+            observe(move(inverse(pose), bearings(pixels, CAMERA), inv), inv, CAMERA)
+            for pose in poses
+        ],
+        1,
+    )
     seen += rng.normal(0, 1, seen.shape) * SIGMA - (0, 0, bias)
-    start = np.stack([pose @ se3_exp(rng.normal(0, 0.01, 6)) if k else pose for k, pose in enumerate(poses)])
+    start = np.stack(
+        [pose @ se3_exp(rng.normal(0, 0.01, 6)) if k else pose for k, pose in enumerate(poses)]
+    )
     return poses, seen, start
 
 
 def solve(seen, start, bias=(0.0, 0.0), rounds=8):
     sigma = np.broadcast_to(SIGMA, seen.shape)
-    return adjust(Bundle(seen, sigma, np.zeros(L, int)), start, seen[:, 0].copy(), CAMERA, bias, rounds)
+    return adjust(
+        Bundle(seen, sigma, np.zeros(L, int)), start, seen[:, 0].copy(), CAMERA, bias, rounds
+    )
 
 
 def errors(poses, truth):
-    return [float(np.linalg.norm(se3_log(inverse(a) @ b))) for a, b in zip(poses, truth, strict=True)]
+    return [
+        float(np.linalg.norm(se3_log(inverse(a) @ b))) for a, b in zip(poses, truth, strict=True)
+    ]
 
 
 def test_poses_are_found_and_the_first_is_held():
@@ -41,7 +53,9 @@ def test_poses_are_found_and_the_first_is_held():
 
 
 def test_the_offset_of_a_pair_is_learned():
-    """A pair rectified 0.3 px wrong measures every distance wrong; near and far points together tell."""
+    """A pair rectified 0.3 px wrong measures every distance wrong; near and far points together
+    tell.
+    """
     truth, seen, start = world(bias=0.3 / FB)
     adjusted = solve(seen, start, bias=(0.0, 0.3 / FB))
     assert adjusted.bias * FB == pytest.approx(0.3, abs=0.1)
@@ -49,13 +63,18 @@ def test_the_offset_of_a_pair_is_learned():
 
 
 def test_what_an_imu_knows_of_the_motion_holds_poor_points():
-    """Twelve points, a third of them blunders in every frame: motions known to 5 mm and 0.5 mrad halve the error."""
+    """Twelve points, a third of them blunders in every frame: motions known to 5 mm and 0.5 mrad
+    halve the error.
+    """
     sigma, far = np.array([5e-3] * 3 + [5e-4] * 3), []
     for seed in range(8):
         (truth, seen, start), rng = world(seed=seed), np.random.default_rng(seed)
         seen = seen[:12]
         seen[:, 1:, :2] += rng.normal(0, 10, (12, K - 1, 2)) * (rng.random((12, K - 1, 1)) < 0.3)
-        steps = [inverse(truth[k]) @ truth[k + 1] @ se3_exp(rng.normal(0, 1, 6) * sigma) for k in range(K - 1)]
+        steps = [
+            inverse(truth[k]) @ truth[k + 1] @ se3_exp(rng.normal(0, 1, 6) * sigma)
+            for k in range(K - 1)
+        ]
         known = [(step, np.diag(sigma**-2.0)) for step in steps]
         for motions in ((), known, [None, *known[1:]]):
             bundle = Bundle(seen, np.broadcast_to(SIGMA, seen.shape), np.zeros(12, int), motions)
@@ -65,15 +84,24 @@ def test_what_an_imu_knows_of_the_motion_holds_poor_points():
     assert with_all < 0.02 and 2 * with_all < without  # 0.02 m: five steps of 5 mm in three axes
     assert with_all < with_four < without
     besides = adjusted.information - adjusted.of_groups(np.zeros(12, int))[2][0]
-    assert np.linalg.eigvalsh(besides)[-1] > 0.9 * 5e-4**-2  # the information of all is that of points and of the IMU
+    assert (
+        np.linalg.eigvalsh(besides)[-1] > 0.9 * 5e-4**-2
+    )  # the information of all is that of points and of the IMU
 
 
 def test_the_jacobian_of_a_known_motion_is_that_of_differences():
-    """Rows are minus the derivatives of the residuals; by the first pose, too, which is held afterwards."""
+    """Rows are minus the derivatives of the residuals; by the first pose, too, which is held
+    afterwards.
+    """
     poses, rng = world()[0][:3], np.random.default_rng(2)
     A = rng.normal(0, 1, (6, 6))
-    known = [None, (inverse(poses[1]) @ poses[2] @ se3_exp(rng.normal(0, 0.05, 6)), A @ A.T + np.eye(6))]
-    problem = _Problem(Bundle(np.ones((1, 3, 3)), np.ones((1, 3, 3)), np.zeros(1, int), known), CAMERA, (0.0, 0.0))
+    known = [
+        None,
+        (inverse(poses[1]) @ poses[2] @ se3_exp(rng.normal(0, 0.05, 6)), A @ A.T + np.eye(6)),
+    ]
+    problem = _Problem(
+        Bundle(np.ones((1, 3, 3)), np.ones((1, 3, 3)), np.zeros(1, int), known), CAMERA, (0.0, 0.0)
+    )
 
     def rows(twist):
         moved = poses @ exps(twist.reshape(3, 6))
@@ -93,7 +121,10 @@ def test_gtsam_finds_the_same_and_takes_longer():
     middle = time.process_time()
     theirs = gtsam_poses(gtsam, seen, start)
     end = time.process_time()
-    print(f"window of {K} frames, {L} points: {1e3 * (middle - begin):.1f} ms, gtsam {1e3 * (end - middle):.1f} ms")
+    print(
+        f"window of {K} frames, {L} points: {1e3 * (middle - begin):.1f} ms, gtsam "
+        f"{1e3 * (end - middle):.1f} ms"
+    )
     assert max(errors(own.poses, theirs)) < 0.01
     assert max(errors(own.poses, truth)) < 1.2 * max(errors(theirs, truth))
 
@@ -102,7 +133,9 @@ def gtsam_poses(gtsam, seen, start):
     graph, values = gtsam.NonlinearFactorGraph(), gtsam.Values()
     camera = gtsam.Cal3_S2Stereo(CAMERA.fx, CAMERA.fy, 0.0, CAMERA.cx, CAMERA.cy, BASELINE_M)
     cauchy = gtsam.noiseModel.mEstimator.Cauchy.Create(2.0)
-    noise = gtsam.noiseModel.Robust.Create(cauchy, gtsam.noiseModel.Diagonal.Sigmas(np.array([0.35, 0.5, 0.35])))
+    noise = gtsam.noiseModel.Robust.Create(
+        cauchy, gtsam.noiseModel.Diagonal.Sigmas(np.array([0.35, 0.5, 0.35]))
+    )
     X, P = gtsam.symbol_shorthand.X, gtsam.symbol_shorthand.L
     for k in range(K):
         values.insert(X(k), gtsam.Pose3(start[k]))

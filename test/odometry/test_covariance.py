@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
-from depth_ros.core.frames import body_R_optical
-from depth_ros.core.influence import Influence
+from depth_ros.core.axes import body_R_optical
 from depth_ros.core.lie import inverse, se3_exp, se3_log, so3_log
-from depth_ros.egomotion import EgoMotion
-from depth_ros.egomotion.measure import bearings, move, observe
-from depth_ros.egomotion.step import estimate_step
-from depth_ros.egomotion.tracking import follow, unsharpness
-from depth_ros.egomotion.uncertainty import adjoint, blended, last_step
+from depth_ros.odometry import EgoMotion
+from depth_ros.odometry.covariance import adjoint, blended, last_step
+from depth_ros.odometry.error_sources import Influence
+from depth_ros.odometry.inverse_depth import bearings, move, observe
+from depth_ros.odometry.relative_pose import estimate_step
+from depth_ros.odometry.tracking import follow, unsharpness
 
-from . import test_bundle, test_step
+from . import test_bundle_adjustment, test_relative_pose
 from .billboards import boards, frame
 
 
@@ -20,22 +20,36 @@ def judged(xi, covariance):
 
 @pytest.mark.parametrize("noise", [1.0, 1.7, "heavy"])
 def test_influences_are_true_whatever_the_noise(noise):
-    """60 draws: the mean of a chi-square of 6 is within 0.9; the model's own is wrong for two of three."""
+    """60 draws: the mean of a chi-square of 6 is within 0.9; the model's own is wrong for two of
+    three.
+    """
     nees = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        exact = test_step.points(rng, 80, test_step.STEP, noise=0.0)
-        size = rng.standard_t(3, (2, 80, 3)) if noise == "heavy" else rng.normal(0, noise, (2, 80, 3))
-        before, after = (one + drawn * test_step.SIGMA for one, drawn in zip(exact, size, strict=True))
-        step = test_step.solve(before, after, guess=test_step.STEP)
+        exact = test_relative_pose.points(rng, 80, test_relative_pose.STEP, noise=0.0)
+        size = (
+            rng.standard_t(3, (2, 80, 3)) if noise == "heavy" else rng.normal(0, noise, (2, 80, 3))
+        )
+        before, after = (
+            one + drawn * test_relative_pose.SIGMA for one, drawn in zip(exact, size, strict=True)
+        )
+        step = test_relative_pose.solve(before, after, guess=test_relative_pose.STEP)
         _, moved = step.pull.left_out(np.arange(80))
-        nees.append(judged(se3_log(inverse(step.prev_T_curr) @ test_step.STEP), moved.T @ moved))
+        nees.append(
+            judged(se3_log(inverse(step.prev_T_curr) @ test_relative_pose.STEP), moved.T @ moved)
+        )
     assert 4.5 < np.mean(nees) < 8.0
 
 
 def test_what_is_common_to_two_frames_is_not_in_the_motion_between():
-    """One noisy keyframe, two good frames: the sign of influences matters, else it is much wider."""
-    camera, sigma, way = test_step.CAMERA, np.full((100, 3), 0.3), [test_step.STEP, test_step.STEP @ test_step.STEP]
+    """One noisy keyframe, two good frames: the sign of influences matters, else it is much
+    wider.
+    """
+    camera, sigma, way = (
+        test_relative_pose.CAMERA,
+        np.full((100, 3), 0.3),
+        [test_relative_pose.STEP, test_relative_pose.STEP @ test_relative_pose.STEP],
+    )
     sigma[:, 2] = 0.004
     nees, without = [], []
     for seed in range(60):
@@ -44,7 +58,9 @@ def test_what_is_common_to_two_frames_is_not_in_the_motion_between():
         true = np.concatenate([pixels, 1 / rng.uniform(3, 40, (100, 1))], 1)
         before, found = true + rng.normal(0, 1, true.shape) * sigma, []
         for pose in way:
-            after = observe(move(inverse(pose), bearings(pixels, camera), true[:, 2]), true[:, 2], camera)
+            after = observe(
+                move(inverse(pose), bearings(pixels, camera), true[:, 2]), true[:, 2], camera
+            )
             after += rng.normal(0, 0.1, true.shape) * sigma
             found.append(estimate_step(before, after, sigma, 0.1 * sigma, camera, [pose]))
         one, two = (Influence(*step.pull.left_out(np.arange(100))) for step in found)
@@ -58,14 +74,17 @@ def test_what_is_common_to_two_frames_is_not_in_the_motion_between():
 
 @pytest.mark.parametrize("larger", [1, 1.5])
 def test_the_last_step_of_a_window(larger):
-    """60 draws: the mean of a chi-square of 6 spreads by 0.45. What the sigmas say alone is wrong for the larger noise,
-    and the bare sum over landmarks for both: some 20 of them decide, and 6 (20 - 1) / (20 - 7) = 8.8 (Hotelling)."""
+    """60 draws: the mean of a chi-square of 6 spreads by 0.45. What the sigmas say alone is wrong
+    for the larger noise, and the bare sum over landmarks for both: some 20 of them decide, and 6
+    (20 - 1) / (20 - 7) = 8.8 (Hotelling)."""
     nees, bare = [], []
     for seed in range(60):
-        truth, seen, start = test_bundle.world(seed=seed)
-        more = np.random.default_rng(seed + 99).normal(0, 1, seen.shape) * test_bundle.SIGMA
-        adjusted = test_bundle.solve(seen + more * (larger**2 - 1) ** 0.5, start)
-        model, influence = last_step(adjusted, np.arange(test_bundle.L))
+        truth, seen, start = test_bundle_adjustment.world(seed=seed)
+        more = (
+            np.random.default_rng(seed + 99).normal(0, 1, seen.shape) * test_bundle_adjustment.SIGMA
+        )
+        adjusted = test_bundle_adjustment.solve(seen + more * (larger**2 - 1) ** 0.5, start)
+        model, influence = last_step(adjusted, np.arange(test_bundle_adjustment.L))
         step = inverse(adjusted.poses[-2]) @ adjusted.poses[-1]
         xi = se3_log(inverse(step) @ inverse(truth[-2]) @ truth[-1])
         independent, reshaped = blended(influence, model)
@@ -92,7 +111,9 @@ def test_few_sources_leave_no_direction_without_doubt():
     for count in (1, 3, 7):
         values = np.random.default_rng(count).normal(0, 1, (count, 6))
         independent, influence = blended(Influence(np.arange(count), values), model)
-        in_model = np.linalg.eigvals(np.linalg.solve(model, independent + influence.covariance)).real
+        in_model = np.linalg.eigvals(
+            np.linalg.solve(model, independent + influence.covariance)
+        ).real
         assert in_model.min() > 0.1 * in_model.mean()
 
 
@@ -107,7 +128,9 @@ def test_a_point_whose_surroundings_change_is_less_sure():
     grey = boards(1)[1][-1][:120, :160, 0].copy()
     other = grey.copy()
     other[40:, :] = np.clip(
-        other[40:, :].astype(int) + np.random.default_rng(0).integers(-40, 40, other[40:].shape), 0, 255
+        other[40:, :].astype(int) + np.random.default_rng(0).integers(-40, 40, other[40:].shape),
+        0,
+        255,
     )
     pixels = np.array([[80.0, 20.0], [80.0, 80.0]], np.float32)
     _, _, sigma = follow(grey, other, pixels, pixels)
@@ -115,8 +138,14 @@ def test_a_point_whose_surroundings_change_is_less_sure():
 
 
 def test_a_short_way_through_flat_pictures():
-    """The covariance covers the error of an easy way, and is not absurdly large: sigma below a tenth of the way."""
-    step, ego, pose = se3_exp([0.02, 0.0, 0.06, 0.0, 0.01, 0.003]), EgoMotion("geometric"), np.eye(4)
+    """The covariance covers the error of an easy way, and is not absurdly large: sigma below a
+    tenth of the way.
+    """
+    step, ego, pose = (
+        se3_exp([0.02, 0.0, 0.06, 0.0, 0.01, 0.003]),
+        EgoMotion("geometric"),
+        np.eye(4),
+    )
     for i in range(4):
         estimate = ego.update(frame(boards(2), i, pose))
         pose = pose @ step

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from depth_ros.core.camera import Camera
-from depth_ros.egomotion.depths import RelativeSigma, measured_inverse
-from depth_ros.egomotion.frame import EgoFrame
-from depth_ros.egomotion.tracking import _as_bright, detect, follow
+from depth_ros.odometry.depth_measurement import RelativeSigma, measured_inverse
+from depth_ros.odometry.tracking import _as_bright, detect, follow
+from depth_ros.odometry.types import EgoFrame
 
 CAMERA = Camera(64, 48, 50, 52, 30, 25)
 
@@ -38,13 +38,18 @@ def test_no_depth_is_believed_without_limit():
 
 
 def test_sigma_of_inverse_depth_is_a_share_of_it():
-    frame = EgoFrame(7, np.zeros((48, 64, 3), np.uint8), CAMERA, depth=np.full((48, 64), 4.0, np.float32))
+    frame = EgoFrame(
+        7, np.zeros((48, 64, 3), np.uint8), CAMERA, depth=np.full((48, 64), 4.0, np.float32)
+    )
     inv, sigma = measured_inverse(frame, None, None, None, np.array([[20.0, 20.0]]), 0.03)
     assert inv == pytest.approx([0.25]) and sigma == pytest.approx([0.0075])
 
 
 def test_what_the_map_says_goes_before_what_was_learned():
-    says = {"depth": np.full((48, 64), 4.0, np.float32), "sigma_m": np.full((48, 64), 0.4, np.float32)}
+    says = {
+        "depth": np.full((48, 64), 4.0, np.float32),
+        "sigma_m": np.full((48, 64), 0.4, np.float32),
+    }
     frame = EgoFrame(7, np.zeros((48, 64, 3), np.uint8), CAMERA, **says)
     _, sigma = measured_inverse(frame, None, None, None, np.array([[20.0, 20.0]]), 0.03)
     assert sigma == pytest.approx([0.025])
@@ -66,7 +71,9 @@ def test_a_point_on_a_straight_edge_is_not_followed():
     assert arrived.tolist() == [False, True]
 
 
-@pytest.mark.parametrize("exposed", [lambda grey: 0.6 * grey + 70, lambda grey: grey + 25, lambda grey: 0.5 * grey])
+@pytest.mark.parametrize(
+    "exposed", [lambda grey: 0.6 * grey + 70, lambda grey: grey + 25, lambda grey: 0.5 * grey]
+)
 def test_points_are_followed_over_a_change_of_exposure(exposed):
     noise = cv2.GaussianBlur(np.random.default_rng(5).normal(size=(120, 160)), (0, 0), 2)
     before = np.clip(120 + 30 * noise / noise.std(), 0, 255).astype(np.uint8)

@@ -1,4 +1,6 @@
-"""What goes wrong on robots: the motion is right within a bound, or lost with a reason; never confident and wrong."""
+"""What goes wrong on robots: the motion is right within a bound, or lost with a reason; never
+confident and wrong.
+"""
 
 from dataclasses import replace
 
@@ -6,11 +8,11 @@ import numpy as np
 import pytest
 
 from depth_ros.core.lie import inverse, se3_exp, so3_log
-from depth_ros.core.odometry import LOST_VARIANCE
-from depth_ros.egomotion import EgoMotion, ImuSample
+from depth_ros.odometry import EgoMotion, ImuSample
+from depth_ros.odometry.pose_chain import LOST_VARIANCE
 
 from .billboards import BASELINE_M, boards, frame, texture
-from .test_ego_motion import ODOM, SCENE, poses, run
+from .test_odometry import ODOM, SCENE, poses, run
 
 CHI2_999_OF_6 = 22.5
 G = np.array([0.0, 9.81, 0.0])
@@ -24,21 +26,27 @@ def off(estimate, pose) -> np.ndarray:
 
 
 def is_honest(estimate, pose, factor=3.0) -> bool:
-    """Lost, or within what the covariance says at 99.9 %; factor: standard deviations that pictures this small cost.
+    """Lost, or within what the covariance says at 99.9 %; factor: standard deviations that pictures
+    this small cost.
 
     1 mm and 1 mrad are the tracker's own: it is off by hundredths of a pixel, for all points alike.
     """
     if estimate.state == "lost":
         return bool(estimate.reason)
     error = off(estimate, pose)
-    return bool(error @ np.linalg.solve(estimate.covariance + 1e-6 * np.eye(6), error) < factor**2 * CHI2_999_OF_6)
+    return bool(
+        error @ np.linalg.solve(estimate.covariance + 1e-6 * np.eye(6), error)
+        < factor**2 * CHI2_999_OF_6
+    )
 
 
 def follow(frames, way, ego=None, imu=None):
     """All estimates, each of them honest."""
     ego, out = ego or EgoMotion(), []
     for one, pose in zip(frames, way, strict=True):
-        estimate = ego.update(one, [] if imu is None else [s for s in imu if s.stamp_ns <= one.stamp_ns])
+        estimate = ego.update(
+            one, [] if imu is None else [s for s in imu if s.stamp_ns <= one.stamp_ns]
+        )
         assert is_honest(estimate, pose), (len(out), estimate.state, off(estimate, pose).round(3))
         out.append(estimate)
     return out
@@ -53,7 +61,9 @@ def black(one):
 
 
 def readings(way, period_s=0.1, rate_hz=200, bias=(0.004, -0.003, 0.005)):
-    """What an IMU on this way reads, exactly but for the gyroscope's bias: steps are screws at constant twist."""
+    """What an IMU on this way reads, exactly but for the gyroscope's bias: steps are screws at
+    constant twist.
+    """
     out, count = [], round(period_s * rate_hz)
     positions, rotations = [], []
     for a, b in zip(way[:-1], way[1:], strict=True):
@@ -86,7 +96,9 @@ def test_black_frames_for_half_a_second_with_an_imu_are_bridged_in_metres():
     estimates = follow(frames, way, imu=readings([*way, way[-1] @ SLOW]))
     assert {e.model for e in estimates[14:19]} == {"imu"}
     assert all(e.state == "tracking" and not e.has_gap for e in estimates[1:])
-    assert max(distance(e, pose) for e, pose in zip(estimates[14:19], way[14:19], strict=True)) < 0.03  # of 0.16 m
+    assert (
+        max(distance(e, pose) for e, pose in zip(estimates[14:19], way[14:19], strict=True)) < 0.03
+    )  # of 0.16 m
     sigma = [np.sqrt(np.trace(e.covariance[:3, :3])) for e in estimates[13:19]]
     assert (np.diff(sigma) > 0).all()
     assert distance(estimates[-1], way[-1]) < 0.03 and estimates[-1].model == "points"
@@ -104,9 +116,14 @@ def test_black_frames_for_longer_than_an_imu_alone_can_say_are_lost():
 
 
 def test_with_an_imu_another_view_behind_the_dark_is_no_gap():
-    """What was seen before does not come back: a new keyframe takes over while the IMU still knows the way."""
+    """What was seen before does not come back: a new keyframe takes over while the IMU still
+    knows the way.
+    """
     way = poses(25, SLOW)
-    frames = [*stereo(way[:15]), *(frame(boards(7), i, pose) for i, pose in enumerate(way[15:], 15))]
+    frames = [
+        *stereo(way[:15]),
+        *(frame(boards(7), i, pose) for i, pose in enumerate(way[15:], 15)),
+    ]
     frames[14] = black(frames[14])
     estimates = follow(frames, way, imu=readings([*way, way[-1] @ SLOW]))
     assert all(e.state == "tracking" and not e.has_gap for e in estimates[1:])
@@ -121,7 +138,10 @@ def test_an_accelerometer_that_is_dead_or_counts_in_g_leads_nowhere(factor):
     way = poses(9, SLOW)
     frames = stereo(way)
     frames[5:7] = [black(one) for one in frames[5:7]]
-    imu = [replace(s, accel=tuple(factor * np.array(s.accel))) for s in readings([*way, way[-1] @ SLOW])]
+    imu = [
+        replace(s, accel=tuple(factor * np.array(s.accel)))
+        for s in readings([*way, way[-1] @ SLOW])
+    ]
     estimates = follow(frames, way, imu=imu)
     assert [e.state for e in estimates[4:8]] == ["tracking", "lost", "lost", "tracking"]
     assert distance(estimates[-1], way[-1]) < 0.01
@@ -138,7 +158,9 @@ def test_without_an_imu_black_frames_are_lost_at_once():
 
 @pytest.mark.parametrize("eye", ["image", "right"])
 def test_one_eye_covered(eye):
-    """The left one: lost. The right one: points that had depth carry on, and what is said is still metres."""
+    """The left one: lost. The right one: points that had depth carry on, and what is said is
+    still metres.
+    """
     way = poses(14, SLOW)
     frames = stereo(way)
     rng = np.random.default_rng(0)
@@ -148,16 +170,24 @@ def test_one_eye_covered(eye):
     estimates = follow(frames, way)
     if eye == "image":
         assert all(e.state == "lost" and "dark" in e.reason for e in estimates[6:10])
-    tracking = [(e, pose) for e, pose in zip(estimates, way, strict=True) if e.state == "tracking" and not e.has_gap]
+    tracking = [
+        (e, pose)
+        for e, pose in zip(estimates, way, strict=True)
+        if e.state == "tracking" and not e.has_gap
+    ]
     assert max(distance(e, pose) for e, pose in tracking) < 0.03
     assert estimates[-1].state == "tracking"
 
 
 def test_both_eyes_covered_by_a_hand_that_is_not_dark():
-    """A blurred surface fills both pictures and hangs on the camera: not one point of it may count as the world."""
+    """A blurred surface fills both pictures and hangs on the camera: not one point of it may
+    count as the world.
+    """
     way = poses(12, SLOW)
     frames = stereo(way)
-    hand = np.clip(120 + np.linspace(-12, 12, 320)[None, :, None] + np.zeros((240, 320, 3)), 0, 255).astype(np.uint8)
+    hand = np.clip(
+        120 + np.linspace(-12, 12, 320)[None, :, None] + np.zeros((240, 320, 3)), 0, 255
+    ).astype(np.uint8)
     unknown = np.full_like(frames[0].depth, np.nan)
     frames[6:9] = [replace(one, image=hand, right=hand, depth=unknown) for one in frames[6:9]]
     estimates = follow(frames, way)
@@ -183,20 +213,28 @@ def test_turning_on_the_spot_fast():
 
 
 def test_a_wall_at_30_centimetres_fills_the_picture():
-    """Nearer than the matcher's range: the depth map has nothing, and then metres cannot come from nowhere."""
+    """Nearer than the matcher's range: the depth map has nothing, and then metres cannot come
+    from nowhere.
+    """
     step = se3_exp([0.003, 0, 0, 0, 0.001, 0])
     way = poses(10, step)
     wall = [(0.0, 0.0, 0.3, 1.2, 0.9, texture(5, 512))]
     frames = [replace(one, depth=np.full_like(one.depth, np.nan)) for one in stereo(way, wall)]
     estimates = follow(frames, way)
     for estimate, pose in zip(estimates, way, strict=True):
-        assert estimate.state != "tracking" or not estimate.is_metric or distance(estimate, pose) < 0.02
+        assert (
+            estimate.state != "tracking"
+            or not estimate.is_metric
+            or distance(estimate, pose) < 0.02
+        )
     known = follow(stereo(way, wall), way)  # with a matcher whose range reaches so far
     assert known[-1].state == "tracking" and distance(known[-1], way[-1]) < 0.01
 
 
 def test_a_wall_that_the_matcher_takes_for_something_far_is_not_believed():
-    """Disparity out of range often comes out as one within: a depth map that is wrong by a factor, smooth and dense."""
+    """Disparity out of range often comes out as one within: a depth map that is wrong by a
+    factor, smooth and dense.
+    """
     way = poses(10, se3_exp([0.004, 0, 0, 0, 0, 0]))
     wall = [(0.0, 0.0, 0.3, 1.2, 0.9, texture(5, 512))]
     frames = [replace(one, depth=np.full_like(one.depth, 1.5)) for one in stereo(way, wall)]
@@ -207,7 +245,9 @@ def test_a_wall_that_the_matcher_takes_for_something_far_is_not_believed():
 
 def stripes(period_px=24, size=512):
     column = np.arange(size) // (period_px // 2) % 2
-    return np.broadcast_to((60 + 130 * column)[None, :, None], (size, size, 3)).astype(np.uint8).copy()
+    return (
+        np.broadcast_to((60 + 130 * column)[None, :, None], (size, size, 3)).astype(np.uint8).copy()
+    )
 
 
 def test_a_striped_wall_that_is_the_same_everywhere():
@@ -248,14 +288,18 @@ def test_30_percent_of_the_stamps_lost():
 def test_a_baseline_5_percent_wrong_is_a_way_5_percent_wrong_and_wheels_would_tell():
     way = poses(10)
     last = run(stereo(way, baseline_m=1.05 * BASELINE_M))[-1]
-    ratio = np.linalg.norm((inverse(ODOM) @ last.odom_T_camera)[:3, 3]) / np.linalg.norm(way[-1][:3, 3])
+    ratio = np.linalg.norm((inverse(ODOM) @ last.odom_T_camera)[:3, 3]) / np.linalg.norm(
+        way[-1][:3, 3]
+    )
     assert ratio == pytest.approx(1.05, abs=0.02)
 
 
 def test_camera_info_that_changes_in_mid_stream():
     way = poses(10, SLOW)
     frames = stereo(way)
-    frames[5:] = [replace(one, camera=replace(one.camera, fx=1.1 * one.camera.fx)) for one in frames[5:]]
+    frames[5:] = [
+        replace(one, camera=replace(one.camera, fx=1.1 * one.camera.fx)) for one in frames[5:]
+    ]
     estimates = follow(frames, way)
     assert estimates[5].state == "lost" and estimates[5].reason == "the camera has changed"
     assert all(e.has_gap and (np.diag(e.covariance) == LOST_VARIANCE).all() for e in estimates[5:])

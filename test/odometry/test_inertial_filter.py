@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from depth_ros.core.lie import inverse, se3_exp, so3_exp, so3_log
-from depth_ros.egomotion import ImuSample
-from depth_ros.egomotion.imu import preintegrate
-from depth_ros.egomotion.inertial import Inertial
+from depth_ros.odometry import ImuSample
+from depth_ros.odometry.inertial_filter import Inertial
+from depth_ros.odometry.preintegration import preintegrate
 
 G = np.array([0.0, 9.81, 0.0])  # y points down
 RATE_HZ, PERIOD_S = 200, 0.1
@@ -20,7 +20,9 @@ def pose_at(t):
     return T
 
 
-def readings(seconds, seed=0, gyro_bias=(0.01, -0.005, 0.008), accel_bias=(0.03, -0.02, 0.03), way=pose_at):
+def readings(
+    seconds, seed=0, gyro_bias=(0.01, -0.005, 0.008), accel_bias=(0.03, -0.02, 0.03), way=pose_at
+):
     rng, out, h = np.random.default_rng(seed), [], 1e-3
     for i in range(int(seconds * RATE_HZ) + 1):
         t = (i + 0.5) / RATE_HZ  # a reading holds until the next: take it in the middle
@@ -59,13 +61,20 @@ def test_preintegration_is_the_motion_less_gravity_and_the_first_velocity():
 def test_the_covariance_is_that_of_many_draws():
     rng, ends = np.random.default_rng(0), []
     for _ in range(60):
-        gyro, accel = rng.normal(0, 2e-3 * 200**0.5, (101, 3)), rng.normal(0, 2e-2 * 200**0.5, (101, 3)) - G
+        gyro, accel = (
+            rng.normal(0, 2e-3 * 200**0.5, (101, 3)),
+            rng.normal(0, 2e-2 * 200**0.5, (101, 3)) - G,
+        )
         samples = [ImuSample(i * 5_000_000, tuple(gyro[i]), tuple(accel[i])) for i in range(101)]
         found = preintegrate(samples, 0, 500_000_000)
-        ends.append(np.r_[so3_log(found.start_R_end), found.velocity + G * 0.5, found.way + G * 0.125])
+        ends.append(
+            np.r_[so3_log(found.start_R_end), found.velocity + G * 0.5, found.way + G * 0.125]
+        )
     expected = np.sqrt(np.diag(found.covariance))
     ratio = np.std(ends, axis=0) / expected
-    assert ((0.3 < ratio) & (ratio < 1.35)).all(), ratio  # below 1: shares for axes and stamps are added
+    assert ((0.3 < ratio) & (ratio < 1.35)).all(), (
+        ratio
+    )  # below 1: shares for axes and stamps are added
 
 
 def test_velocity_gravity_and_bias_are_learned():
@@ -73,7 +82,9 @@ def test_velocity_gravity_and_bias_are_learned():
     inertial, pose = followed(4.0, samples), pose_at(4.0)
     v = pose[:3, :3].T @ (pose_at(4.001)[:3, 3] - pose_at(3.999)[:3, 3]) / 0.002
     assert np.linalg.norm(inertial.velocity - v) < 0.03
-    tilt = np.degrees(np.arccos(inertial.gravity @ pose[:3, :3].T @ G / 9.81 / np.linalg.norm(inertial.gravity)))
+    tilt = np.degrees(
+        np.arccos(inertial.gravity @ pose[:3, :3].T @ G / 9.81 / np.linalg.norm(inertial.gravity))
+    )
     assert tilt < 0.5
     np.testing.assert_allclose(inertial.gyro_bias, (0.01, -0.005, 0.008), atol=0.003)
 
@@ -89,8 +100,11 @@ def test_blind_for_up_to_a_second_the_motion_goes_on_and_its_covariance_is_true(
         error = np.r_[off[:3, 3], so3_log(off[:3, :3])]
         errors.append(np.linalg.norm(error[:3]))
         values.append(error @ np.linalg.solve(covariance, error))
-    print(f"blind for {blind_s} s: {1e3 * np.mean(errors):.0f} mm, at most {1e3 * max(errors):.0f} mm; "
-          f"sigma {1e3 * np.sqrt(np.trace(covariance[:3, :3])):.0f} mm")  # fmt: skip
+    print(
+        f"blind for {blind_s} s: {1e3 * np.mean(errors):.0f} mm, at most "
+        f"{1e3 * max(errors):.0f} mm; "
+        f"sigma {1e3 * np.sqrt(np.trace(covariance[:3, :3])):.0f} mm"
+    )
     assert max(errors) < 0.1 * blind_s  # metres, of 0.6 m/s
     assert np.mean(values) < 9.3  # 95 % of the mean of 6 chi-squares of 6 lie within 3.5 and 9.1
     assert np.sqrt(np.trace(covariance[:3, :3])) < 0.2

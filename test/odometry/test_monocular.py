@@ -7,18 +7,20 @@ import pytest
 
 from depth_ros.core.errors import InputError
 from depth_ros.core.lie import inverse, se3_exp, so3_log
-from depth_ros.core.odometry import LOST_VARIANCE
-from depth_ros.egomotion import EgoMotion, without_metres
+from depth_ros.odometry import EgoMotion, without_metres
+from depth_ros.odometry.pose_chain import LOST_VARIANCE
 
 from .billboards import boards, frame, ground
-from .test_ego_motion import ODOM, SCENE, STEP, error, poses, run
+from .test_odometry import ODOM, SCENE, STEP, error, poses, run
 
 STEP_M = float(np.linalg.norm(STEP[:3, 3]))
 
 
 def alone(way, scene=SCENE, **given):
     """Frames of one camera without depth."""
-    return [frame(scene, i, pose, right=False, **{"depth": None, **given}) for i, pose in enumerate(way)]
+    return [
+        frame(scene, i, pose, right=False, **{"depth": None, **given}) for i, pose in enumerate(way)
+    ]
 
 
 def place(estimate):
@@ -28,15 +30,24 @@ def place(estimate):
 def test_without_any_scale_there_are_turns_and_a_way_in_a_unit_of_its_own():
     way = poses(14)
     estimates = run(alone(way))
-    assert all(e.state == "tracking" and e.scale == "none" and not e.is_metric for e in estimates[1:])
-    assert all(e.reason.startswith("nothing gives metres: no depth, wheel odometry") for e in estimates[1:])
+    assert all(
+        e.state == "tracking" and e.scale == "none" and not e.is_metric for e in estimates[1:]
+    )
+    assert all(
+        e.reason.startswith("nothing gives metres: no depth, wheel odometry") for e in estimates[1:]
+    )
     assert {e.model for e in estimates[3:]} == {"epipolar"}
     last = estimates[-1]
     assert error(last, way[-1])[1] < 0.4  # degrees of 7.6
-    assert (np.diag(last.covariance)[:3] == LOST_VARIANCE).all() and np.diag(last.covariance)[3:].max() < 1e-3
+    assert (np.diag(last.covariance)[:3] == LOST_VARIANCE).all() and np.diag(last.covariance)[
+        3:
+    ].max() < 1e-3
     assert (np.diag(last.twist_covariance)[:3] == LOST_VARIANCE).all()
     np.testing.assert_allclose(last.twist[3:], [0, 0.1, 0.03], atol=0.02)
-    ratio = [np.linalg.norm(place(e)) / np.linalg.norm(pose[:3, 3]) for e, pose in zip(estimates[3:], way[3:])]
+    ratio = [
+        np.linalg.norm(place(e)) / np.linalg.norm(pose[:3, 3])
+        for e, pose in zip(estimates[3:], way[3:])
+    ]
     assert np.ptp(ratio) / np.mean(ratio) < 0.05  # the unit stays the same
 
 
@@ -70,13 +81,17 @@ def test_what_wheels_measured_while_the_picture_was_dark_counts():
         frames[i] = replace(frames[i], image=np.zeros_like(frames[i].image))
     last = run(frames[:25])[-1]
     assert last.scale == "odometry" and not last.has_gap
-    assert np.linalg.norm(place(last)) / np.linalg.norm(way[24][:3, 3]) == pytest.approx(1, abs=0.03)
+    assert np.linalg.norm(place(last)) / np.linalg.norm(way[24][:3, 3]) == pytest.approx(
+        1, abs=0.03
+    )
 
 
 def test_wheels_that_measure_5_percent_too_much_are_a_wrong_scale():
     way = poses(20)
     last = run(alone(way, travelled_m=1.05 * STEP_M))[-1]
-    assert np.linalg.norm(place(last)) / np.linalg.norm(way[-1][:3, 3]) == pytest.approx(1.05, abs=0.02)
+    assert np.linalg.norm(place(last)) / np.linalg.norm(way[-1][:3, 3]) == pytest.approx(
+        1.05, abs=0.02
+    )
 
 
 def test_the_camera_height_gives_metres():
@@ -138,7 +153,9 @@ def test_turning_on_the_spot_is_a_rotation_and_no_way():
 def test_a_map_that_is_lost_has_another_unit_and_forgets_the_scale():
     way = poses(20)
     frames = alone(way, travelled_m=STEP_M)
-    other = [frame(boards(9), 20 + i, pose, right=False, depth=None) for i, pose in enumerate(poses(6))]
+    other = [
+        frame(boards(9), 20 + i, pose, right=False, depth=None) for i, pose in enumerate(poses(6))
+    ]
     estimates = run([*frames, *other])
     assert estimates[19].scale == "odometry"
     for estimate in estimates[20:]:

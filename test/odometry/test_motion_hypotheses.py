@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from depth_ros.core.lie import inverse, se3_exp, se3_log
-from depth_ros.egomotion.modes import log_odds
-from depth_ros.egomotion.step import estimate_step
+from depth_ros.odometry.motion_hypotheses import log_odds
+from depth_ros.odometry.relative_pose import estimate_step
 
-from .test_step import CAMERA, SIGMA, STEP, points
+from .test_relative_pose import CAMERA, SIGMA, STEP, points
 
 OTHER = STEP @ se3_exp([0.5, 0.0, -0.3, 0.0, 0.0, 0.0])
 EVERY = np.ones(200, bool)
@@ -34,7 +34,9 @@ def test_a_clear_answer_knows_of_no_other():
 
 
 def test_what_hangs_on_the_camera_is_not_the_world():
-    """It does not move in the picture, which is what standing still looks like: where the first search begins."""
+    """It does not move in the picture, which is what standing still looks like: where the first
+    search begins.
+    """
     for seed in range(4):
         step = two_motions(0.4, [np.eye(4), np.eye(4)], seed, other=np.eye(4))
         assert np.linalg.norm(off(step)[:3]) < 0.03 and judged(step) < 22.5
@@ -42,7 +44,9 @@ def test_what_hangs_on_the_camera_is_not_the_world():
 
 @pytest.mark.parametrize("share", [0.5, 0.6])
 def test_the_larger_part_may_be_a_lorry(share):
-    """The camera goes on as before, the lorry does not: it is not believed, and not forgotten either."""
+    """The camera goes on as before, the lorry does not: it is not believed, and not forgotten
+    either.
+    """
     step = two_motions(share, [STEP @ se3_exp([0.02, 0, 0.04, 0, 0.004, 0]), np.eye(4)])
     assert np.linalg.norm(off(step)[:3]) < 0.06 and judged(step) < 22.5
     apart = np.linalg.norm(off(step, OTHER)[:3])
@@ -64,4 +68,6 @@ def test_odds_turn_round():
     one, other = two_motions(0.0, [STEP]), two_motions(0.0, [STEP], other=OTHER, seed=0)
     guesses = [STEP, np.eye(4)]
     assert log_odds(one, one, EVERY, guesses) == 0
-    assert log_odds(one, other, EVERY, guesses) == pytest.approx(-log_odds(other, one, EVERY, guesses))
+    assert log_odds(one, other, EVERY, guesses) == pytest.approx(
+        -log_odds(other, one, EVERY, guesses)
+    )

@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from depth_ros.core.axes import body_R_optical
 from depth_ros.core.errors import InputError
-from depth_ros.core.frames import body_R_optical
 from depth_ros.core.lie import inverse, se3_exp, se3_log, so3_log
-from depth_ros.core.odometry import LOST_VARIANCE
-from depth_ros.egomotion import EgoMotion, keyframes
+from depth_ros.odometry import EgoMotion, keyframes
+from depth_ros.odometry.pose_chain import LOST_VARIANCE
 
 from .billboards import CAMERA, boards, frame
 
@@ -91,7 +91,9 @@ def test_a_long_blindness_leaves_a_gap_that_is_not_hidden():
     way = poses(20)
     frames = [frame(SCENE, i, pose) for i, pose in enumerate(way[:6])]
     black = np.zeros_like(frames[0].image)
-    frames += [replace(frames[5], stamp_ns=1 + i * 10**8, image=black, right=black) for i in range(6, 16)]
+    frames += [
+        replace(frames[5], stamp_ns=1 + i * 10**8, image=black, right=black) for i in range(6, 16)
+    ]
     frames += [frame(boards(7), i, pose) for i, pose in enumerate(way[16:], 16)]
     ego = EgoMotion()
     estimates = run(frames, ego)
@@ -123,7 +125,8 @@ def test_a_third_of_the_stamps_lost():
 def test_a_wrong_baseline_is_a_wrong_scale():
     way = poses(10)
     good, wrong = (
-        run(frame(SCENE, i, pose, baseline_m=0.15 * factor) for i, pose in enumerate(way))[-1] for factor in (1, 1.05)
+        run(frame(SCENE, i, pose, baseline_m=0.15 * factor) for i, pose in enumerate(way))[-1]
+        for factor in (1, 1.05)
     )
     ratio = np.linalg.norm(wrong.odom_T_camera[:3, 3]) / np.linalg.norm(good.odom_T_camera[:3, 3])
     assert ratio == pytest.approx(1.05, abs=0.02)
@@ -178,8 +181,13 @@ def test_the_network_alone():
 
 
 def test_after_a_reset_the_network_begins_at_the_origin():
-    """The next frame stands there, whatever led to it; no speed is made of a step without a beginning."""
-    frames = [frame(SCENE, i, pose, right=False, depth=None, network_motion=STEP) for i, pose in enumerate(poses(5))]
+    """The next frame stands there, whatever led to it; no speed is made of a step without a
+    beginning.
+    """
+    frames = [
+        frame(SCENE, i, pose, right=False, depth=None, network_motion=STEP)
+        for i, pose in enumerate(poses(5))
+    ]
     ego = EgoMotion("network")
     run(frames[:3], ego)
     ego.reset()
@@ -193,17 +201,25 @@ def test_after_a_reset_the_network_begins_at_the_origin():
 def test_a_step_that_the_network_missed_is_not_left_out_in_silence():
     """Its next one begins at a frame whose pose is not known."""
     way = poses(7)
-    frames = [frame(SCENE, i, pose, network_motion=STEP, network_sigma=np.full(6, 1e-3)) for i, pose in enumerate(way)]
+    frames = [
+        frame(SCENE, i, pose, network_motion=STEP, network_sigma=np.full(6, 1e-3))
+        for i, pose in enumerate(way)
+    ]
     black = np.zeros_like(frames[0].image)
     frames[3:5] = [replace(one, image=black, right=black, depth=None) for one in frames[3:5]]
     frames[3] = replace(frames[3], network_motion=None)
     estimates = run(frames)
     assert [e.state for e in estimates[3:5]] == ["lost", "lost"]
-    assert estimates[5].prev_stamp_ns == frames[2].stamp_ns and error(estimates[-1], way[-1])[0] < 0.03
+    assert (
+        estimates[5].prev_stamp_ns == frames[2].stamp_ns and error(estimates[-1], way[-1])[0] < 0.03
+    )
 
 
 def test_the_network_alone_goes_on_behind_a_gap_that_it_names():
-    frames = [frame(SCENE, i, pose, right=False, depth=None, network_motion=STEP) for i, pose in enumerate(poses(4))]
+    frames = [
+        frame(SCENE, i, pose, right=False, depth=None, network_motion=STEP)
+        for i, pose in enumerate(poses(4))
+    ]
     frames[2] = replace(frames[2], network_motion=None)
     estimates = run(frames, EgoMotion("network"))
     assert [e.state for e in estimates] == ["initialising", "tracking", "lost", "tracking"]
@@ -236,11 +252,19 @@ def test_entering_the_dark_forgets_no_uncertainty():
     frames = [frame(SCENE, i, pose) for i, pose in enumerate(way)]
     still, black = np.eye(4), np.zeros_like(frames[0].image)
     for last_seen in (1, 2, 3):
-        dark = replace(frames[last_seen + 1], image=black, right=black, depth=None,
-                       network_motion=still, network_sigma=np.full(6, 1e-6))  # fmt: skip
+        dark = replace(
+            frames[last_seen + 1],
+            image=black,
+            right=black,
+            depth=None,
+            network_motion=still,
+            network_sigma=np.full(6, 1e-6),
+        )
         ego = EgoMotion("hybrid")
         seen = run(frames[: last_seen + 1], ego)[-1]
         after = ego.update(dark)
         assert after.model == "network" and after.state == "tracking"
-        np.testing.assert_allclose(after.covariance[3:, 3:], seen.covariance[3:, 3:], rtol=0.01, atol=1e-11)
+        np.testing.assert_allclose(
+            after.covariance[3:, 3:], seen.covariance[3:, 3:], rtol=0.01, atol=1e-11
+        )
         assert (np.diag(after.covariance) > 0.99 * np.diag(seen.covariance)).all()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from depth_ros.core.lie import inverse, se3_exp, so3_log
-from depth_ros.core.odometry import LOST_VARIANCE, PoseChain, pose_to_matrix, twist
+from depth_ros.odometry.pose_chain import LOST_VARIANCE, PoseChain, pose_to_matrix, twist
 
 STEP = se3_exp([0.02, -0.01, 0.5, 0.0, 0.1, 0.0])  # forward, turning right (about y down)
 
@@ -18,7 +18,9 @@ def test_steps_are_chained_in_body_axes():
 
 
 def test_another_focal_length_sees_the_same_flow():
-    """The motion field of a canonical camera equals that of a real one whose depth and motion are converted."""
+    """The motion field of a canonical camera equals that of a real one whose depth and motion
+    are converted.
+    """
     focal_px, fx = 100.0, 160.0
     pose = np.array([2e-6, -3e-6, 1e-6, 3e-5, -2e-5, 8e-5])
     pixels, canonical_depth = np.array([[20.0, -13.0], [-31.0, 8.0]]), np.array([4.0, 7.0])
@@ -31,12 +33,15 @@ def test_another_focal_length_sees_the_same_flow():
     ratio = fx / focal_px
     real = flow(fx, canonical_depth * ratio, pose_to_matrix(pose, ratio))
     canonical = flow(focal_px, canonical_depth, pose_to_matrix(pose))
-    # equal but for the rotational terms of second order in the image plane, (u / f)^2, which no change of camera keeps
+    # equal but for the rotational terms of second order in the image plane, (u / f)^2, which no
+    # change of camera keeps
     np.testing.assert_allclose(real, canonical, atol=0.1 * np.abs(canonical).max())
     translation = pose * [0, 0, 0, 1, 1, 1]
     np.testing.assert_allclose(
         flow(fx, canonical_depth * ratio, pose_to_matrix(translation, ratio)),
-        flow(focal_px, canonical_depth, pose_to_matrix(translation)), rtol=1e-4, atol=1e-6,
+        flow(focal_px, canonical_depth, pose_to_matrix(translation)),
+        rtol=1e-4,
+        atol=1e-6,
     )
 
 
@@ -47,7 +52,9 @@ def test_pose_vector_is_rotation_then_translation_as_it_is():
 
 
 def test_twist_is_the_velocity():
-    np.testing.assert_allclose(twist(se3_exp([0.1, 0, 0.2, 0, 0.3, 0]), 0.5), [0.2, 0, 0.4, 0, 0.6, 0], atol=1e-12)
+    np.testing.assert_allclose(
+        twist(se3_exp([0.1, 0, 0.2, 0, 0.3, 0]), 0.5), [0.2, 0, 0.4, 0, 0.6, 0], atol=1e-12
+    )
 
 
 def test_the_covariance_of_a_chain_is_that_of_its_errors():
@@ -62,7 +69,9 @@ def test_the_covariance_of_a_chain_is_that_of_its_errors():
         for _ in range(10):
             chain.advance(STEP @ inverse(se3_exp(rng.normal(0, sigma))), np.diag(sigma**2))
         t = truth.odom_T_camera[:3, 3] - chain.odom_T_camera[:3, 3]
-        error = np.concatenate([t, so3_log(truth.odom_T_camera[:3, :3] @ chain.odom_T_camera[:3, :3].T)])
+        error = np.concatenate(
+            [t, so3_log(truth.odom_T_camera[:3, :3] @ chain.odom_T_camera[:3, :3].T)]
+        )
         nees.append(error @ np.linalg.solve(chain.covariance, error))
     assert np.mean(nees) == pytest.approx(6.0, abs=0.6)
 

@@ -3,8 +3,8 @@ import pytest
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.lie import inverse, se3_exp, se3_log
-from depth_ros.egomotion.measure import bearings, move, observe
-from depth_ros.egomotion.step import Step, estimate_step
+from depth_ros.odometry.inverse_depth import bearings, move, observe
+from depth_ros.odometry.relative_pose import Step, estimate_step
 
 CAMERA = Camera(640, 400, 400.0, 410.0, 310.0, 205.0)
 STEP = se3_exp([0.05, -0.02, 0.6, 0.01, 0.03, -0.005])
@@ -21,7 +21,9 @@ def points(rng, count, prev_T_curr, noise=SIGMA):
 
 def solve(before, after, guess=None, sigma=SIGMA):
     sigmas = np.broadcast_to(sigma, before.shape)
-    return estimate_step(before, after, sigmas, sigmas, CAMERA, [np.eye(4) if guess is None else guess])
+    return estimate_step(
+        before, after, sigmas, sigmas, CAMERA, [np.eye(4) if guess is None else guess]
+    )
 
 
 def test_exact_points_give_the_exact_motion():
@@ -30,7 +32,9 @@ def test_exact_points_give_the_exact_motion():
 
 
 def test_the_covariance_is_that_of_the_error():
-    """NEES over 150 draws: the mean of a chi-square of 6, within its 99 % band and the robust weights' few percent."""
+    """NEES over 150 draws: the mean of a chi-square of 6, within its 99 % band and the robust
+    weights' few percent.
+    """
     nees = []
     for seed in range(150):
         step = solve(*points(np.random.default_rng(seed), 80, STEP), guess=STEP)
@@ -79,8 +83,12 @@ def test_refusals_say_why():
 
 def test_in_more_noise_more_points_must_agree():
     assert isinstance(solve(*points(np.random.default_rng(0), 25, STEP), guess=STEP), Step)
-    assert "agree" in solve(*points(np.random.default_rng(0), 25, STEP, noise=3 * SIGMA), guess=STEP)
-    assert isinstance(solve(*points(np.random.default_rng(0), 80, STEP, noise=3 * SIGMA), guess=STEP), Step)
+    assert "agree" in solve(
+        *points(np.random.default_rng(0), 25, STEP, noise=3 * SIGMA), guess=STEP
+    )
+    assert isinstance(
+        solve(*points(np.random.default_rng(0), 80, STEP, noise=3 * SIGMA), guess=STEP), Step
+    )
 
 
 def test_a_prior_helps_where_points_are_few_and_bad_and_hardly_where_they_are_good():
@@ -95,7 +103,10 @@ def test_a_prior_helps_where_points_are_few_and_bad_and_hardly_where_they_are_go
         before, after = points(np.random.default_rng(seed), 200, STEP)
         sigma = np.broadcast_to(SIGMA, before.shape)
         wrong = STEP @ se3_exp([0, 0, 0, 3e-4, 0, 0])
-        found = [estimate_step(before, after, sigma, sigma, CAMERA, [STEP], p) for p in (None, (wrong, turn))]
+        found = [
+            estimate_step(before, after, sigma, sigma, CAMERA, [STEP], p)
+            for p in (None, (wrong, turn))
+        ]
         sure.append(np.abs(se3_log(inverse(found[0].prev_T_curr) @ found[1].prev_T_curr)[3:]).max())
         assert np.trace(found[1].covariance) < np.trace(found[0].covariance)
     without, with_prior = np.mean(few, axis=0)
@@ -104,11 +115,16 @@ def test_a_prior_helps_where_points_are_few_and_bad_and_hardly_where_they_are_go
 
 
 def test_points_without_depth_do_not_keep_the_answer_where_the_search_began():
-    """The depth of such points follows the motion; were it held, dozens of rounds would be needed, to a wrong place."""
+    """The depth of such points follows the motion; were it held, dozens of rounds would be
+    needed, to a wrong place.
+    """
     before, after = points(np.random.default_rng(4), 80, STEP)
     sigma_before = np.broadcast_to(SIGMA, before.shape).copy()
     sigma_after = sigma_before.copy()
     before[::3, 2], sigma_before[::3, 2], sigma_after[:, 2] = 0.0, np.inf, np.inf
-    found = [estimate_step(before, after, sigma_before, sigma_after, CAMERA, [guess]) for guess in (np.eye(4), STEP)]
+    found = [
+        estimate_step(before, after, sigma_before, sigma_after, CAMERA, [guess])
+        for guess in (np.eye(4), STEP)
+    ]
     between = se3_log(inverse(found[0].prev_T_curr) @ found[1].prev_T_curr)
     assert between @ np.linalg.solve(found[1].covariance, between) < 0.1

@@ -5,8 +5,8 @@ import pytest
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.lie import inverse, se3_exp
-from depth_ros.egomotion.measure import bearings, move, observe, whitened
-from depth_ros.egomotion.pairs import Pairs
+from depth_ros.odometry.inverse_depth import bearings, move, observe, whitened
+from depth_ros.odometry.residuals import Pairs
 
 CAMERA, N = Camera(640, 480, 500.0, 510.0, 310.0, 250.0), 40
 PREV_T_CURR = se3_exp([0.3, -0.1, 0.5, 0.02, -0.05, 0.03])
@@ -17,7 +17,11 @@ def seen(prev_T_curr=PREV_T_CURR):
     """The same points, (N, 3) each, without noise."""
     rng = np.random.default_rng(0)
     before = np.c_[rng.uniform((50, 50), (590, 430), (N, 2)), 1 / rng.uniform(2, 9, N)]
-    after = observe(move(inverse(prev_T_curr), bearings(before[:, :2], CAMERA), before[:, 2]), before[:, 2], CAMERA)
+    after = observe(
+        move(inverse(prev_T_curr), bearings(before[:, :2], CAMERA), before[:, 2]),
+        before[:, 2],
+        CAMERA,
+    )
     return before, after
 
 
@@ -28,16 +32,24 @@ def test_the_true_motion_leaves_nothing_and_the_jacobian_is_that_of_differences(
     assert np.abs(residual).max() < 1e-9 and in_front.all() and J.shape == (N, 3, 6)
     np.testing.assert_allclose(likely, before[:, 2], rtol=1e-12)
     for axis, step in enumerate(1e-6 * np.eye(6)):  # curr_T_prev = exp(step) curr_T_prev
-        one, other = (pairs.residuals(PREV_T_CURR @ se3_exp(-s), pairs.inv)[0] for s in (step, -step))
-        np.testing.assert_allclose(J[..., axis], (other - one) / 2e-6, atol=1e-4 * np.abs(J[..., axis]).max())
+        one, other = (
+            pairs.residuals(PREV_T_CURR @ se3_exp(-s), pairs.inv)[0] for s in (step, -step)
+        )
+        np.testing.assert_allclose(
+            J[..., axis], (other - one) / 2e-6, atol=1e-4 * np.abs(J[..., axis]).max()
+        )
 
 
 def test_residuals_are_in_standard_deviations_of_both_frames():
-    """Noise of both frames as said: a chi-square of 2 each, the inverse depth of the second not being measured."""
+    """Noise of both frames as said: a chi-square of 2 each, the inverse depth of the second not
+    being measured.
+    """
     rng, chi2 = np.random.default_rng(1), []
     for _ in range(50):
-        before, after = (one + rng.normal(0, 1, (N, 3)) * np.nan_to_num(sigma, posinf=0.0)
-                         for one, sigma in zip(seen(), (SIGMA_BEFORE, SIGMA_AFTER), strict=True))  # fmt: skip
+        before, after = (
+            one + rng.normal(0, 1, (N, 3)) * np.nan_to_num(sigma, posinf=0.0)
+            for one, sigma in zip(seen(), (SIGMA_BEFORE, SIGMA_AFTER), strict=True)
+        )
         pairs = Pairs(before, after, SIGMA_BEFORE, SIGMA_AFTER, CAMERA)
         residual = pairs.residuals(PREV_T_CURR, pairs.inv, with_jacobian=False)[0]
         chi2.append((residual**2).sum(1).mean())
@@ -60,4 +72,6 @@ def test_whitened_is_the_inverse_of_the_cholesky_root():
     rng = np.random.default_rng(2)
     A, values = rng.normal(0, 1, (5, 3, 3)), rng.normal(0, 1, (5, 3, 4))
     covariance = A @ A.transpose(0, 2, 1) + np.eye(3)
-    np.testing.assert_allclose(np.linalg.cholesky(covariance) @ whitened(covariance, values), values, atol=1e-12)
+    np.testing.assert_allclose(
+        np.linalg.cholesky(covariance) @ whitened(covariance, values), values, atol=1e-12
+    )

@@ -3,9 +3,9 @@ import pytest
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.lie import inverse, se3_exp, so3_log
-from depth_ros.core.odometry import LOST_VARIANCE
-from depth_ros.egomotion.measure import bearings, move, observe
-from depth_ros.egomotion.two_view import gric, triangulate, two_view
+from depth_ros.odometry.inverse_depth import bearings, move, observe
+from depth_ros.odometry.pose_chain import LOST_VARIANCE
+from depth_ros.odometry.two_view import gric, triangulate, two_view
 
 CAMERA, COUNT = Camera(640, 400, 400.0, 410.0, 310.0, 205.0), 150
 
@@ -18,7 +18,9 @@ def pixels(seed, prev_T_curr, outliers=0.2, plane=False, noise_px=0.35):
     after = observe(move(inverse(prev_T_curr), rays, inv), inv, CAMERA)[:, :2]
     wrong = int(outliers * COUNT)
     after[:wrong] += rng.normal(0, 15, (wrong, 2))
-    return before + rng.normal(0, noise_px, before.shape), after + rng.normal(0, noise_px, after.shape)
+    return before + rng.normal(0, noise_px, before.shape), after + rng.normal(
+        0, noise_px, after.shape
+    )
 
 
 def degrees(found, truth):
@@ -39,7 +41,9 @@ def test_a_motion_with_parallax_has_a_direction_of_length_one(twist):
         assert found.inlier[:30].mean() < 0.3 < 0.9 < found.inlier[30:].mean()
 
 
-@pytest.mark.parametrize("twist", [[0, 0, 0, 0.01, 0.05, 0], [0, 0, 0, 0, 0, 0], [0.005, 0, 0, 0, 0, 0.01]])
+@pytest.mark.parametrize(
+    "twist", [[0, 0, 0, 0.01, 0.05, 0], [0, 0, 0, 0, 0, 0], [0.005, 0, 0, 0, 0, 0.01]]
+)
 def test_a_turn_or_hardly_any_motion_is_a_rotation(twist):
     """5 mm before things 3 m away and more: less than a pixel, no direction can be had."""
     truth = se3_exp(twist)
@@ -56,7 +60,9 @@ def test_the_covariance_of_the_rotation_covers_its_error():
         found = two_view(*pixels(seed, truth), CAMERA)
         error = so3_log(found.prev_T_curr[:3, :3].T @ truth[:3, :3])
         values.append(error @ np.linalg.solve(found.covariance[3:, 3:], error) / 3)
-    assert 0.2 < np.mean(values) < 1.8  # 95 % of the mean of 20 chi-squares of 3 lie within 0.66 and 1.4
+    assert (
+        0.2 < np.mean(values) < 1.8
+    )  # 95 % of the mean of 20 chi-squares of 3 lie within 0.66 and 1.4
 
 
 def test_before_one_plane_two_motions_look_alike_and_the_covariance_says_so():
@@ -64,7 +70,9 @@ def test_before_one_plane_two_motions_look_alike_and_the_covariance_says_so():
     for seed in range(5):
         found = two_view(*pixels(seed, truth, plane=True), CAMERA)
         error = so3_log(found.prev_T_curr[:3, :3].T @ truth[:3, :3])
-        assert error @ np.linalg.solve(found.covariance[3:, 3:], error) < 16.3 * 2  # 99.9 % of a chi-square of 3, twice
+        assert (
+            error @ np.linalg.solve(found.covariance[3:, 3:], error) < 16.3 * 2
+        )  # 99.9 % of a chi-square of 3, twice
         known = two_view(*pixels(seed, truth, plane=True), CAMERA, truth[:3, :3])
         assert degrees(known, truth)[0] < 0.5  # a gyroscope tells them apart
 

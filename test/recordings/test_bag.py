@@ -2,20 +2,21 @@
 
 import numpy as np
 import pytest
+from bags import DISPARITY_PX, START_NS, STEP_NS
 from rosbags.rosbag2 import StoragePlugin
 
 from depth_ros.core.errors import InputError
-from depth_ros.replay.bag import Bag
-from depth_ros.replay.sample import open_source
-
-from .conftest import DISPARITY_PX, START_NS, STEP_NS
+from depth_ros.recordings.bag import Bag
+from depth_ros.recordings.sample import open_source
 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
 def test_frames_of_a_good_bag(make_bag, storage, pair, rig):
     bag = open_source(make_bag(storage=storage))
     samples = list(bag)
-    assert [sample.frame.stamp_ns for sample in samples] == [START_NS + i * STEP_NS for i in range(3)]
+    assert [sample.frame.stamp_ns for sample in samples] == [
+        START_NS + i * STEP_NS for i in range(3)
+    ]
     np.testing.assert_array_equal(samples[1].frame.right, pair[1])
     assert samples[0].frame.rig.left == rig.left and samples[0].frame.calibrations is None
     assert samples[0].frame.rig.baseline_m == pytest.approx(0.21)

@@ -10,19 +10,29 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 
 from depth_ros.core.errors import ImageError
-from depth_ros.nodes.cdr import ImageReader, image_from_cdr
-from depth_ros.nodes.decode import image_to_rgb, stamp_to_ns
+from depth_ros.recordings.cdr import ImageReader, image_from_cdr
+from depth_ros.recordings.decode import image_to_rgb, stamp_to_ns
 
 
 def image(frame_id="left", encoding="rgb8", height=2, width=3, seed=0):
     data = np.random.default_rng(seed).integers(0, 256, height * width * 3, dtype=np.uint8)
-    msg = Image(height=height, width=width, encoding=encoding, step=3 * width, is_bigendian=1, data=data.tobytes())
+    msg = Image(
+        height=height,
+        width=width,
+        encoding=encoding,
+        step=3 * width,
+        is_bigendian=1,
+        data=data.tobytes(),
+    )
     msg.header.frame_id, msg.header.stamp.sec, msg.header.stamp.nanosec = frame_id, -5, 999_999_999
     return msg
 
 
 def assert_same(got, want):
-    assert (got.header.stamp.sec, got.header.stamp.nanosec) == (want.header.stamp.sec, want.header.stamp.nanosec)
+    assert (got.header.stamp.sec, got.header.stamp.nanosec) == (
+        want.header.stamp.sec,
+        want.header.stamp.nanosec,
+    )
     assert got.header.frame_id == want.header.frame_id
     for name in ("height", "width", "encoding", "is_bigendian", "step"):
         assert getattr(got, name) == getattr(want, name), name
@@ -55,7 +65,9 @@ def test_big_endian():
     raw += struct.pack(">II", 2, 3) + struct.pack(">I", 5) + b"rgb8\0" + b"\1" + b"\0\0"
     raw += struct.pack(">II", 9, 18) + bytes(want.data)
     assert_same(image_from_cdr(raw), want)
-    assert_same(deserialize_message(raw, Image), want)  # the bytes above are what ROS calls big-endian
+    assert_same(
+        deserialize_message(raw, Image), want
+    )  # the bytes above are what ROS calls big-endian
     assert stamp_to_ns(image_from_cdr(raw).header.stamp) == -4_000_000_001
 
 
@@ -95,8 +107,17 @@ def test_what_is_not_plain_cdr_is_refused(start):
 
 def test_a_reader_that_remembers_gives_what_rclpy_gives():
     reader = ImageReader()
-    messages = [image(seed=1), image(seed=2), image("left", "bgr8"), image("other"), image(height=4), image(width=5),
-                image(seed=3), Image(), image(seed=4)]  # fmt: skip
+    messages = [
+        image(seed=1),
+        image(seed=2),
+        image("left", "bgr8"),
+        image("other"),
+        image(height=4),
+        image(width=5),
+        image(seed=3),
+        Image(),
+        image(seed=4),
+    ]
     for number, msg in enumerate(messages):
         msg.header.stamp.sec = 100 + number
         raw = serialize_message(msg)
@@ -115,12 +136,14 @@ def test_a_reader_that_remembers_refuses_what_is_truncated():
 
 
 def test_a_reader_that_remembers_parses_once(monkeypatch):
-    from depth_ros.nodes import cdr
+    from depth_ros.recordings import cdr
 
     reader, parsed = ImageReader(), []
     monkeypatch.setattr(cdr, "image_from_cdr", lambda raw: parsed.append(1) or image_from_cdr(raw))
     for seed in range(5):
-        assert bytes(reader.read(serialize_message(image(seed=seed))).data) == bytes(image(seed=seed).data)
+        assert bytes(reader.read(serialize_message(image(seed=seed))).data) == bytes(
+            image(seed=seed).data
+        )
     assert len(parsed) == 1
     reader.read(serialize_message(image(encoding="bgr8")))
     assert len(parsed) == 2

@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import ImageError
-from depth_ros.nodes.decode import image_to_depth, image_to_rgb, info_to_calibration, stamp_to_ns
+from depth_ros.recordings.decode import (
+    image_to_depth,
+    image_to_rgb,
+    info_to_calibration,
+    stamp_to_ns,
+)
 
 H, W = 6, 10
 RGB = np.random.default_rng(0).integers(0, 256, (H, W, 3), dtype=np.uint8)
@@ -13,10 +18,20 @@ RGB = np.random.default_rng(0).integers(0, 256, (H, W, 3), dtype=np.uint8)
 
 def message(array, encoding, pad=0, big=False):
     """An Image by hand: rows of the array, padded with 0xEE, in the byte order asked for."""
-    rows = array.astype(array.dtype.newbyteorder(">" if big else "<")).reshape(len(array), -1).view(np.uint8)
+    rows = (
+        array.astype(array.dtype.newbyteorder(">" if big else "<"))
+        .reshape(len(array), -1)
+        .view(np.uint8)
+    )
     rows = np.pad(rows, ((0, 0), (0, pad)), constant_values=0xEE)
-    return Message(height=array.shape[0], width=array.shape[1], encoding=encoding, is_bigendian=int(big),
-                   step=rows.shape[1], data=rows.tobytes())
+    return Message(
+        height=array.shape[0],
+        width=array.shape[1],
+        encoding=encoding,
+        is_bigendian=int(big),
+        step=rows.shape[1],
+        data=rows.tobytes(),
+    )
 
 
 def sixteen(array):
@@ -41,12 +56,20 @@ def test_sixteen_bits_in_either_byte_order(encoding, big):
     assert np.array_equal(image_to_rgb(msg), RGB)
 
 
-@pytest.mark.parametrize("array, encoding", [
-    (RGB[..., 1], "mono8"), (RGB[..., 1], "8UC1"), (sixteen(RGB[..., 1]), "mono16"), (sixteen(RGB[..., 1]), "16UC1"),
-])
+@pytest.mark.parametrize(
+    "array, encoding",
+    [
+        (RGB[..., 1], "mono8"),
+        (RGB[..., 1], "8UC1"),
+        (sixteen(RGB[..., 1]), "mono16"),
+        (sixteen(RGB[..., 1]), "16UC1"),
+    ],
+)
 @pytest.mark.parametrize("big", [False, True])
 def test_grey_is_repeated(array, encoding, big):
-    assert np.array_equal(image_to_rgb(message(array, encoding, pad=5, big=big)), np.repeat(RGB[..., 1:2], 3, axis=2))
+    assert np.array_equal(
+        image_to_rgb(message(array, encoding, pad=5, big=big)), np.repeat(RGB[..., 1:2], 3, axis=2)
+    )
 
 
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
@@ -55,7 +78,9 @@ def test_bayer_of_one_colour(pattern, bits):
     colour = {"r": 200, "g": 120, "b": 40}
     tile = np.array([colour[c] for c in pattern], np.uint8).reshape(2, 2)
     mosaic = np.tile(tile, (4, 6))
-    rgb = image_to_rgb(message(mosaic if bits == 8 else sixteen(mosaic), f"bayer_{pattern}{bits}", pad=2))
+    rgb = image_to_rgb(
+        message(mosaic if bits == 8 else sixteen(mosaic), f"bayer_{pattern}{bits}", pad=2)
+    )
     assert rgb.shape == (8, 12, 3)
     assert np.array_equal(rgb[2:-2, 2:-2], np.full((4, 8, 3), (200, 120, 40), np.uint8))
 
@@ -68,18 +93,21 @@ def test_rgb8_is_a_view():
     assert rgb[0, 0, 0] == 255 - RGB[0, 0, 0]
 
 
-@pytest.mark.parametrize("changes, words", [
-    ({"data": b"123"}, "expected 180 bytes .* got 3"),
-    ({"data": b""}, "got 0"),
-    ({"data": b"\0" * 181}, "got 181"),
-    ({"step": 29}, "step of at least 30 .* got 29"),
-    ({"step": 31}, "expected 186 bytes"),
-    ({"encoding": "yuv99"}, "encoding 'yuv99'"),
-    ({"encoding": ""}, "encoding ''"),
-    ({"encoding": "32FC1"}, "got 32FC1"),
-    ({"width": 0}, "above zero, got 0x6"),
-    ({"height": 0}, "above zero, got 10x0"),
-])
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"data": b"123"}, "expected 180 bytes .* got 3"),
+        ({"data": b""}, "got 0"),
+        ({"data": b"\0" * 181}, "got 181"),
+        ({"step": 29}, "step of at least 30 .* got 29"),
+        ({"step": 31}, "expected 186 bytes"),
+        ({"encoding": "yuv99"}, "encoding 'yuv99'"),
+        ({"encoding": ""}, "encoding ''"),
+        ({"encoding": "32FC1"}, "got 32FC1"),
+        ({"width": 0}, "above zero, got 0x6"),
+        ({"height": 0}, "above zero, got 10x0"),
+    ],
+)
 def test_what_does_not_fit_is_refused(changes, words):
     msg = message(RGB, "rgb8")
     vars(msg).update(changes)
@@ -97,7 +125,9 @@ def compressed(array, suffix, name):
 
 
 def test_png():
-    assert np.array_equal(image_to_rgb(compressed(RGB[..., ::-1], ".png", "rgb8; png compressed bgr8")), RGB)
+    assert np.array_equal(
+        image_to_rgb(compressed(RGB[..., ::-1], ".png", "rgb8; png compressed bgr8")), RGB
+    )
     assert np.array_equal(image_to_rgb(compressed(sixteen(RGB[..., ::-1]), ".png", "png")), RGB)
     assert np.array_equal(image_to_rgb(compressed(COLOURS["bgra8"], ".png", "png")), RGB)
     grey = image_to_rgb(compressed(sixteen(RGB[..., 0]), ".png", "mono16; png compressed"))
@@ -143,7 +173,9 @@ def test_depth(big):
     assert depth.dtype == np.float32
     assert np.array_equal(depth, expected, equal_nan=True)
     millimetres = np.array([[1500, 0, 0], [0, 0, 7250]], np.uint16)
-    assert np.allclose(image_to_depth(message(millimetres, "16UC1", pad=1, big=big)), expected, equal_nan=True)
+    assert np.allclose(
+        image_to_depth(message(millimetres, "16UC1", pad=1, big=big)), expected, equal_nan=True
+    )
     png = compressed(millimetres, ".png", "16UC1; png compressed")
     assert np.allclose(image_to_depth(png), expected, equal_nan=True)
 
@@ -159,7 +191,9 @@ def test_colour_is_no_depth():
 def test_calibration_of_either_ros(upper):
     names = "DKRP" if upper else "dkrp"
     values = [(0.1, 0.2), range(9), range(9), range(12)]
-    msg = Message(width=W, height=H, distortion_model="plumb_bob", **dict(zip(names, values, strict=True)))
+    msg = Message(
+        width=W, height=H, distortion_model="plumb_bob", **dict(zip(names, values, strict=True))
+    )
     calibration = info_to_calibration(msg)
     assert (calibration.width, calibration.height, calibration.D) == (W, H, (0.1, 0.2))
     assert calibration.P[3] == 3.0

@@ -6,8 +6,14 @@ import pytest
 
 from depth_ros.core.camera import StereoRig
 from depth_ros.core.errors import InputError
-from depth_ros.core.frame import Estimate
-from depth_ros.replay.output import colour_error, colour_inverse_depth, write_bytes, write_estimate, write_json
+from depth_ros.core.types import Estimate
+from depth_ros.recordings.output import (
+    colour_error,
+    colour_inverse_depth,
+    write_bytes,
+    write_estimate,
+    write_json,
+)
 
 
 @pytest.fixture

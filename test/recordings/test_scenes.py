@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import InputError
-from depth_ros.replay.sample import open_source
-from depth_ros.replay.scenes import SceneFolder, read_calib, read_pfm, read_scene, write_pfm
+from depth_ros.recordings.sample import open_source
+from depth_ros.recordings.scenes import SceneFolder, read_calib, read_pfm, read_scene, write_pfm
 
 
 def test_pfm_round_trip_keeps_rows_and_unknown(tmp_path):

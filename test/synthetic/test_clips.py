@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from depth_ros.core import video
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.errors import InputError
-from depth_ros.core.video import Look, random_clip, render_clip, scene_at
+from depth_ros.synthetic import clips as video
+from depth_ros.synthetic.clips import Look, random_clip, render_clip, scene_at
 
 CAMERA = Camera(96, 64, 80.0, 78.0, 46.0, 33.0)
 PLAIN = Look(brightness=0.5, gamma=1.0, gains=(1.0, 1.0, 1.0), saturation=1.0, noise=0.0)
@@ -19,12 +19,19 @@ def angle_deg(rotation):
 
 
 def seen_again(picture, source_T_target, depth):
-    """The source picture as the target camera would see it, nearest pixel, and where it can (H,W)."""
+    """The source picture as the target camera would see it, nearest pixel, and where it can
+    (H,W).
+    """
     v, u = np.mgrid[:64, :96]
-    points = np.stack([(u - 46.0) / 80.0, (v - 33.0) / 78.0, np.ones(u.shape)], -1) * depth[..., None]
+    points = (
+        np.stack([(u - 46.0) / 80.0, (v - 33.0) / 78.0, np.ones(u.shape)], -1) * depth[..., None]
+    )
     points = points @ source_T_target[:3, :3].T + source_T_target[:3, 3]
     with np.errstate(invalid="ignore"):
-        x, y = points[..., 0] / points[..., 2] * 80.0 + 46.0, points[..., 1] / points[..., 2] * 78.0 + 33.0
+        x, y = (
+            points[..., 0] / points[..., 2] * 80.0 + 46.0,
+            points[..., 1] / points[..., 2] * 78.0 + 33.0,
+        )
         inside = (x > 0) & (x < 95) & (y > 0) & (y < 63) & (points[..., 2] > 0)
     column, row = (np.nan_to_num(np.where(inside, a, 0)).round().astype(int) for a in (x, y))
     return picture[row, column].astype(float), inside
@@ -81,7 +88,10 @@ def test_movers_move_as_told_and_riders_keep_their_place_before_the_camera():
     later = scene_at(clip, 2)
     np.testing.assert_allclose(later.center[4] - clip.scene.center[4], [1.0, 0, -0.5], atol=1e-4)
     np.testing.assert_array_equal(later.center[:4], clip.scene.center[:4])
-    before, after = (np.linalg.inv(clip.world_T_path[i]) @ [*s.center[5], 1] for i, s in ((0, clip.scene), (2, later)))
+    before, after = (
+        np.linalg.inv(clip.world_T_path[i]) @ [*s.center[5], 1]
+        for i, s in ((0, clip.scene), (2, later))
+    )
     np.testing.assert_allclose(after, before, atol=1e-4)
     quarter = scene_at(clip, 1).center[6] - pivot[6]  # yaw to the right takes x to -z
     np.testing.assert_allclose(quarter, [0, 0, -1.0], atol=1e-3)

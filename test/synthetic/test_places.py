@@ -1,13 +1,15 @@
-"""Streets and rooms: things have their everyday size, stand on the ground, and the camera is where it should be."""
+"""Streets and rooms: things have their everyday size, stand on the ground, and the camera is
+where it should be.
+"""
 
 import numpy as np
 import pytest
 
 from depth_ros.core.camera import Camera
-from depth_ros.core.places import camera_pose, random_room, random_street
-from depth_ros.core.places.materials import Builder, grid, material
-from depth_ros.core.places.outdoors import car, person, tree
-from depth_ros.core.world import render
+from depth_ros.synthetic.places import camera_pose, random_room, random_street
+from depth_ros.synthetic.places.materials import Builder, grid, material
+from depth_ros.synthetic.places.outdoors import car, person, tree
+from depth_ros.synthetic.renderer import render
 
 CAMERA = Camera(40, 24, 31.0, 29.0, 18.25, 12.75)  # asymmetric on purpose
 
@@ -21,7 +23,9 @@ def box_about(rows):
 
 def test_camera_pose_is_its_convention():
     pose = camera_pose(1.0, 2.0, 1.5, yaw=np.pi / 2)
-    np.testing.assert_allclose(pose[:3, :3] @ [0, 0, 1], [1, 0, 0], atol=1e-12)  # a quarter turn to the right
+    np.testing.assert_allclose(
+        pose[:3, :3] @ [0, 0, 1], [1, 0, 0], atol=1e-12
+    )  # a quarter turn to the right
     up = camera_pose(0, 0, 1.5, pitch=0.3)[:3, :3] @ [0, 0, 1]
     np.testing.assert_allclose(up, [0, -np.sin(0.3), np.cos(0.3)], atol=1e-12)
     np.testing.assert_allclose(np.linalg.det(camera_pose(0, 0, 1, 0.4, -0.2, 0.1)[:3, :3]), 1)
@@ -29,7 +33,11 @@ def test_camera_pose_is_its_convention():
 
 @pytest.mark.parametrize(
     ("make", "tall", "wide"),
-    [(car, (1.4, 4.0), (3.5, 11.6)), (person, (1.0, 2.0), (0.2, 1.0)), (tree, (2.0, 18), (0.5, 18))],
+    [
+        (car, (1.4, 4.0), (3.5, 11.6)),
+        (person, (1.0, 2.0), (0.2, 1.0)),
+        (tree, (2.0, 18), (0.5, 18)),
+    ],
 )
 def test_things_have_their_size_and_stand_on_the_ground(make, tall, wide):
     for seed in range(20):
@@ -69,7 +77,9 @@ def test_a_room_is_closed_and_holds_the_camera(seed):
     place = random_room(np.random.default_rng(seed))
     assert 0.3 <= -place.world_T_camera[1, 3] <= 1.8
     for yaw in (0.0, 1.6, 3.1, 4.7):
-        depth = render(place.scene, CAMERA, place.world_T_camera @ camera_pose(0, 0, 0, yaw))["depth"]
+        depth = render(place.scene, CAMERA, place.world_T_camera @ camera_pose(0, 0, 0, yaw))[
+            "depth"
+        ]
         assert np.isfinite(depth).all() and np.median(depth) < 35
     assert len({mover.group for mover in place.movers}) == len(place.movers)
     for mover in place.movers:

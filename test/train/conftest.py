@@ -1,4 +1,6 @@
-"""Two procedural places seen by unlike cameras: a turn about every axis, a step along every axis."""
+"""Two procedural places seen by unlike cameras: a turn about every axis, a step along every
+axis.
+"""
 
 from types import SimpleNamespace
 
@@ -7,8 +9,8 @@ import pytest
 
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.lie import inverse, se3_exp, so3_exp
-from depth_ros.core.scenes import clip_pose, clip_scene
-from depth_ros.core.world import QUAD, Scene, render
+from depth_ros.synthetic.renderer import QUAD, Scene, render
+from depth_ros.synthetic.scenes import clip_pose, clip_scene
 
 TARGET = Camera(96, 56, 80.0, 84.0, 44.25, 30.5)
 SOURCE = Camera(112, 64, 90.0, 88.0, 57.75, 29.25)
@@ -17,25 +19,43 @@ RIG = StereoRig(TARGET, 0.21)
 
 
 def corner() -> Scene:
-    """Floor, side wall and back wall, whose inside hides nothing from any camera; a texture without fine grain."""
+    """Floor, side wall and back wall, whose inside hides nothing from any camera; a texture
+    without fine grain.
+    """
     rng = np.random.default_rng(5)
-    lie, stand, face = [[1, 0, 0], [0, 0, 1], [0, -1, 0]], [[0, 0, 1], [0, 1, 0], [-1, 0, 0]], np.eye(3)
+    lie, stand, face = (
+        [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
+        [[0, 0, 1], [0, 1, 0], [-1, 0, 0]],
+        np.eye(3),
+    )
     turn = so3_exp([0.05, 0.15, -0.1])
     rows = dict(
-        center=[[0, 0.45, 0], [-0.8, 0, 0], [0, 0, 3.5]], axes=np.array([lie, stand, face]) @ turn,
-        half=np.full((3, 3), 40.0), cutout=np.zeros(3), freq=np.full(3, 2.5), gain=np.full(3, 0.4),
-        stripes=np.zeros(3), stripe_dir=np.ones((3, 3)), sharp=np.full(3, 10.0), colors=rng.random((3, 3, 3)),
-        mirror=np.zeros(3), offset=rng.uniform(0, 60, (3, 3)), light=[0.36, -0.8, -0.48],
-    )  # fmt: skip
-    return Scene(kind=np.full(3, QUAD), **{name: np.asarray(row, np.float32) for name, row in rows.items()})
+        center=[[0, 0.45, 0], [-0.8, 0, 0], [0, 0, 3.5]],
+        axes=np.array([lie, stand, face]) @ turn,
+        half=np.full((3, 3), 40.0),
+        cutout=np.zeros(3),
+        freq=np.full(3, 2.5),
+        gain=np.full(3, 0.4),
+        stripes=np.zeros(3),
+        stripe_dir=np.ones((3, 3)),
+        sharp=np.full(3, 10.0),
+        colors=rng.random((3, 3, 3)),
+        mirror=np.zeros(3),
+        offset=rng.uniform(0, 60, (3, 3)),
+        light=[0.36, -0.8, -0.48],
+    )
+    return Scene(
+        kind=np.full(3, QUAD), **{name: np.asarray(row, np.float32) for name, row in rows.items()}
+    )
 
 
 def look(scene: Scene, world_T_target: np.ndarray) -> SimpleNamespace:
     """Give tensors of the target and of its neighbours.
 
-    target, source (camera SOURCE), other (camera TARGET, the opposite motion), right (of RIG): (1,3,H,W) in [0,1], and
-    their depths *_depth (1,1,H,W) m; disparity (1,1,H,W) px of the target, right_disparity; K_target, K_source
-    (1,3,3); source_T_target, right_T_target (1,4,4); pose (1,6) of source_T_target.
+    target, source (camera SOURCE), other (camera TARGET, the opposite motion), right (of RIG):
+    (1,3,H,W) in [0,1], and their depths *_depth (1,1,H,W) m; disparity (1,1,H,W) px of the target,
+    right_disparity; K_target, K_source (1,3,3); source_T_target, right_T_target (1,4,4); pose (1,6)
+    of source_T_target.
     """
     import torch
 
@@ -47,10 +67,18 @@ def look(scene: Scene, world_T_target: np.ndarray) -> SimpleNamespace:
         return torch.as_tensor(np.asarray(x), dtype=torch.float32)[None]
 
     found = SimpleNamespace(
-        K_target=tensor(TARGET.K), K_source=tensor(SOURCE.K), source_T_target=tensor(source_T_target),
-        right_T_target=tensor(right_T_target), pose=torch.tensor([POSE]),
-    )  # fmt: skip
-    steps = {"target": np.eye(4), "source": source_T_target, "other": inverse(source_T_target), "right": right_T_target}
+        K_target=tensor(TARGET.K),
+        K_source=tensor(SOURCE.K),
+        source_T_target=tensor(source_T_target),
+        right_T_target=tensor(right_T_target),
+        pose=torch.tensor([POSE]),
+    )
+    steps = {
+        "target": np.eye(4),
+        "source": source_T_target,
+        "other": inverse(source_T_target),
+        "right": right_T_target,
+    }
     for name, step in steps.items():
         seen = render(scene, SOURCE if name == "source" else TARGET, world_T_target @ inverse(step))
         setattr(found, name, tensor(seen["rgb"].transpose(2, 0, 1)))

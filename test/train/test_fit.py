@@ -1,4 +1,6 @@
-"""The loop: it resumes the same curve, outlives NaN, kills and full disks, and two processes are one joint batch."""
+"""The loop: it resumes the same curve, outlives NaN, kills and full disks, and two processes are
+one joint batch.
+"""
 
 import os
 import signal
@@ -23,7 +25,11 @@ RECIPE = {
     "data": {"sizes": [[32, 64]], "offsets": [-1, 1]},
     "network": {"pretrained": False, "freeze_norm": True},
     "pose": {"use": True, "pretrained": False},
-    "loss": {"photometric": 1.0, "smoothness": 1e-3, "auto_mask": False},  # whose ties are broken at random
+    "loss": {
+        "photometric": 1.0,
+        "smoothness": 1e-3,
+        "auto_mask": False,
+    },  # whose ties are broken at random
     "fit": {"steps": 4, "batch": 2, "workers": 0, "checkpoint_s": 0.0, "learning_rate": 1e-3},
 }
 
@@ -61,7 +67,9 @@ def test_a_run_leaves_recipe_checkpoint_and_pictures(straight):
     events = EventAccumulator(str(straight / "events"))
     events.Reload()
     tags = events.Tags()
-    assert "held_out/0" in tags["images"] and {"held_out/photometric", "held_out/abs_rel"} <= set(tags["scalars"])
+    assert "held_out/0" in tags["images"] and {"held_out/photometric", "held_out/abs_rel"} <= set(
+        tags["scalars"]
+    )
 
 
 def test_a_killed_run_continues_the_same_curve(straight, frames, tmp_path, monkeypatch):
@@ -91,14 +99,18 @@ def test_an_interrupt_loses_nothing(frames, tmp_path, monkeypatch):
 
     monkeypatch.setattr(loop._Board, "step", interrupted)
     loop.fit(recipe(checkpoint_s=1e9), tmp_path, frames, frames)
-    assert saved(tmp_path)["step"] == 2  # the signal came after the first step had asked whether to stop
+    assert (
+        saved(tmp_path)["step"] == 2
+    )  # the signal came after the first step had asked whether to stop
 
 
 def test_one_bad_gradient_is_skipped_and_ten_are_an_error(frames, tmp_path, monkeypatch):
     real = torch.nn.utils.clip_grad_norm_
     norms = iter([float("nan")])
     monkeypatch.setattr(
-        torch.nn.utils, "clip_grad_norm_", lambda *a: torch.tensor(next(norms, 0.0)) if norms else real(*a)
+        torch.nn.utils,
+        "clip_grad_norm_",
+        lambda *a: torch.tensor(next(norms, 0.0)) if norms else real(*a),
     )
     loop.fit(recipe(steps=1), tmp_path / "one", frames, frames)
     fresh = saved(tmp_path / "one")
@@ -122,14 +134,18 @@ def test_a_full_disk_keeps_the_checkpoint_before(straight, tmp_path, monkeypatch
     loop._save(path, {}, 5, 1.0)
     with pytest.raises(OSError, match="No space"):
         loop._save(path, {}, 5, 1.0, last=True)
-    assert path.read_bytes() == b"the one before" and [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert path.read_bytes() == b"the one before" and [p.name for p in tmp_path.iterdir()] == [
+        "checkpoint.pt"
+    ]
 
 
 def test_nothing_is_written_where_there_is_nothing_to_train_on(tmp_path):
     with pytest.raises(InputError, match="clips"):
         loop.fit(Recipe.from_dict({"data": {"path": str(tmp_path / "none")}}), tmp_path / "run")
     with pytest.raises(InputError, match="pool"):
-        loop.fit(Recipe.from_dict({"task": "stereo", "data": {"path": str(tmp_path)}}), tmp_path / "run")
+        loop.fit(
+            Recipe.from_dict({"task": "stereo", "data": {"path": str(tmp_path)}}), tmp_path / "run"
+        )
     assert not (tmp_path / "run").exists()
 
 
@@ -148,7 +164,9 @@ def test_the_shares_of_processes_are_the_joint_batch(frames):
     shares = [StepBatches(samples, recipe(batch=4), 0, rank, 2) for rank in (0, 1)]
     for step in range(12):
         own = [share.keys(step)[share._rank :: 2] for share in shares]
-        assert sorted(own[0] + own[1]) == sorted(joint.keys(step)) and len(own[0]) == len(own[1]) == 2
+        assert (
+            sorted(own[0] + own[1]) == sorted(joint.keys(step)) and len(own[0]) == len(own[1]) == 2
+        )
     epoch = [key[1] for step in range(5) for key in joint.keys(step)]
     assert len(set(epoch)) == 20  # none twice within an epoch
     assert next(iter(StepBatches(samples, recipe(batch=4), 7))) == joint.keys(7)
@@ -178,7 +196,9 @@ loss, _ = net(batch)
 fabric.backward(loss)
 loss = fabric.all_reduce(loss.detach(), reduce_op="mean")
 if fabric.is_global_zero:
-    torch.save({"loss": loss, "grads": {k: p.grad for k, p in objective.named_parameters() if p.grad is not None}}, out)
+    named = objective.named_parameters()
+    grads = {name: p.grad for name, p in named if p.grad is not None}
+    torch.save({"loss": loss, "grads": grads}, out)
 """
 
 
@@ -187,10 +207,23 @@ def test_two_processes_equal_one_with_the_joint_batch(tmp_path):
     (tmp_path / "worker.py").write_text(WORKER)
     for world in (1, 2):
         out = tmp_path / f"{world}.pt"
-        command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={world}", "--master-port=29531",
-                   str(tmp_path / "worker.py"), str(out)]  # fmt: skip
-        env = {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}", "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240)
+        command = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            f"--nproc-per-node={world}",
+            "--master-port=29531",
+            str(tmp_path / "worker.py"),
+            str(out),
+        ]
+        env = {
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}",
+            "OMP_NUM_THREADS": "1",
+        }
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         results.append(torch.load(out, weights_only=True))
     one, two = results

@@ -1,4 +1,6 @@
-"""Losses: least at the truth in the procedural world, values worked out by hand, true gradients, empty masks."""
+"""Losses: least at the truth in the procedural world, values worked out by hand, true gradients,
+empty masks.
+"""
 
 import math
 
@@ -30,7 +32,9 @@ def reprojection(views, scale=1.0, change=(0.0,) * 6, source="source"):
     T, K = warp.pose_to_matrix(pose), views.K_source
     if source == "other":
         T, K = warp.inverse(T), views.K_target
-    shown, valid = warp.warp(getattr(views, source), views.target_depth * scale, T, views.K_target, K)
+    shown, valid = warp.warp(
+        getattr(views, source), views.target_depth * scale, T, views.K_target, K
+    )
     return losses.photometric(shown, views.target), valid
 
 
@@ -39,7 +43,9 @@ SCALES = [0.9, 0.94, 0.97, 1.0, 1.03, 1.06, 1.1]
 
 @pytest.mark.parametrize("source", ["source", "other"])
 def test_the_photometric_error_is_least_at_the_true_depth(views, source):
-    sweep = [losses.masked_mean(*reprojection(views, scale, source=source)).item() for scale in SCALES]
+    sweep = [
+        losses.masked_mean(*reprojection(views, scale, source=source)).item() for scale in SCALES
+    ]
     assert sweep.index(min(sweep)) == SCALES.index(1.0)
     assert sorted(sweep[:4], reverse=True) == sweep[:4] and sorted(sweep[3:]) == sweep[3:]
 
@@ -73,14 +79,19 @@ def test_the_pose_is_found_by_descent(views):
     def loss():
         optimiser.zero_grad()
         T = warp.pose_to_matrix(views.pose + change)
-        shown, valid = warp.warp(views.source, views.target_depth, T, views.K_target, views.K_source)
+        shown, valid = warp.warp(
+            views.source, views.target_depth, T, views.K_target, views.K_source
+        )
         value = losses.masked_mean(losses.photometric(shown, views.target), valid)
         value.backward()
         return value
 
     optimiser.step(loss)
     tenth = 0.1 / 80.0  # of a pixel, as an angle; on the far wall 5 mm
-    assert change[0, :3].abs().max() < tenth and change[0, 3:].abs().max() < tenth * views.target_depth.max()
+    assert (
+        change[0, :3].abs().max() < tenth
+        and change[0, 3:].abs().max() < tenth * views.target_depth.max()
+    )
 
 
 def test_the_photometric_error_is_least_at_the_true_disparity(views):
@@ -93,9 +104,14 @@ def test_the_photometric_error_is_least_at_the_true_disparity(views):
 
 
 def test_left_right_consistency_is_least_at_the_true_disparity(views):
-    """The right camera's own disparity agrees with the left one's; scaled or swapped it does not."""
+    """The right camera's own disparity agrees with the left one's; scaled or swapped it does
+    not.
+    """
     right = views.right_disparity
-    at = {f: losses.left_right_consistency(views.disparity * f, right).item() for f in (0.9, 0.97, 1.0, 1.03, 1.1)}
+    at = {
+        f: losses.left_right_consistency(views.disparity * f, right).item()
+        for f in (0.9, 0.97, 1.0, 1.03, 1.1)
+    }
     assert min(at, key=at.get) == 1.0
     assert losses.left_right_consistency(right, views.disparity) > 2 * at[1.0]
 
@@ -104,7 +120,11 @@ def test_silog_is_least_at_the_true_depth(views):
     truth = views.target_depth
     everywhere = torch.ones_like(truth, dtype=torch.bool)
     sweep = [losses.silog(truth * scale, truth, everywhere).item() for scale in SCALES]
-    assert sweep[3] == 0 and sorted(sweep[:4], reverse=True) == sweep[:4] and sorted(sweep[3:]) == sweep[3:]
+    assert (
+        sweep[3] == 0
+        and sorted(sweep[:4], reverse=True) == sweep[:4]
+        and sorted(sweep[3:]) == sweep[3:]
+    )
 
 
 # --- photometric
@@ -113,14 +133,19 @@ def test_silog_is_least_at_the_true_depth(views):
 def test_ssim_of_flat_and_opposite_windows():
     a, b = torch.full((1, 1, 4, 5), 0.2), torch.full((1, 1, 4, 5), 0.6)
     c1, c2 = 1e-4, 9e-4
-    assert losses.ssim(a, b)[0, 0, 1, 2].item() == pytest.approx((2 * 0.12 + c1) / (0.04 + 0.36 + c1), rel=1e-4)
+    assert losses.ssim(a, b)[0, 0, 1, 2].item() == pytest.approx(
+        (2 * 0.12 + c1) / (0.04 + 0.36 + c1), rel=1e-4
+    )
     assert torch.allclose(losses.ssim(a, a), torch.ones(1))
     board = (torch.arange(5)[:, None] + torch.arange(6)) % 2
     board = board[None, None].double()
-    # inside, a window holds 5 of one and 4 of the other: means 5/9 and 4/9, variances and -covariance 20/81
+    # inside, a window holds 5 of one and 4 of the other: means 5/9 and 4/9, variances and
+    # -covariance 20/81
     product, variance = 20 / 81, 20 / 81
     expected = (2 * product + c1) * (-2 * variance + c2) / ((41 / 81 + c1) * (2 * variance + c2))
-    torch.testing.assert_close(losses.ssim(board, 1 - board), torch.full((1, 1, 5, 6), expected, dtype=torch.float64))
+    torch.testing.assert_close(
+        losses.ssim(board, 1 - board), torch.full((1, 1, 5, 6), expected, dtype=torch.float64)
+    )
 
 
 def test_photometric_mixes_ssim_and_l1():
@@ -141,7 +166,9 @@ def test_the_least_error_of_the_valid_sources_counts():
     mean, judged = losses.mean_reprojection(errors, valid)
     torch.testing.assert_close(mean, torch.tensor([[[[0.2, 0.25, 0.0]]]]))
     assert judged.tolist() == [[[[True, True, False]]]]
-    believed = losses.mean_reprojection(errors, valid, torch.tensor([1.0, 1.0, 0.5]).view(1, 3, 1, 1))[0]
+    believed = losses.mean_reprojection(
+        errors, valid, torch.tensor([1.0, 1.0, 0.5]).view(1, 3, 1, 1)
+    )[0]
     torch.testing.assert_close(believed, torch.tensor([[[[0.5 / 3, 0.2, 0.0]]]]))
 
 
@@ -174,15 +201,17 @@ def test_smoothness_of_a_ramp():
     assert losses.smoothness(7 * ramp, grey, normalise=False).item() == pytest.approx(7)
     edges = torch.arange(5.0).expand(1, 3, 4, 5)  # an edge of 1 in every step of the ramp
     assert losses.smoothness(ramp, edges).item() == pytest.approx(math.exp(-1) / 3)
-    assert losses.smoothness(ramp, edges.new_zeros(1, 3, 4, 5) + torch.arange(4.0)[:, None]).item() == pytest.approx(
-        1 / 3
-    )
+    assert losses.smoothness(
+        ramp, edges.new_zeros(1, 3, 4, 5) + torch.arange(4.0)[:, None]
+    ).item() == pytest.approx(1 / 3)
 
 
 def test_left_right_consistency_of_constant_disparities():
     left, right = torch.full((1, 1, 3, 12), 3.0), torch.full((1, 1, 3, 12), 3.5)
     assert losses.left_right_consistency(left, left).item() == 0
-    assert losses.left_right_consistency(left, right).item() == pytest.approx(1.0)  # 0.5 on either side
+    assert losses.left_right_consistency(left, right).item() == pytest.approx(
+        1.0
+    )  # 0.5 on either side
     far = torch.full((1, 1, 3, 12), 40.0, requires_grad=True)  # no match in the picture
     loss = losses.left_right_consistency(far, far)
     loss.backward()
@@ -191,7 +220,9 @@ def test_left_right_consistency_of_constant_disparities():
 
 def test_explainability_is_the_cross_entropy_with_one():
     assert losses.explainability(torch.zeros(1, 2, 3, 4)).item() == pytest.approx(math.log(2))
-    assert losses.explainability(torch.full((1, 2, 3, 4), 50.0)).item() == pytest.approx(0, abs=1e-6)
+    assert losses.explainability(torch.full((1, 2, 3, 4), 50.0)).item() == pytest.approx(
+        0, abs=1e-6
+    )
     assert losses.explainability(torch.full((1, 1, 1, 1), -200.0)).item() == pytest.approx(200)
 
 
@@ -204,7 +235,9 @@ def test_silog_by_hand():
     e = math.log(1.5)
     assert losses.silog(1.5 * truth, truth, mask).item() == pytest.approx(e**2 / 2)
     assert losses.silog(1.5 * truth, truth, mask, lam=1.0).item() == pytest.approx(0, abs=1e-6)
-    assert losses.silog(1.5 * truth, truth, mask, lam=0.0, root=True).item() == pytest.approx(e, rel=1e-5)
+    assert losses.silog(1.5 * truth, truth, mask, lam=0.0, root=True).item() == pytest.approx(
+        e, rel=1e-5
+    )
     depth = truth * torch.tensor([1.5, 1 / 1.5, 1.0, 9.0])
     assert losses.silog(depth, truth, mask, lam=1.0).item() == pytest.approx(2 * e**2 / 3)
     # a picture without truth does not water down the other
@@ -212,17 +245,25 @@ def test_silog_by_hand():
     assert losses.silog(*two, lam=1.0).item() == pytest.approx(2 * e**2 / 3)
 
 
-@pytest.mark.parametrize("likelihood, best", [("laplace", math.sqrt(2) * 0.2), ("gauss", math.sqrt(0.05))])
+@pytest.mark.parametrize(
+    "likelihood, best", [("laplace", math.sqrt(2) * 0.2), ("gauss", math.sqrt(0.05))]
+)
 def test_the_likeliest_sigma_is_that_of_the_errors(likelihood, best):
-    error = torch.tensor([0.1, -0.3, 0.3, -0.1], dtype=torch.float64).view(1, 1, 2, 2)  # mean |e| 0.2, mean e^2 0.05
+    error = torch.tensor([0.1, -0.3, 0.3, -0.1], dtype=torch.float64).view(
+        1, 1, 2, 2
+    )  # mean |e| 0.2, mean e^2 0.05
     truth = torch.full((1, 1, 2, 2), 3.0, dtype=torch.float64)
     depth, mask = truth * error.exp(), truth > 0
 
     def at(sigma):
-        return losses.depth_nll(depth, truth, torch.full_like(truth, math.log(sigma)), mask, likelihood).item()
+        return losses.depth_nll(
+            depth, truth, torch.full_like(truth, math.log(sigma)), mask, likelihood
+        ).item()
 
     assert at(best) < min(at(0.95 * best), at(1.05 * best))
-    assert at(1.0) == pytest.approx({"laplace": math.sqrt(2) * 0.2 - 0.5 * math.log(2), "gauss": 0.025}[likelihood])
+    assert at(1.0) == pytest.approx(
+        {"laplace": math.sqrt(2) * 0.2 - 0.5 * math.log(2), "gauss": 0.025}[likelihood]
+    )
 
 
 def test_an_unknown_likelihood_is_refused():
@@ -247,20 +288,30 @@ def test_true_gradients_of_the_losses_without_truth():
     weight = leaf(random(1, 3, 4, 5, seed=4))
     assert gradcheck(lambda e, w: losses.mean_reprojection(e, valid, w)[0], (errors, weight))
     assert gradcheck(losses.smoothness, (leaf(random(2, 1, 4, 5, low=0.5)), a))
-    left, right = leaf(random(1, 1, 3, 8, low=1.1, high=1.9)), leaf(random(1, 1, 3, 8, seed=5, low=1.1, high=1.9))
+    left, right = (
+        leaf(random(1, 1, 3, 8, low=1.1, high=1.9)),
+        leaf(random(1, 1, 3, 8, seed=5, low=1.1, high=1.9)),
+    )
     assert gradcheck(losses.left_right_consistency, (left, right))
     assert gradcheck(losses.explainability, leaf(random(1, 2, 3, 4, low=-3, high=3)))
 
 
 def test_true_gradients_of_the_losses_against_truth():
-    depth, truth = leaf(random(2, 1, 3, 4, low=1, high=9)), random(2, 1, 3, 4, seed=2, low=1, high=9)
+    depth, truth = (
+        leaf(random(2, 1, 3, 4, low=1, high=9)),
+        random(2, 1, 3, 4, seed=2, low=1, high=9),
+    )
     mask = random(2, 1, 3, 4, seed=3) > 0.4
     log_sigma = leaf(random(2, 1, 3, 4, seed=4, low=-2, high=0))
     for root in (False, True):
         assert gradcheck(lambda d, root=root: losses.silog(d, truth, mask, root=root), depth)
     for name in ("laplace", "gauss"):
-        assert gradcheck(lambda d, s, name=name: losses.depth_nll(d, truth, s, mask, name), (depth, log_sigma))
-        assert gradcheck(lambda e, s, name=name: getattr(losses, f"{name}_nll")(e, s, mask), (depth, log_sigma))
+        assert gradcheck(
+            lambda d, s, name=name: losses.depth_nll(d, truth, s, mask, name), (depth, log_sigma)
+        )
+        assert gradcheck(
+            lambda e, s, name=name: getattr(losses, f"{name}_nll")(e, s, mask), (depth, log_sigma)
+        )
     assert gradcheck(lambda d: losses.masked_mean(d, mask), depth)
 
 
@@ -285,7 +336,10 @@ def test_an_empty_mask_is_zero_with_gradient_zero_though_the_truth_is_unknown(lo
 
 
 def test_unknown_truth_outside_the_mask_leaves_the_gradient_finite():
-    depth, truth = leaf(random(1, 1, 3, 4, low=1, high=9)), random(1, 1, 3, 4, seed=2, low=1, high=9)
+    depth, truth = (
+        leaf(random(1, 1, 3, 4, low=1, high=9)),
+        random(1, 1, 3, 4, seed=2, low=1, high=9),
+    )
     truth[0, 0, 0] = float("nan")
     for name in ("laplace", "gauss"):
         log_sigma = leaf(torch.zeros_like(truth))

@@ -1,4 +1,6 @@
-"""Objectives: with the true depth and motion in the networks' place, each term is least where it should be."""
+"""Objectives: with the true depth and motion in the networks' place, each term is least where it
+should be.
+"""
 
 import numpy as np
 import pytest
@@ -68,7 +70,9 @@ def test_photometric_error_is_least_at_true_depth_and_motion(term):
 
 def test_auto_mask_leaves_out_what_stands_still():
     batch = batch_of()
-    batch["sources"] = batch["image"][:, None].expand(-1, 2, -1, -1, -1)  # a camera at rest, and a net that says motion
+    batch["sources"] = batch["image"][:, None].expand(
+        -1, 2, -1, -1, -1
+    )  # a camera at rest, and a net that says motion
     moving = objective_of(batch, loss={"photometric": 1.0, "auto_mask": False})(batch)[0]
     masked = objective_of(batch, loss={"photometric": 1.0, "auto_mask": True})(batch)[0]
     assert moving > 0.01 and masked < 1e-3
@@ -83,23 +87,32 @@ def test_motion_loss_is_zero_at_the_truth_and_counts_metres_by_their_length():
     off[:, :, 3:] *= 1.5
     step = poses[0, :, 3:].norm(dim=1)
     wanted = (0.5 * poses[0, :, 3:].abs().sum(1) / (step + 0.05)).mean()
-    assert float(motion_loss(off, batch, objective.recipe)) == pytest.approx(float(wanted), rel=1e-4)
+    assert float(motion_loss(off, batch, objective.recipe)) == pytest.approx(
+        float(wanted), rel=1e-4
+    )
     batch["source_T_target"][:] = float("nan")
     assert float(motion_loss(off, batch, objective.recipe)) == 0
 
 
 def test_pairs_are_shown_in_the_order_of_time():
-    """A network that only knows first_T_second gives source_T_target for the past and for the future."""
+    """A network that only knows first_T_second gives source_T_target for the past and for the
+    future.
+    """
     batch = batch_of((-1, 1))
     past, future = batch["source_T_target"][0]
-    truth = {"past": matrix_to_pose(past[None]), "future": matrix_to_pose(torch.linalg.inv(future)[None])}
+    truth = {
+        "past": matrix_to_pose(past[None]),
+        "future": matrix_to_pose(torch.linalg.inv(future)[None]),
+    }
 
     def net(first, second):
         is_past = [torch.equal(a, batch["sources"][0, 0]) for a in first]
         return torch.cat([truth["past" if old else "future"] for old in is_past])
 
     poses = pair_poses(net, batch["image"], list(batch["sources"].unbind(1)), (-1, 1))
-    torch.testing.assert_close(poses[0], torch.cat([matrix_to_pose(past[None]), matrix_to_pose(future[None])]))
+    torch.testing.assert_close(
+        poses[0], torch.cat([matrix_to_pose(past[None]), matrix_to_pose(future[None])])
+    )
 
 
 def test_supervised_terms_are_zero_at_the_truth_and_the_sky_is_far():
@@ -107,7 +120,9 @@ def test_supervised_terms_are_zero_at_the_truth_and_the_sky_is_far():
     loss = {"photometric": 0.0, "silog": 1.0, "log_l1": 1.0}
     objective = objective_of(batch, loss=loss, network={"max_depth_m": 60.0})
     assert all(value < 1e-5 for value in objective(batch)[1].values())
-    farthest = 60.0 * float(batch["K"][0, 0, 0]) / FOCAL  # metres that the canonical range allows this camera
+    farthest = (
+        60.0 * float(batch["K"][0, 0, 0]) / FOCAL
+    )  # metres that the canonical range allows this camera
     batch["depth"][:] = farthest
     objective = objective_of(batch, loss=loss, network={"max_depth_m": 60.0})
     batch["depth"][:, :, :9] = 1000.0  # a sky, as the reader gives it
@@ -131,7 +146,12 @@ def test_gradients_reach_every_network(name):
         "shared": {"pose": {"use": True, "encoder": "shared"}},
         "joint": {
             "pose": {"use": True, "joint": True, "explain": True, "pretrained": False},
-            "loss": {"photometric": 1.0, "explain": 0.1, "minimum": False, "full_resolution": False},
+            "loss": {
+                "photometric": 1.0,
+                "explain": 0.1,
+                "minimum": False,
+                "full_resolution": False,
+            },
         },
         "left_right": {
             "data": {"stereo": True, "sizes": [list(SIZE)]},
@@ -144,11 +164,17 @@ def test_gradients_reach_every_network(name):
         "network": {"pretrained": False},
         "loss": {"photometric": 1.0},
     }
-    merged = {key: {**defaults.get(key, {}), **sections.get(key, {})} for key in {*defaults, *sections}}
+    merged = {
+        key: {**defaults.get(key, {}), **sections.get(key, {})} for key in {*defaults, *sections}
+    }
     objective = make_objective(Recipe.from_dict(merged))
     loss, parts = objective(batch_of())
     loss.backward()
     assert np.isfinite(float(loss)) and "photometric" in parts
-    idle = [name for name, p in objective.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    idle = [
+        name
+        for name, p in objective.named_parameters()
+        if p.grad is None or not p.grad.isfinite().all()
+    ]
     assert not idle
     assert CAMERA.fx != CAMERA.fy

@@ -22,7 +22,9 @@ def test_every_shipped_recipe_is_read_and_written_unchanged(path, tmp_path):
 
 def test_changes_come_after_the_file(tmp_path):
     (tmp_path / "r.yaml").write_text("fit: {minutes: 3, batch: 4}\n")
-    recipe = Recipe.load(tmp_path / "r.yaml", ["fit.minutes=7.5", "data.sizes=[[64, 96]]", "loss.silog=1"])
+    recipe = Recipe.load(
+        tmp_path / "r.yaml", ["fit.minutes=7.5", "data.sizes=[[64, 96]]", "loss.silog=1"]
+    )
     assert (recipe.fit.minutes, recipe.fit.batch, recipe.loss.silog) == (7.5, 4, 1)
     assert recipe.data.sizes == ((64, 96),)
     assert recipe.with_fit(batch=2, minutes=None).fit.batch == 2

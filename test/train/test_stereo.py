@@ -15,8 +15,13 @@ from train.model import stereo  # noqa: E402
 
 def test_local_volume_is_zero_at_the_true_disparity():
     wide = torch.rand(1, 4, 6, 60, generator=torch.Generator().manual_seed(1))
-    here, there = wide[..., :40], wide[..., 5:45]  # there[u - d] = here[u] with d = 5 half-resolution pixels
-    cost = stereo.local_volume(here, there, torch.full((1, 1, 6, 40), 8.0))[..., 10:]  # 4 half pixels, one too few
+    here, there = (
+        wide[..., :40],
+        wide[..., 5:45],
+    )  # there[u - d] = here[u] with d = 5 half-resolution pixels
+    cost = stereo.local_volume(here, there, torch.full((1, 1, 6, 40), 8.0))[
+        ..., 10:
+    ]  # 4 half pixels, one too few
     assert cost.shape == (1, 7, 6, 30)
     assert cost[:, stereo.OFFSETS_PX.index(1)].abs().max() < 1e-6
     assert cost[:, stereo.OFFSETS_PX.index(0)].mean() > 0.1
@@ -51,14 +56,18 @@ def test_upsampling_takes_the_matched_value_where_it_is_trusted():
 
 def test_the_untrained_network_returns_a_flat_prior():
     prior = torch.full((1, 2, 64, 96), 12.0)
-    disparity, _ = stereo.StereoNet().eval()(torch.rand(1, 3, 64, 96), torch.rand(1, 3, 64, 96), prior)
+    disparity, _ = stereo.StereoNet().eval()(
+        torch.rand(1, 3, 64, 96), torch.rand(1, 3, 64, 96), prior
+    )
     torch.testing.assert_close(disparity, prior[:, :1])
 
 
 def test_network_keeps_size_and_is_small():
     net = stereo.StereoNet().eval()
     assert sum(p.numel() for p in net.parameters()) < 5e6
-    disparity, log_sigma = net(torch.rand(1, 3, 64, 96), torch.rand(1, 3, 64, 96), torch.rand(1, 2, 64, 96))
+    disparity, log_sigma = net(
+        torch.rand(1, 3, 64, 96), torch.rand(1, 3, 64, 96), torch.rand(1, 2, 64, 96)
+    )
     assert disparity.shape == log_sigma.shape == (1, 1, 64, 96)
 
 
@@ -97,7 +106,10 @@ def test_samples_repeat_by_seed_and_differ_by_epoch(pool):
     for key in one:
         torch.testing.assert_close(one[key], again[key])
     assert not torch.equal(one["left"], next_epoch["left"])
-    assert one["prior"].shape == (2, 64, 96) and set(one["prior"][1].unique().tolist()) <= {0.0, 1.0}
+    assert one["prior"].shape == (2, 64, 96) and set(one["prior"][1].unique().tolist()) <= {
+        0.0,
+        1.0,
+    }
 
 
 def test_the_pool_resumes(pool):

@@ -1,4 +1,6 @@
-"""A small world for tests of the training: a tilted textured wall seen by a camera that moves, all known."""
+"""A small world for tests of the training: a tilted textured wall seen by a camera that moves,
+all known.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,15 @@ import numpy as np
 
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.lie import se3_exp
-from depth_ros.core.scenes import random_scene
-from depth_ros.core.world import render
+from depth_ros.synthetic.renderer import render
+from depth_ros.synthetic.scenes import random_scene
 from train.data.view import View
 
 CAMERA = Camera(112, 80, 88.0, 91.0, 52.5, 43.0)  # W != H, fx != fy, off-centre
 BASELINE_M = 0.21
-STEP = np.array([0.06, -0.03, 0.11, 0.004, 0.009, -0.006])  # of the camera from frame to frame: m, rad
+STEP = np.array(
+    [0.06, -0.03, 0.11, 0.004, 0.009, -0.006]
+)  # of the camera from frame to frame: m, rad
 
 
 class MovingCamera:
@@ -29,7 +33,17 @@ class MovingCamera:
         for number in range(count):
             left, right = render(scene, CAMERA, pose), render(scene, CAMERA, pose @ right_T)
             image, other = (np.rint(255 * part["rgb"]).astype(np.uint8) for part in (left, right))
-            view = View(image, CAMERA, other, BASELINE_M, left["depth"], None, pose.copy(), number * 10**8, str(number))
+            view = View(
+                image,
+                CAMERA,
+                other,
+                BASELINE_M,
+                left["depth"],
+                None,
+                pose.copy(),
+                number * 10**8,
+                str(number),
+            )
             self.views.append(view)
             pose = pose @ se3_exp(STEP)
 

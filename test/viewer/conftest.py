@@ -1,7 +1,7 @@
 """Parts of the page that need Rerun."""
 
 import pytest
-from replay.conftest import bag_builder, make_bag, pair  # noqa: F401 - fixtures
+from bags import bag_builder, make_bag, pair  # noqa: F401 - fixtures
 
 
 @pytest.fixture

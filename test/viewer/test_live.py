@@ -1,4 +1,6 @@
-"""Topics on the page, over real DDS: what belongs together by stamp, what is left out, and how often."""
+"""Topics on the page, over real DDS: what belongs together by stamp, what is left out, and how
+often.
+"""
 
 import os
 import threading
@@ -14,22 +16,26 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
 from depth_ros.core.camera import Camera  # noqa: E402
-from depth_ros.nodes import messages  # noqa: E402
-from depth_ros.nodes.frame_tree import pose_to_matrix  # noqa: E402
-from depth_ros.view.live import Live  # noqa: E402
-from depth_ros.view.place import Place  # noqa: E402
+from depth_ros.nodes.input.frame_tree import pose_to_matrix  # noqa: E402
+from depth_ros.nodes.output import messages  # noqa: E402
+from depth_ros.viewer.camera_pose import Place  # noqa: E402
+from depth_ros.viewer.live import Live  # noqa: E402
 
 CAMERA = Camera(64, 48, 50.0, 52.0, 30.0, 25.0)
 
 
 class Talker:
-    """Publishes image, depth, sigma and camera_info of one stamp, 20 times a second, until it is stopped."""
+    """Publishes image, depth, sigma and camera_info of one stamp, 20 times a second, until it is
+    stopped.
+    """
 
     def __init__(self):
         self.node = rclpy.create_node("talker", namespace="front", enable_rosout=False)
         kinds = dict.fromkeys(("left/image_rect", "depth/image_rect", "depth/sigma"), Image)
         kinds["depth/camera_info"] = CameraInfo
-        self._out = {topic: self.node.create_publisher(kind, topic, 5) for topic, kind in kinds.items()}
+        self._out = {
+            topic: self.node.create_publisher(kind, topic, 5) for topic, kind in kinds.items()
+        }
         self._stop, self.count = threading.Event(), 0
         self._thread = threading.Thread(target=self._talk, daemon=True)
 
@@ -82,7 +88,9 @@ def test_a_moment_has_one_stamp(ros):
 
 
 class Robot:
-    """Publishes odometry of base_link, 2 m ahead, and has a depth_node's parameter base_T_camera, if it is given."""
+    """Publishes odometry of base_link, 2 m ahead, and has a depth_node's parameter
+    base_T_camera, if it is given.
+    """
 
     def __init__(self, base_T_camera=None):
         self.node = rclpy.create_node("depth_node", namespace="front", enable_rosout=False)
@@ -127,7 +135,9 @@ def test_the_camera_stands_where_the_node_says(ros, mount):
             raise KeyboardInterrupt
 
     with Robot(mount), Talker(), pytest.raises(KeyboardInterrupt):
-        Live(ros, "/front", "").run(SimpleNamespace(show=shown.append, note=note), hz=8, seconds=30, way=True)
+        Live(ros, "/front", "").run(
+            SimpleNamespace(show=shown.append, note=note), hz=8, seconds=30, way=True
+        )
     pose = shown[-1].odom_T_camera
     if mount is None:
         assert pose is None and "points in the camera's frame" in notes[-1]
@@ -147,4 +157,6 @@ def test_the_camera_stands_where_tf_says(ros):
     np.testing.assert_allclose(pose @ [0, 0, 3, 1], AHEAD_IN_ODOM, atol=1e-9)
     assert "TF" in place.words
     # odometry of the camera itself needs no extrinsics; optical z is up where nothing else is said
-    np.testing.assert_allclose(place.odom_T_camera(odometry("eye"), "eye") @ [0, 0, 3, 1], [2, 0, 3, 1], atol=1e-9)
+    np.testing.assert_allclose(
+        place.odom_T_camera(odometry("eye"), "eye") @ [0, 0, 3, 1], [2, 0, 3, 1], atol=1e-9
+    )

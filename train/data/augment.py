@@ -1,4 +1,6 @@
-"""Change pictures as other cameras would have taken them: a crop, a mirror, other colours; the camera changes along."""
+"""Change pictures as other cameras would have taken them: a crop, a mirror, other colours; the
+camera changes along.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _GREY = np.full((3, 3), 1 / 3)
 
 @dataclass(frozen=True)
 class Window:
-    """A piece of a picture resized to (scaled_height, scaled_width): rows from top, columns from left, pixels."""
+    """A piece of a picture resized to (scaled_height, scaled_width): rows from top, columns from
+    left, pixels.
+    """
 
     scaled_height: int
     scaled_width: int
@@ -37,37 +41,58 @@ class Window:
         )
 
     def image(self, image: np.ndarray) -> np.ndarray:
-        """Cut the piece (height,width,3) u8 out of (H,W,3) u8; averages over areas where it gets smaller."""
+        """Cut the piece (height,width,3) u8 out of (H,W,3) u8; averages over areas where it gets
+        smaller.
+        """
         shrinks = self.scaled_height < image.shape[0] or self.scaled_width < image.shape[1]
         return self._cut(image, cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
     def depth(self, depth: np.ndarray) -> np.ndarray:
-        """Cut the piece (height,width) f32 m out of (H,W) m by nearest pixels: means of two surfaces are neither."""
+        """Cut the piece (height,width) f32 m out of (H,W) m by nearest pixels: means of two
+        surfaces are neither.
+        """
         return self._cut(depth, cv2.INTER_NEAREST_EXACT)
 
     def _cut(self, image, interpolation):
         if image.shape[:2] != (self.scaled_height, self.scaled_width):
-            image = cv2.resize(image, (self.scaled_width, self.scaled_height), interpolation=interpolation)
-        return np.ascontiguousarray(image[self.top : self.top + self.height, self.left : self.left + self.width])
+            image = cv2.resize(
+                image, (self.scaled_width, self.scaled_height), interpolation=interpolation
+            )
+        return np.ascontiguousarray(
+            image[self.top : self.top + self.height, self.left : self.left + self.width]
+        )
 
 
-def cover(camera: Camera, height: int, width: int, zoom: float = 1.0, at=(0.5, 0.5), fit_mode: str = "cover") -> Window:
+def cover(
+    camera: Camera,
+    height: int,
+    width: int,
+    zoom: float = 1.0,
+    at=(0.5, 0.5),
+    fit_mode: str = "cover",
+) -> Window:
     """Choose the window of height x width pixels that a camera's picture fills.
 
-    zoom: >= 1, how much larger than needed the picture is made, so how much is cut off. at: (down, right) in [0,1],
-    where in what is left over the window lies. fit_mode: "cover" keeps the aspect and cuts what stands over; "stretch"
-    keeps the whole picture (at zoom 1) and lets fx and fy scale apart. Raises InputError for anything else.
+    zoom: >= 1, how much larger than needed the picture is made, so how much is cut off. at: (down,
+    right) in [0,1], where in what is left over the window lies. fit_mode: "cover" keeps the aspect
+    and cuts what stands over; "stretch" keeps the whole picture (at zoom 1) and lets fx and fy
+    scale apart. Raises InputError for anything else.
 
     >>> cover(Camera(64, 48, 50.0, 50.0, 31.5, 23.5), 24, 64)
     Window(scaled_height=48, scaled_width=64, top=12, left=0, height=24, width=64)
     """
     if zoom < 1 or min(height, width) <= 0 or fit_mode not in ("cover", "stretch"):
-        raise InputError(f"expected zoom >= 1, a size, cover or stretch, got {zoom}, {width}x{height}, {fit_mode!r}")
+        raise InputError(
+            f"expected zoom >= 1, a size, cover or stretch, got {zoom}, {width}x{height}, "
+            f"{fit_mode!r}"
+        )
     sy, sx = zoom * height / camera.height, zoom * width / camera.width
     if fit_mode == "cover":
         sy = sx = max(sy, sx)
     tall, wide = max(height, round(camera.height * sy)), max(width, round(camera.width * sx))
-    return Window(tall, wide, round((tall - height) * at[0]), round((wide - width) * at[1]), height, width)
+    return Window(
+        tall, wide, round((tall - height) * at[0]), round((wide - width) * at[1]), height, width
+    )
 
 
 def mirror_camera(camera: Camera) -> Camera:
@@ -78,7 +103,9 @@ def mirror_camera(camera: Camera) -> Camera:
 def mirror_pose(source_T_target: np.ndarray) -> np.ndarray:
     """Give the motion (..., 4, 4) between mirrored cameras: M T M with M = diag(-1, 1, 1, 1).
 
-    >>> mirror_pose(np.array([[1.0, 0, 0, 3], [0, 1, 0, 4], [0, 0, 1, 5], [0, 0, 0, 1]]))[:3, 3].tolist()
+    >>> mirror_pose(np.array([[1.0, 0, 0, 3], [0, 1, 0, 4], [0, 0, 1, 5], [0, 0, 0, 1]]))[
+    ...     :3, 3
+    ... ].tolist()
     [-3.0, 4.0, 5.0]
     """
     return _MIRROR @ source_T_target @ _MIRROR
@@ -91,10 +118,11 @@ def mirror_image(image: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """How a camera renders colours: out = blur(gain * (mix @ in) ** gamma, with contrast about grey) + noise.
+    """How a camera renders colours: out = blur(gain * (mix @ in) ** gamma, with contrast about
+    grey) + noise.
 
-    mix: (3,3) saturation and hue; gain: (3,) exposure and white balance; contrast: about 0.45; blur: sigma in px;
-    noise: standard deviation, of [0,1]. The default changes nothing.
+    mix: (3,3) saturation and hue; gain: (3,) exposure and white balance; contrast: about 0.45;
+    blur: sigma in px; noise: standard deviation, of [0,1]. The default changes nothing.
     """
 
     mix: np.ndarray = field(default_factory=lambda: np.eye(3))
@@ -105,12 +133,16 @@ class Look:
     noise: float = 0.0
 
     def apply(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Render (H,W,3) u8 or f32 in [0,1] as f32 in [0,1]; rng draws the noise, which differs from frame to frame."""
+        """Render (H,W,3) u8 or f32 in [0,1] as f32 in [0,1]; rng draws the noise, which differs
+        from frame to frame.
+        """
         x = np.asarray(image, np.float32)
         x = x / np.float32(255) if image.dtype == np.uint8 else x
         x = cv2.transform(x, self.mix.astype(np.float32))
         x = np.clip(x, 0, 1) ** np.float32(self.gamma)
-        x = (x * np.array(self.gain, np.float32) - np.float32(0.45)) * np.float32(self.contrast) + np.float32(0.45)
+        x = (x * np.array(self.gain, np.float32) - np.float32(0.45)) * np.float32(
+            self.contrast
+        ) + np.float32(0.45)
         if self.blur > 0:
             x = cv2.GaussianBlur(x, (0, 0), self.blur)
         if self.noise > 0:
@@ -119,7 +151,10 @@ class Look:
 
 
 def random_look(rng: np.random.Generator) -> Look:
-    """Draw a look; one for all frames of a sample, as one camera took them. A fifth of the time it changes nothing."""
+    """Draw a look; one for all frames of a sample, as one camera took them.
+
+    A fifth of the time it changes nothing.
+    """
     if rng.random() < 0.2:
         return Look()
     exposure, tint = np.exp(rng.normal(0, 0.15)), np.exp(rng.normal(0, 0.05, 3))
@@ -135,9 +170,12 @@ def random_look(rng: np.random.Generator) -> Look:
 
 
 def colour_mix(saturation: float, hue_rad: float) -> np.ndarray:
-    """Make the (3,3) matrix that scales colours away from grey and turns them about the grey axis (Rodrigues).
+    """Make the (3,3) matrix that scales colours away from grey and turns them about the grey axis
+    (Rodrigues).
 
-    >>> colour_mix(1.0, 2 * math.pi / 3).round().astype(int).tolist()  # a third of a turn: red becomes green
+    >>> colour_mix(1.0, 2 * math.pi / 3).round().astype(
+    ...     int
+    ... ).tolist()  # a third of a turn: red becomes green
     [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
     """
     axis = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)

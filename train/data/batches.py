@@ -1,4 +1,6 @@
-"""Which samples a step takes: decided by its number alone, so that a resumed run sees what it would have seen."""
+"""Which samples a step takes: decided by its number alone, so that a resumed run sees what it
+would have seen.
+"""
 
 from __future__ import annotations
 
@@ -29,19 +31,27 @@ class Sizes(Dataset):
 
 
 class StepBatches:
-    """Endless batches of keys for Sizes, from step `first` on; each process gets its share of every batch.
+    """Endless batches of keys for Sizes, from step `first` on; each process gets its share of every
+    batch.
 
-    A batch is recipe.fit.batch samples over all processes, all of one size, drawn without repetition within an epoch.
-    Raises InputError where the samples do not fill a batch, or the batch does not divide among the processes.
+    A batch is recipe.fit.batch samples over all processes, all of one size, drawn without
+    repetition within an epoch. Raises InputError where the samples do not fill a batch, or the
+    batch does not divide among the processes.
     """
 
-    def __init__(self, samples: Sizes, recipe: Recipe, first: int = 0, rank: int = 0, world: int = 1):
+    def __init__(
+        self, samples: Sizes, recipe: Recipe, first: int = 0, rank: int = 0, world: int = 1
+    ):
         self._count, self._sizes, self._fit = len(samples), len(samples.samples), recipe.fit
         self._first, self._rank, self._world = first, rank, world
         if self._fit.batch % world:
-            raise InputError(f"recipe fit.batch: expected a multiple of {world} processes, got {self._fit.batch}")
+            raise InputError(
+                f"recipe fit.batch: expected a multiple of {world} processes, got {self._fit.batch}"
+            )
         if self._count < self._fit.batch:
-            raise InputError(f"expected at least fit.batch = {self._fit.batch} samples, got {self._count}")
+            raise InputError(
+                f"expected at least fit.batch = {self._fit.batch} samples, got {self._count}"
+            )
 
     def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
         step = self._first
@@ -53,7 +63,9 @@ class StepBatches:
         """Give the keys of one step, over all processes."""
         batch = self._fit.batch
         epoch, position = divmod(step, self._count // batch)
-        chosen = _order(self._count, self._fit.seed, epoch)[position * batch : (position + 1) * batch]
+        chosen = _order(self._count, self._fit.seed, epoch)[
+            position * batch : (position + 1) * batch
+        ]
         generator = torch.Generator().manual_seed(1_000_003 * self._fit.seed + step)
         size = int(torch.randint(self._sizes, (), generator=generator))
         return [(size, index, epoch) for index in chosen]
@@ -62,7 +74,9 @@ class StepBatches:
 @lru_cache(maxsize=2)
 def _order(count: int, seed: int, epoch: int) -> list[int]:
     """The order of an epoch."""
-    return torch.randperm(count, generator=torch.Generator().manual_seed(7919 * seed + epoch)).tolist()
+    return torch.randperm(
+        count, generator=torch.Generator().manual_seed(7919 * seed + epoch)
+    ).tolist()
 
 
 def held_out_keys(samples: Sizes, most: int = _SCORED) -> list[tuple[int, int, int]]:

@@ -1,6 +1,7 @@
 """A pool of rendered stereo pairs on disk: made once, in the background, reused by every run.
 
-One pair a file, named by its seed, so that a pool can grow while a training reads it and is the same everywhere.
+One pair a file, named by its seed, so that a pool can grow while a training reads it and is the
+same everywhere.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from depth_ros.core.scenes import random_rig, random_scene
-from depth_ros.core.world import render_stereo
 from depth_ros.engine.matching import matched_prior
+from depth_ros.synthetic.renderer import render_stereo
+from depth_ros.synthetic.scenes import random_rig, random_scene
 
 _HARDEST_PCT, _RANGE_PX = 30.0, 128
 
 
 def make_pair(seed: int, height: int, width: int) -> dict:
-    """Render pair `seed`: left, right (H,W,3) u8; disparity (H,W) f32 px; occluded (H,W) bool; depth (H,W) f32 m.
+    """Render pair `seed`: left, right (H,W,3) u8; disparity (H,W) f32 px; occluded (H,W) bool;
+    depth (H,W) f32 m.
 
-    Draws again while classical matching fails on more than 30 % of the pixels: bare walls teach only to guess.
+    Draws again while classical matching fails on more than 30 % of the pixels: bare walls teach
+    only to guess.
     """
     for attempt in count():
         rng = np.random.default_rng((seed, attempt) if attempt else seed)
@@ -40,11 +43,19 @@ def matched_bad2(pair: dict) -> float:
 
 
 def write_pair(path: Path, height: int, width: int) -> None:
-    """Render the pair whose seed is the file's stem; written aside and renamed, so that no half file is ever read."""
+    """Render the pair whose seed is the file's stem; written aside and renamed, so that no half
+    file is ever read.
+    """
     pair = make_pair(int(path.stem), height, width)
     part = path.with_suffix(f".{os.getpid()}.part")
     with open(part, "wb") as file:
-        np.savez(file, left=pair["left"], right=pair["right"], disparity=pair["disparity"], occluded=pair["occluded"])
+        np.savez(
+            file,
+            left=pair["left"],
+            right=pair["right"],
+            disparity=pair["disparity"],
+            occluded=pair["occluded"],
+        )
     os.replace(part, path)
 
 

@@ -1,4 +1,6 @@
-"""What every reader of recordings gives: views of a scene, and which of them are neighbours in time."""
+"""What every reader of recordings gives: views of a scene, and which of them are neighbours in
+time.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,11 @@ from depth_ros.core.camera import Camera
 class View:
     """One instant of a recording: what the cameras saw, and what is known about it.
 
-    image: (H,W,3) uint8 RGB of the only or the left camera, rectified. camera: its intrinsics, H x W.
-    right: (H,W,3) uint8 of the right camera of a rectified pair, baseline_m its distance; both None in mono.
-    depth: (H,W) float32 metres along z of `image`, NaN unknown. disparity: (H,W) float32 px of `image`, NaN unknown,
-    where the recording gives that instead. world_T_camera: (4,4) float64, optical frame. What is not known is None.
+    image: (H,W,3) uint8 RGB of the only or the left camera, rectified. camera: its intrinsics, H x
+    W. right: (H,W,3) uint8 of the right camera of a rectified pair, baseline_m its distance; both
+    None in mono. depth: (H,W) float32 metres along z of `image`, NaN unknown. disparity: (H,W)
+    float32 px of `image`, NaN unknown, where the recording gives that instead. world_T_camera:
+    (4,4) float64, optical frame. What is not known is None.
     """
 
     image: np.ndarray
@@ -39,4 +42,6 @@ class Frames(Protocol):
     def __getitem__(self, index: int) -> View: ...
 
     def neighbour(self, index: int, offset: int) -> int | None:
-        """Give the index of the view `offset` frames later in the same sequence, None where there is none."""
+        """Give the index of the view `offset` frames later in the same sequence, None where
+        there is none.
+        """

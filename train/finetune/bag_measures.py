@@ -1,4 +1,6 @@
-"""What a recording's pictures say about their usefulness: motion between two of them, exposure, level of a pair."""
+"""What a recording's pictures say about their usefulness: motion between two of them, exposure,
+level of a pair.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 
-WIDTH_PX = 640  # pixels below are those of a picture this wide: what the recording's own size is, matters little
+# pixels below are those of a picture this wide: what the recording's own size is, matters little
+WIDTH_PX = 640
 _CORNERS, _LEAST_TRACKS, _ROUND_TRIP_PX = 400, 20, 0.7
 _DARK, _BRIGHT = 12, 248
 _PARALLAX_PERCENTILE = 70  # most corners of a street are far away
@@ -19,8 +22,9 @@ _PARALLAX_PERCENTILE = 70  # most corners of a street are far away
 class Motion:
     """How one picture moved into another, in px of a picture WIDTH_PX wide.
 
-    tracked: share of corners found again, in [0,1]. flow_px: median length. parallax_px: of the flow that no turn of
-    the camera explains, the 70th percentile. NaN where fewer than 20 corners were found again.
+    tracked: share of corners found again, in [0,1]. flow_px: median length. parallax_px: of the
+    flow that no turn of the camera explains, the 70th percentile. NaN where fewer than 20 corners
+    were found again.
     """
 
     tracked: float
@@ -29,7 +33,9 @@ class Motion:
 
 
 def motion(first: np.ndarray, second: np.ndarray, camera: Camera) -> Motion:
-    """Track corners (Lucas, Kanade) of `first` (H,W,3) u8 into `second`, there and back; camera is that of both."""
+    """Track corners (Lucas, Kanade) of `first` (H,W,3) u8 into `second`, there and back; camera
+    is that of both.
+    """
     first, second = grey(first), grey(second)
     camera = camera.resized(*first.shape)
     corners = cv2.goodFeaturesToTrack(first, _CORNERS, 0.01, 6)
@@ -57,9 +63,11 @@ def rays(points: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def turn_residual(a: np.ndarray, b: np.ndarray, iterations: int = 10) -> np.ndarray:
-    """Give the distances (N,) rad of unit rays b (N,3) from a (N,3) after the turn that brings them closest.
+    """Give the distances (N,) rad of unit rays b (N,3) from a (N,3) after the turn that brings them
+    closest.
 
-    The turn by Kabsch 1976, with weights 1 / distance (Weiszfeld): what moves on its own does not pull it along.
+    The turn by Kabsch 1976, with weights 1 / distance (Weiszfeld): what moves on its own does not
+    pull it along.
     """
     weight = np.ones(len(a))
     for _ in range(iterations):
@@ -77,11 +85,14 @@ def exposure(image: np.ndarray) -> tuple[float, float]:
 
 
 def level(left: np.ndarray, right: np.ndarray) -> tuple[int, float, float]:
-    """Match corners (ORB, Rublee 2011) of a pair: how many, the median row difference v_left - v_right in px of a
-    picture WIDTH_PX wide, and the share of them that lie further left in the right picture, as they must.
+    """Match corners (ORB, Rublee 2011) of a pair: how many, the median row difference v_left -
+    v_right in px of a picture WIDTH_PX wide, and the share of them that lie further left in the
+    right picture, as they must.
     """
     finder = cv2.ORB_create(800)
-    (points, what), (others, what_there) = (finder.detectAndCompute(grey(image), None) for image in (left, right))
+    (points, what), (others, what_there) = (
+        finder.detectAndCompute(grey(image), None) for image in (left, right)
+    )
     if what is None or what_there is None or len(what_there) < 2:
         return 0, np.nan, np.nan
     matcher = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True)
@@ -97,4 +108,6 @@ def grey(image: np.ndarray) -> np.ndarray:
     image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     height, width = image.shape
     size = (WIDTH_PX, max(1, round(height * WIDTH_PX / width)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if width > WIDTH_PX else cv2.INTER_LINEAR)
+    return cv2.resize(
+        image, size, interpolation=cv2.INTER_AREA if width > WIDTH_PX else cv2.INTER_LINEAR
+    )

@@ -9,8 +9,8 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import DepthRosError, InputError
-from train.bag_measures import Motion, exposure, level, motion
-from train.data.bag import BagFrames
+from train.data.datasets.bag import BagFrames
+from train.finetune.bag_measures import Motion, exposure, level, motion
 
 LEAST_FRAMES, FEW_FRAMES = 20, 300
 _STEPS = (1, 2, 4, 8, 16)
@@ -25,12 +25,14 @@ _MOST_ROWS_PX, _LEAST_LEFT, _LEAST_MATCHES = 1.5, 0.5, 20
 class BagReport:
     """What was measured; lengths in px are those of a picture 640 px wide.
 
-    frames, rate_hz; camera of the rectified left picture; baseline_m, None in mono. step: frames from one to the next
-    picture of a sample, so that they differ enough. tracked: share of corners found again one frame later. flow_px,
-    parallax_px: medians at `step` (parallax: motion of corners that no turn of the camera explains). still, turning:
-    shares of pairs without motion, and with turns only. dark, bright: shares of pixels. rows_px: by how much the rows
-    of a pair differ, None in mono. drops: messages that cannot be used. warnings: sentences. refusals: errors, each
-    with what was expected, what came and what to record; a recording with any cannot be trained on.
+    frames, rate_hz; camera of the rectified left picture; baseline_m, None in mono. step: frames
+    from one to the next picture of a sample, so that they differ enough. tracked: share of corners
+    found again one frame later. flow_px, parallax_px: medians at `step` (parallax: motion of
+    corners that no turn of the camera explains). still, turning: shares of pairs without motion,
+    and with turns only. dark, bright: shares of pixels. rows_px: by how much the rows of a pair
+    differ, None in mono. drops: messages that cannot be used. warnings: sentences. refusals:
+    errors, each with what was expected, what came and what to record; a recording with any cannot
+    be trained on.
     """
 
     path: Path
@@ -53,21 +55,37 @@ class BagReport:
 
     def __str__(self) -> str:
         rig = "mono" if self.baseline_m is None else f"stereo, baseline {self.baseline_m:.3f} m"
-        size = f", {self.camera.width}x{self.camera.height} px, fx {self.camera.fx:.0f} px" if self.camera else ""
+        size = (
+            f", {self.camera.width}x{self.camera.height} px, fx {self.camera.fx:.0f} px"
+            if self.camera
+            else ""
+        )
         lines = [
             f"{self.path.name}: {self.frames} frames at {self.rate_hz:.1f} Hz, {rig}{size}",
-            f"  every {self.step}. frame: flow {self.flow_px:.1f} px, parallax {self.parallax_px:.1f} px; "
-            f"still {self.still:.0%}, turning on the spot {self.turning:.0%}; corners kept {self.tracked:.0%}",
+            f"  every {self.step}. frame: flow {self.flow_px:.1f} px, parallax "
+            f"{self.parallax_px:.1f} px; "
+            f"still {self.still:.0%}, turning on the spot {self.turning:.0%}; corners kept "
+            f"{self.tracked:.0%}",
             f"  dark {self.dark:.0%}, overexposed {self.bright:.0%}"
-            + ("" if self.rows_px is None else f"; rows of the pair differ by {self.rows_px:.1f} px"),
+            + (
+                ""
+                if self.rows_px is None
+                else f"; rows of the pair differ by {self.rows_px:.1f} px"
+            ),
         ]
-        return "\n".join(lines + [f"  note: {text}" for text in self.warnings] + [f"  NO: {e}" for e in self.refusals])
+        return "\n".join(
+            lines
+            + [f"  note: {text}" for text in self.warnings]
+            + [f"  NO: {e}" for e in self.refusals]
+        )
 
 
 def check_bag(path: str | Path, frames: BagFrames | None = None) -> BagReport:
-    """Measure a recording by a sample of its frames. A bag that cannot be opened at all raises InputError.
+    """Measure a recording by a sample of its frames. A bag that cannot be opened at all raises
+    InputError.
 
-    A camera that is not calibrated is a refusal in the report, like everything that another recording would mend.
+    A camera that is not calibrated is a refusal in the report, like everything that another
+    recording would mend.
     """
     path = Path(path)
     try:
@@ -75,11 +93,16 @@ def check_bag(path: str | Path, frames: BagFrames | None = None) -> BagReport:
     except (DepthRosError, ValueError) as error:
         if not (path / "metadata.yaml").is_file() or "readable rosbag2" in str(error):
             raise
-        return _unusable(path, InputError(f"{error}. Record camera_info of a calibrated camera beside its images"))
+        return _unusable(
+            path,
+            InputError(f"{error}. Record camera_info of a calibrated camera beside its images"),
+        )
     try:
         return _measured(path, frames)
     except DepthRosError as error:
-        return _unusable(path, InputError(f"{error}. Record images whose size and encoding camera_info fits"))
+        return _unusable(
+            path, InputError(f"{error}. Record images whose size and encoding camera_info fits")
+        )
 
 
 def _measured(path: Path, frames: BagFrames) -> BagReport:
@@ -111,11 +134,16 @@ def _measured(path: Path, frames: BagFrames) -> BagReport:
 
 
 def _steps(frames: BagFrames) -> tuple[int, list[Motion], float]:
-    """The least step between frames with enough parallax, or the longest there is; its motions; tracked at step 1."""
+    """The least step between frames with enough parallax, or the longest there is; its motions;
+    tracked at step 1.
+    """
     step, moves = 1, [motion(*pair) for pair in _pairs(frames, 1)]
     tracked = _median([move.tracked for move in moves])
     for wider in _STEPS[1:]:
-        if tracked < _LEAST_TRACKED or _median([move.parallax_px for move in moves]) >= _PARALLAX_PX:
+        if (
+            tracked < _LEAST_TRACKED
+            or _median([move.parallax_px for move in moves]) >= _PARALLAX_PX
+        ):
             break
         if found := [motion(*pair) for pair in _pairs(frames, wider)]:
             step, moves = wider, found
@@ -125,34 +153,60 @@ def _steps(frames: BagFrames) -> tuple[int, list[Motion], float]:
 def _motion_refusals(v: dict):
     """Sentences about frames and motion that rule a recording out."""
     if v["frames"] < LEAST_FRAMES:
-        yield f"expected at least {LEAST_FRAMES} frames, got {v['frames']}. Record a minute or more while driving"
+        yield (
+            f"expected at least {LEAST_FRAMES} frames, got {v['frames']}. Record a minute or "
+            "more while driving"
+        )
     if v["tracked"] < _LEAST_TRACKED:
-        yield (f"expected consecutive frames that show the same things, got {v['tracked']:.0%} of corners found again."
-               " Record every frame, at 10 Hz or more, in light that needs no long exposure")  # fmt: skip
+        yield (
+            "expected consecutive frames that show the same things, got "
+            f"{v['tracked']:.0%} of corners found again."
+            " Record every frame, at 10 Hz or more, in light that needs no long exposure"
+        )
     elif v["still"] > _MOST_USELESS:
-        yield (f"expected a moving camera, got one that stands still in {v['still']:.0%} of the recording: it would "
-               "learn one picture by heart. Record while driving through the places where it shall work")  # fmt: skip
+        yield (
+            f"expected a moving camera, got one that stands still in {v['still']:.0%} of "
+            "the recording: it would "
+            "learn one picture by heart. Record while driving through the places where it "
+            "shall work"
+        )
     elif v["baseline_m"] is None and v["still"] + v["turning"] > _MOST_USELESS:
-        yield (f"expected a camera that changes its place, got {v['turning']:.0%} turns on the spot and "
-               f"{v['still']:.0%} rest: they say nothing about depth. Record while driving, or use a pair")  # fmt: skip
+        yield (
+            f"expected a camera that changes its place, got {v['turning']:.0%} turns on "
+            "the spot and "
+            f"{v['still']:.0%} rest: they say nothing about depth. Record while driving, "
+            "or use a pair"
+        )
 
 
 def _picture_refusals(v: dict, levels: list):
     """Sentences about light and the pair that rule a recording out."""
     if v["dark"] > _MOST_DARK or v["bright"] > _MOST_BRIGHT:
-        yield (f"expected exposed pictures, got {v['dark']:.0%} black and {v['bright']:.0%} white pixels. Record with "
-               "automatic exposure, in the light of the robot's work")  # fmt: skip
+        yield (
+            f"expected exposed pictures, got {v['dark']:.0%} black and {v['bright']:.0%} "
+            "white pixels. Record with "
+            "automatic exposure, in the light of the robot's work"
+        )
     if not levels:
         return
     if np.median([matches for matches, _, _ in levels]) < _LEAST_MATCHES:
-        yield ("expected two cameras that see the same, got pairs without corners in common. Uncover both, check that "
-               "they are triggered together")  # fmt: skip
+        yield (
+            "expected two cameras that see the same, got pairs without corners in common. "
+            "Uncover both, check that "
+            "they are triggered together"
+        )
     elif v["rows_px"] > _MOST_ROWS_PX:
-        yield (f"expected rectified pairs, got rows that differ by {v['rows_px']:.1f} px. Calibrate the pair anew, "
-               "then record")  # fmt: skip
+        yield (
+            f"expected rectified pairs, got rows that differ by {v['rows_px']:.1f} px. "
+            "Calibrate the pair anew, "
+            "then record"
+        )
     elif _median([share for _, _, share in levels]) < _LEAST_LEFT:
-        yield ("expected things further left in the right picture, got them further right: left and right are swapped."
-               " Swap the topics, then record")  # fmt: skip
+        yield (
+            "expected things further left in the right picture, got them further right: "
+            "left and right are swapped."
+            " Swap the topics, then record"
+        )
 
 
 def _warnings(v: dict, frames: BagFrames):

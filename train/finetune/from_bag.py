@@ -1,4 +1,6 @@
-"""Train on your own recording: check it, hold a part out, fine-tune without labels, say what it brought, export."""
+"""Train on your own recording: check it, hold a part out, fine-tune without labels, say what it
+brought, export.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +12,36 @@ import torch
 from torch import Tensor, nn
 
 from depth_ros.core.errors import InputError
-from train.bag_recipe import bag_recipe, load_init, samples_of, saved_minutes, start_weights, widest_step
-from train.check_bag import BagReport, check_bag
-from train.data.bag import HELD_OUT, BagFrames
 from train.data.batches import Sizes, held_out_keys
-from train.evaluate import evaluate, network, torch_run
-from train.export import average_weights, export_run
+from train.data.datasets.bag import HELD_OUT, BagFrames
+from train.evaluate.depth import evaluate, network, torch_run
+from train.export.onnx import average_weights, export_run
+from train.finetune.bag_recipe import (
+    bag_recipe,
+    load_init,
+    samples_of,
+    saved_minutes,
+    start_weights,
+    widest_step,
+)
+from train.finetune.check_bag import BagReport, check_bag
 from train.fit import fit
 from train.losses import photometric
 from train.objective import make_objective
 from train.recipe import Recipe
 
-DEFAULT_INIT = Path(__file__).resolve().parents[1] / "models" / "mono.onnx"
+DEFAULT_INIT = Path(__file__).resolve().parents[2] / "models" / "mono.onnx"
 KEEP = 0.5  # what its authors recommend without knowing the data
 _JUDGED = 64  # held-out frames
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a training on a recording brought: figures on the frames held out, before and after, and where the model is.
+    """What a training on a recording brought: figures on the frames held out, before and after, and
+    where the model is.
 
-    minutes: trained so far, of what was asked. parity: largest mean difference between PyTorch and ONNX Runtime,
-    relative to depth.
+    minutes: trained so far, of what was asked. parity: largest mean difference between PyTorch and
+    ONNX Runtime, relative to depth.
     """
 
     model: Path
@@ -43,10 +53,22 @@ class Result:
 
     def __str__(self) -> str:
         lines = [f"{'held out':28s}{'before':>10s}{'after':>10s}"]
-        lines += [f"{name:28s}{value:10.4f}{self.after[name]:10.4f}" for name, value in self.before.items()]
-        scale = "metric, by the baseline" if self.metric else "relative: one camera alone cannot know its scale"
-        lines.append(f"{self.model}: {self.minutes:.1f} minutes trained, {scale}; ONNX agrees within {self.parity:.1g}")
-        return "\n".join([*lines, f"ros2 launch depth_ros mono.launch.py model:={self.model.resolve()}"])
+        lines += [
+            f"{name:28s}{value:10.4f}{self.after[name]:10.4f}"
+            for name, value in self.before.items()
+        ]
+        scale = (
+            "metric, by the baseline"
+            if self.metric
+            else "relative: one camera alone cannot know its scale"
+        )
+        lines.append(
+            f"{self.model}: {self.minutes:.1f} minutes trained, {scale}; ONNX agrees "
+            f"within {self.parity:.1g}"
+        )
+        return "\n".join(
+            [*lines, f"ros2 launch depth_ros mono.launch.py model:={self.model.resolve()}"]
+        )
 
 
 def from_bag(
@@ -59,15 +81,17 @@ def from_bag(
     keep: float = KEEP,
     say=print,
 ) -> Result:
-    """Fine-tune a depth network on a rosbag2 recording without labels, and export it to `out` (.onnx).
+    """Fine-tune a depth network on a rosbag2 recording without labels, and export it to `out`
+    (.onnx).
 
-    Two cameras teach metres by their baseline; one camera teaches relative depth by its motion. init: see load_init;
-    models/mono.onnx where None, an encoder trained on ImageNet where that is not there either. start: a recipe to start
-    from instead, with fresh weights. threads: of the CPU, 0: all but one. say: prints a text.
-    keep: share of the starting model in the result, 0 to 1, see mixed; fresh weights have no share.
-    An interrupted training exports what it has; the same call trains on, from the checkpoints beside `out`.
-    Raises InputError for a recording that cannot teach (see check_bag) or a run folder of another one, EngineError
-    where the exported model does not agree with PyTorch.
+    Two cameras teach metres by their baseline; one camera teaches relative depth by its motion.
+    init: see load_init; models/mono.onnx where None, an encoder trained on ImageNet where that is
+    not there either. start: a recipe to start from instead, with fresh weights. threads: of the
+    CPU, 0: all but one. say: prints a text. keep: share of the starting model in the result, 0 to
+    1, see mixed; fresh weights have no share. An interrupted training exports what it has; the same
+    call trains on, from the checkpoints beside `out`. Raises InputError for a recording that cannot
+    teach (see check_bag) or a run folder of another one, EngineError where the exported model does
+    not agree with PyTorch.
     """
     report = check_bag(bag)
     say(str(report))
@@ -97,35 +121,51 @@ def from_bag(
 
 
 def mixed(start: dict[str, Tensor], trained: dict[str, Tensor], keep: float) -> dict[str, Tensor]:
-    """Give keep * start + (1 - keep) * trained for each weight of the depth network, and the others as trained.
+    """Give keep * start + (1 - keep) * trained for each weight of the depth network, and the others
+    as trained.
 
-    Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", eq. 1: nearly all that was learned of this place
-    stays, and less of all others is forgotten. Raises InputError for a share outside 0 to 1.
+    Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", eq. 1: nearly all that was
+    learned of this place stays, and less of all others is forgotten. Raises InputError for a share
+    outside 0 to 1.
     """
     if not 0 <= keep <= 1:
         raise InputError(f"keep: expected a share from 0 to 1, got {keep}")
-    ours = [name for name, value in trained.items() if name.startswith("depth.") and value.is_floating_point()]
+    ours = [
+        name
+        for name, value in trained.items()
+        if name.startswith("depth.") and value.is_floating_point()
+    ]
     return {**trained, **{name: keep * start[name] + (1 - keep) * trained[name] for name in ours}}
 
 
 def judge(objective: nn.Module, recipe: Recipe, held_out: BagFrames) -> dict[str, float]:
     """Judge a DepthObjective on the frames held out.
 
-    "photometric": the error (0.85 SSIM + 0.15 L1, Godard 2019, eq. 2) of frames seen through the right picture or their
-    neighbours, the least of these; "photometric, not moved": the same of these pictures as they are, which a network
-    must beat. With ground truth: "abs_rel" (metric recordings) and "abs_rel, median-scaled".
+    "photometric": the error (0.85 SSIM + 0.15 L1, Godard 2019, eq. 2) of frames seen through the
+    right picture or their neighbours, the least of these; "photometric, not moved": the same of
+    these pictures as they are, which a network must beat. With ground truth: "abs_rel" (metric
+    recordings) and "abs_rel, median-scaled".
     """
     device = next(objective.parameters()).device
     samples = make_samples(objective, held_out)
     objective.eval()
-    asked, objective.recipe = objective.recipe, replace(recipe, loss=replace(recipe.loss, auto_mask=False))
+    asked, objective.recipe = (
+        objective.recipe,
+        replace(recipe, loss=replace(recipe.loss, auto_mask=False)),
+    )
     try:
         with torch.no_grad():
-            errors = [_errors(objective, samples[key], device) for key in held_out_keys(samples, _JUDGED)]
+            errors = [
+                _errors(objective, samples[key], device) for key in held_out_keys(samples, _JUDGED)
+            ]
     finally:
         objective.recipe = asked
     seen, still = torch.tensor(errors).mean(0).tolist()
-    return {"photometric": seen, "photometric, not moved": still, **_truth_figures(objective, recipe, held_out)}
+    return {
+        "photometric": seen,
+        "photometric, not moved": still,
+        **_truth_figures(objective, recipe, held_out),
+    }
 
 
 def make_samples(objective: nn.Module, frames: BagFrames) -> Sizes:
@@ -150,8 +190,11 @@ def _truth_figures(objective, recipe: Recipe, held_out: BagFrames) -> dict[str, 
     """abs_rel against the recording's own ground truth, nothing where it has none."""
     if held_out[0].depth is None:
         return {}
-    predict = network(torch_run(objective.depth, next(objective.parameters()).device), recipe.data.sizes[0],
-                      recipe.network.focal_px)  # fmt: skip
+    predict = network(
+        torch_run(objective.depth, next(objective.parameters()).device),
+        recipe.data.sizes[0],
+        recipe.network.focal_px,
+    )
     names = {"none": "abs_rel", "median": "abs_rel, median-scaled"}
     alignments = ("none", "median") if recipe.data.stereo else ("median",)
     figures = evaluate(predict, held_out, alignments, most=_JUDGED)
@@ -174,13 +217,19 @@ def _same_run(run: Path, recipe: Recipe) -> None:
     old = Recipe.load(run / "recipe.yaml")
     if (old.data, old.network, old.pose) != (recipe.data, recipe.network, recipe.pose):
         raise InputError(
-            f"{run}: expected checkpoints of {recipe.data.path}, got those of another recording or network, "
+            f"{run}: expected checkpoints of {recipe.data.path}, got those of another "
+            "recording or network, "
             f"{old.data.path}; choose another --out or remove the folder"
         )
 
 
-def _export(run: Path, out: Path, report: BagReport, origin: str, held_out: BagFrames, weights: dict) -> float:
+def _export(
+    run: Path, out: Path, report: BagReport, origin: str, held_out: BagFrames, weights: dict
+) -> float:
     images = [held_out[i].image for i in range(min(4, len(held_out)))]
     source = "from bag: stereo baseline" if report.baseline_m is not None else "none"
-    history = f"{report.path.resolve().name}, {report.frames} frames without labels, from {Path(origin).name}"
+    history = (
+        f"{report.path.resolve().name}, {report.frames} frames without labels, from "
+        f"{Path(origin).name}"
+    )
     return export_run(run, out, "depth", source, history, images, weights)[0]

@@ -11,12 +11,13 @@ _WIDTHS = (12, 20, 32, 48, 80)  # channels at strides 1, 2, 4, 8, 16 where width
 
 
 class Decoder(nn.Module):
-    """Bring encoder features back to full resolution (Ronneberger et al. 2015, U-Net; Godard et al. 2019, table 5).
+    """Bring encoder features back to full resolution (Ronneberger et al. 2015, U-Net; Godard et al.
+    2019, table 5).
 
-    forward(features): the five maps of an encoder, strides 2 to 32. Returns `scales` maps, finest first,
-    (B,channels[s],H/2^s,W/2^s). A 1 x 1 convolution thins a map before it is enlarged: both are linear, so the order
-    changes nothing but the cost. Not normalised: batches are small, and the statistics of finely resolved maps
-    would differ between training and use.
+    forward(features): the five maps of an encoder, strides 2 to 32. Returns `scales` maps, finest
+    first, (B,channels[s],H/2^s,W/2^s). A 1 x 1 convolution thins a map before it is enlarged: both
+    are linear, so the order changes nothing but the cost. Not normalised: batches are small, and
+    the statistics of finely resolved maps would differ between training and use.
     """
 
     def __init__(self, encoder_channels: tuple[int, ...], width: float = 1.0, scales: int = SCALES):
@@ -25,14 +26,20 @@ class Decoder(nn.Module):
         self.channels = self.widths[:scales]
         skips = (0, *encoder_channels[:-1])
         befores = (*self.widths[1:], encoder_channels[-1])
-        self.thin = nn.ModuleList(nn.Conv2d(before, w, 1) for before, w in zip(befores, self.widths))
-        self.mix = nn.ModuleList(nn.Conv2d(w + skip, w, 3, padding=1) for w, skip in zip(self.widths, skips))
+        self.thin = nn.ModuleList(
+            nn.Conv2d(before, w, 1) for before, w in zip(befores, self.widths)
+        )
+        self.mix = nn.ModuleList(
+            nn.Conv2d(w + skip, w, 3, padding=1) for w, skip in zip(self.widths, skips)
+        )
         keep_variance(self)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         x, outputs = features[-1], []
         for level in reversed(range(len(self.widths))):
-            x = F.interpolate(self.thin[level](x), scale_factor=2, mode="bilinear", align_corners=False)
+            x = F.interpolate(
+                self.thin[level](x), scale_factor=2, mode="bilinear", align_corners=False
+            )
             if level > 0:
                 x = torch.cat([x, features[level - 1]], 1)
             x = F.elu(self.mix[level](x))
@@ -50,7 +57,8 @@ def head(inputs: int, outputs: int, start: float = 0.0, kernel: int = 3) -> nn.C
 
 
 def keep_variance(net: nn.Module) -> None:
-    """Initialise convolutions so that answers are as large as inputs (He et al. 2015, eq. 10); biases 0.
+    """Initialise convolutions so that answers are as large as inputs (He et al. 2015, eq. 10);
+    biases 0.
 
     A 1 x 1 convolution counts as linear, any other as followed by a rectifier.
     """

@@ -30,16 +30,18 @@ class Prediction(NamedTuple):
 
 
 class DepthNet(nn.Module):
-    """Encoder, U-Net decoder and a head per scale (Godard et al. 2019, "Digging Into Self-Supervised Monocular
-    Depth Estimation", section 3.3 and table 5).
+    """Encoder, U-Net decoder and a head per scale (Godard et al. 2019, "Digging Into
+    Self-Supervised Monocular Depth Estimation", section 3.3 and table 5).
 
-    left_right: a second channel with the inverse depth of the right picture (Godard et al. 2017, "Unsupervised
-    Monocular Depth Estimation with Left-Right Consistency", section 3.2). log_sigma: a further head (Kendall & Gal
-    2017). Depth lies between min_depth_m and max_depth_m; width scales the decoder's channels.
+    left_right: a second channel with the inverse depth of the right picture (Godard et al. 2017,
+    "Unsupervised Monocular Depth Estimation with Left-Right Consistency", section 3.2). log_sigma:
+    a further head (Kendall & Gal 2017). Depth lies between min_depth_m and max_depth_m; width
+    scales the decoder's channels.
 
-    The heads answer log depth: inv_depth = exp(log(1/max) + sigmoid(x) log(max/min)). A step of x then changes depth by
-    the same ratio near and far, and the start is a depth that scenes have; a sigmoid that is linear in inverse depth
-    (Godard et al. 2019, section 3) would start at twice min_depth_m.
+    The heads answer log depth: inv_depth = exp(log(1/max) + sigmoid(x) log(max/min)). A step of x
+    then changes depth by the same ratio near and far, and the start is a depth that scenes have; a
+    sigmoid that is linear in inverse depth (Godard et al. 2019, section 3) would start at twice
+    min_depth_m.
 
     forward(image): (B,3,H,W) float32 RGB in [0,1], H and W multiples of 32; gives a Prediction.
     Raises InputError where the depths, the scales or the encoder make no sense.
@@ -60,13 +62,18 @@ class DepthNet(nn.Module):
     ):
         super().__init__()
         if not 0 < min_depth_m < max_depth_m:
-            raise InputError(f"expected 0 < min_depth_m < max_depth_m, got {min_depth_m} and {max_depth_m}")
+            raise InputError(
+                f"expected 0 < min_depth_m < max_depth_m, got {min_depth_m} and {max_depth_m}"
+            )
         if not 1 <= scales <= SCALES:
             raise InputError(f"expected 1 to {SCALES} scales, got {scales}")
         self.range_m = (min_depth_m, max_depth_m)
         self.encoder = make_encoder(encoder, pretrained, weights=weights, freeze_norm=freeze_norm)
         self.decoder = Decoder(self.encoder.channels, width, scales)
-        start = _logit(math.log(max_depth_m / _start_depth(*self.range_m)) / math.log(max_depth_m / min_depth_m))
+        start = _logit(
+            math.log(max_depth_m / _start_depth(*self.range_m))
+            / math.log(max_depth_m / min_depth_m)
+        )
         outputs = 2 if left_right else 1
         self.heads = nn.ModuleList(head(c, outputs, start) for c in self.decoder.channels)
         low, high = LOG_SIGMA

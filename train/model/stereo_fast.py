@@ -1,11 +1,13 @@
-"""The fast stereo network: it refines a match made at half resolution, and works at a quarter of it.
+"""The fast stereo network: it refines a match made at half resolution, and works at a quarter of
+it.
 
-Like train.model.stereo.StereoNet it gets the answer of semi-global matching as an input and learns to aggregate and
-fill: local cost volumes of learned features, a U-Net, and disparity moved over the image by learned affinities (Cheng
-et al. 2018, "Depth Estimation via Affinity Learned with Convolutional Spatial Propagation", eq. 1). Each pixel then
-chooses between its four nearest quarter-resolution values and the match (convex upsampling of Teed & Deng 2020, RAFT,
-with four neighbours instead of nine). Its form follows the clock of a CPU: ReLU, which ONNX Runtime fuses and int8
-likes; gathers of whole feature vectors; sums of slices instead of reductions over channels.
+Like train.model.stereo.StereoNet it gets the answer of semi-global matching as an input and learns
+to aggregate and fill: local cost volumes of learned features, a U-Net, and disparity moved over the
+image by learned affinities (Cheng et al. 2018, "Depth Estimation via Affinity Learned with
+Convolutional Spatial Propagation", eq. 1). Each pixel then chooses between its four nearest
+quarter-resolution values and the match (convex upsampling of Teed & Deng 2020, RAFT, with four
+neighbours instead of nine). Its form follows the clock of a CPU: ReLU, which ONNX Runtime fuses and
+int8 likes; gathers of whole feature vectors; sums of slices instead of reductions over channels.
 """
 
 from __future__ import annotations
@@ -22,36 +24,47 @@ _DECISIVENESS = 5.0  # see train.model.stereo
 _LARGEST_LOGIT = 30.0
 _LOG_SIGMA = (-4.0, 5.0)  # 0.02 to 148 px
 _SCALE_PX = 32.0  # disparities enter the network divided by this
-# Indices into a 3 x 3 neighbourhood for the quadrants top left, top right, bottom left, bottom right of a cell: the
-# cell itself, the nearest above or below, the nearest to the left or right, the nearest diagonal one.
+# Indices into a 3 x 3 neighbourhood for the quadrants top left, top right, bottom left, bottom
+# right of a cell: the cell itself, the nearest above or below, the nearest to the left or right,
+# the nearest diagonal one.
 _NEAREST = ((4, 4, 4, 4), (1, 1, 7, 7), (3, 5, 3, 5), (0, 2, 6, 8))
 
 
 class FastStereoNet(nn.Module):
     """Refine a disparity matched at half resolution.
 
-    forward(left, right, prior): left, right (B,3,H,W) RGB in [0,1]; prior (B,2,H/2,W/2): disparity in px of the full
-    resolution with its holes filled, and 1 where it was answered, 0 where filled. H and W are multiples of 32.
-    Returns disparity (B,1,H,W) px and log_sigma (B,1,H,W), the logarithm of one standard deviation in px.
+    forward(left, right, prior): left, right (B,3,H,W) RGB in [0,1]; prior (B,2,H/2,W/2): disparity
+    in px of the full resolution with its holes filled, and 1 where it was answered, 0 where filled.
+    H and W are multiples of 32. Returns disparity (B,1,H,W) px and log_sigma (B,1,H,W), the
+    logarithm of one standard deviation in px.
     """
 
     def __init__(self, width: int = 32):
         super().__init__()
         w, sizes = width, (width, width * 3 // 2, 2 * width, 3 * width)
         self.half_features, self.half_match = _conv(3, 8, stride=2), nn.Conv2d(8, 4, 1)
-        self.features, self.match = nn.Sequential(_conv(8, 16, stride=2), _conv(16, 16)), nn.Conv2d(16, 8, 1)
+        self.features, self.match = (
+            nn.Sequential(_conv(8, 16, stride=2), _conv(16, 16)),
+            nn.Conv2d(16, 8, 1),
+        )
         self.entry = _conv(16 + len(_COARSE) + 4 * len(_FINE) + 8, w)
-        self.down = nn.ModuleList(nn.Sequential(_conv(a, b, stride=2), _conv(b, b)) for a, b in zip(sizes, sizes[1:]))
+        self.down = nn.ModuleList(
+            nn.Sequential(_conv(a, b, stride=2), _conv(b, b)) for a, b in zip(sizes, sizes[1:])
+        )
         self.up = nn.ModuleList(_conv(a + b, a) for a, b in zip(sizes, sizes[1:]))
         self.guess = nn.Conv2d(w, 1, 3, padding=1)
         self.affinity = nn.Conv2d(w, 9 * len(_DILATIONS), 1)
         self.refine = _conv(w + 2, w)
-        self.choice = nn.Conv2d(w, 5 * 16, 1)  # four neighbours and the match, for each of 4 x 4 pixels
+        self.choice = nn.Conv2d(
+            w, 5 * 16, 1
+        )  # four neighbours and the match, for each of 4 x 4 pixels
         self.spread = nn.Conv2d(w, 16, 1)
         self._start_from_the_match()
 
     def _start_from_the_match(self):
-        """Untrained, the network hardly changes its prior: training starts near the error of the match."""
+        """Untrained, the network hardly changes its prior: training starts near the error of the
+        match.
+        """
         for layer in (self.guess, self.affinity, self.choice, self.spread):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -61,19 +74,33 @@ class FastStereoNet(nn.Module):
 
     @torch.no_grad()
     def scale_spread(self, slope: float, offset: float) -> None:
-        """Make log_sigma slope times what it is, plus offset; see train.spread."""
+        """Make log_sigma slope times what it is, plus offset; see
+        train.export.sigma_calibration.
+        """
         self.spread.weight.mul_(slope)
         self.spread.bias.mul_(slope).add_(offset)
 
     def forward(self, left: Tensor, right: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         return self.stages(left, right, prior)[1:]
 
-    def stages(self, left: Tensor, right: Tensor, prior: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
-        """As forward, with the quarter-resolution disparities (B,1,H/4,W/4) px guessed and moved, in front."""
+    def stages(
+        self, left: Tensor, right: Tensor, prior: Tensor
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
+        """As forward, with the quarter-resolution disparities (B,1,H/4,W/4) px guessed and
+        moved, in front.
+        """
         given = F.pixel_unshuffle(prior, 2)
         start = given[:, :1]  # the top left of each 2 x 2: a mean would invent surfaces between two
-        x = self.entry(torch.cat([*self._compare(left, right, prior[:, :1], start),
-                                  given[:, :4] / _SCALE_PX, given[:, 4:]], 1))  # fmt: skip
+        x = self.entry(
+            torch.cat(
+                [
+                    *self._compare(left, right, prior[:, :1], start),
+                    given[:, :4] / _SCALE_PX,
+                    given[:, 4:],
+                ],
+                1,
+            )
+        )
         x = self._unet(x)
         guess = disparity = start + 8 * self.guess(x)
         weights = _weights(self.affinity(x)).split(1, 1)
@@ -88,7 +115,9 @@ class FastStereoNet(nn.Module):
         half_here, half_there = self.half_features(left), self.half_features(right)
         here, there = self.features(half_here), self.features(half_there)
         coarse = local_costs(self.match(here), self.match(there), start / 4, _COARSE)
-        fine = local_costs(self.half_match(half_here), self.half_match(half_there), prior / 2, _FINE)
+        fine = local_costs(
+            self.half_match(half_here), self.half_match(half_there), prior / 2, _FINE
+        )
         return [here, coarse, F.pixel_unshuffle(fine, 2)]
 
     def _unet(self, x: Tensor) -> Tensor:
@@ -104,15 +133,17 @@ class FastStereoNet(nn.Module):
 def local_costs(here: Tensor, there: Tensor, shift: Tensor, offsets: tuple[int, ...]) -> Tensor:
     """Compare left features with right ones around a disparity, at whole columns.
 
-    here, there (B,C,h,w); shift (B,1,h,w) px of them, rounded here. Returns (B,len(offsets),h,w): mean absolute
-    difference at shift + offset, borders repeated.
+    here, there (B,C,h,w); shift (B,1,h,w) px of them, rounded here. Returns (B,len(offsets),h,w):
+    mean absolute difference at shift + offset, borders repeated.
     """
     batch, channels, height, width = here.shape
     steps = {"device": here.device, "dtype": here.dtype}
     column = torch.arange(width, **steps).view(1, 1, width) - torch.round(shift[:, 0])
     row = torch.arange(batch * height, **steps).view(batch, height, 1) * width
     here, there = (x.permute(0, 2, 3, 1).reshape(-1, channels) for x in (here, there))
-    mean = torch.full((channels, 1), 1 / channels, **steps)  # a product: ONNX Runtime is slow at means of few channels
+    mean = torch.full(
+        (channels, 1), 1 / channels, **steps
+    )  # a product: ONNX Runtime is slow at means of few channels
     costs = []
     for offset in offsets:
         index = (row + (column - offset).clamp(0, width - 1)).long().view(-1)
@@ -121,10 +152,12 @@ def local_costs(here: Tensor, there: Tensor, shift: Tensor, offsets: tuple[int, 
 
 
 def upsample(quarter: Tensor, matched: Tensor, logits: Tensor) -> Tensor:
-    """Mix the four nearest quarter-resolution values and the matched one into each full-resolution pixel.
+    """Mix the four nearest quarter-resolution values and the matched one into each full-resolution
+    pixel.
 
-    quarter (B,1,h,w) px; matched (B,4,h,w) px, the half-resolution prior unshuffled; logits (B,80,h,w): for each of the
-    five choices, for each place in a 2 x 2 quadrant, the four quadrants. Returns (B,1,4h,4w).
+    quarter (B,1,h,w) px; matched (B,4,h,w) px, the half-resolution prior unshuffled; logits
+    (B,80,h,w): for each of the five choices, for each place in a 2 x 2 quadrant, the four
+    quadrants. Returns (B,1,4h,4w).
     """
     around = _neighbours(quarter, 1)
     options = [torch.cat([around[i] for i in nearest], 1) for nearest in _NEAREST] + [matched]
@@ -139,7 +172,9 @@ def mix(options: list[Tensor], weights: tuple[Tensor, ...]) -> Tensor:
 
 
 def _weights(logits: Tensor) -> Tensor:
-    """Turn logits into weights; bounded, since a softmax without its maximum taken off is five passes cheaper."""
+    """Turn logits into weights; bounded, since a softmax without its maximum taken off is five
+    passes cheaper.
+    """
     return (_DECISIVENESS * logits).clamp(-_LARGEST_LOGIT, _LARGEST_LOGIT).exp()
 
 
@@ -153,5 +188,7 @@ def _neighbours(x: Tensor, dilation: int) -> list[Tensor]:
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
     )

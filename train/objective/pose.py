@@ -21,11 +21,21 @@ class PoseObjective(nn.Module):
 
     def __init__(self, recipe: Recipe):
         super().__init__()
-        if not recipe.data.offsets or recipe.pose.encoder == "shared" or recipe.pose.joint or recipe.pose.explain:
-            raise InputError("task pose: expected data.offsets and a pose network of pairs, not shared, without a mask")
+        if (
+            not recipe.data.offsets
+            or recipe.pose.encoder == "shared"
+            or recipe.pose.joint
+            or recipe.pose.explain
+        ):
+            raise InputError(
+                "task pose: expected data.offsets and a pose network of pairs, not shared, "
+                "without a mask"
+            )
         self.recipe, pose = recipe, recipe.pose
         freeze = recipe.network.freeze_norm
-        self.pose = PoseNet(pose.encoder, pose.backbone, 1, False, pose.pretrained, freeze_norm=freeze)
+        self.pose = PoseNet(
+            pose.encoder, pose.backbone, 1, False, pose.pretrained, freeze_norm=freeze
+        )
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         loss = motion_loss(self.motion(batch), batch, self.recipe)
@@ -33,15 +43,25 @@ class PoseObjective(nn.Module):
 
     def motion(self, batch: dict[str, Tensor]) -> Tensor:
         """Give source_T_target (B,S,6), canonical."""
-        return pair_poses(self.pose, batch["image_aug"], list(batch["sources_aug"].unbind(1)), self.recipe.data.offsets)
+        return pair_poses(
+            self.pose,
+            batch["image_aug"],
+            list(batch["sources_aug"].unbind(1)),
+            self.recipe.data.offsets,
+        )
 
     def samples(self, part: str, frames=None) -> Sizes:
         data, training = self.recipe.data, part == "train"
         frames = read(data.reader, data.path, data.split, part) if frames is None else frames
         augment = data.augment and training
-        sizes = [Samples(frames, *size, data.offsets, False, augment, self.recipe.fit.seed) for size in data.sizes]
+        sizes = [
+            Samples(frames, *size, data.offsets, False, augment, self.recipe.fit.seed)
+            for size in data.sizes
+        ]
         if not sizes[0].has_poses:
-            raise InputError(f"task pose: expected a recording with known poses, got none in {data.path}")
+            raise InputError(
+                f"task pose: expected a recording with known poses, got none in {data.path}"
+            )
         return Sizes(sizes)
 
     def score(self, samples: Sizes, device) -> tuple[dict[str, float], dict[str, Tensor]]:
@@ -50,8 +70,14 @@ class PoseObjective(nn.Module):
             batch = {name: value[None].to(device) for name, value in samples[key].items()}
             fx, focal_px = batch["K"][:, 0, 0], self.recipe.network.focal_px
             pose = canonical_pose_to_metric(self.motion(batch)[:, 0], fx, focal_px)
-            guess, truth = pose_to_matrix(pose)[0].cpu().numpy(), batch["source_T_target"][0, 0].cpu().numpy()
+            guess, truth = (
+                pose_to_matrix(pose)[0].cpu().numpy(),
+                batch["source_T_target"][0, 0].cpu().numpy(),
+            )
             rotations.append(rotation_error_deg(guess, truth))
             directions.append(translation_direction_error_deg(guess, truth))
-        figures = {"rotation_deg": torch.tensor(rotations), "direction_deg": torch.tensor(directions)}
+        figures = {
+            "rotation_deg": torch.tensor(rotations),
+            "direction_deg": torch.tensor(directions),
+        }
         return {name: float(value.nanmedian()) for name, value in figures.items()}, {}

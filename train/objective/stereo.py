@@ -26,7 +26,11 @@ class StereoObjective(nn.Module):
         super().__init__()
         self.recipe = recipe
         net = recipe.network
-        self.net = FastStereoNet(net.width_channels) if net.prior_scale == 2 else StereoNet(net.width_channels)
+        self.net = (
+            FastStereoNet(net.width_channels)
+            if net.prior_scale == 2
+            else StereoNet(net.width_channels)
+        )
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         early, disparity, log_sigma = self.net.stages(batch["left"], batch["right"], batch["prior"])
@@ -34,19 +38,27 @@ class StereoObjective(nn.Module):
         with torch.no_grad():
             parts = {
                 "bad2_pct": bad_share(disparity, batch["truth"], batch["mask"]),
-                "matched_bad2_pct": bad_share(_full(batch["prior"], batch["truth"]), batch["truth"], batch["mask"]),
+                "matched_bad2_pct": bad_share(
+                    _full(batch["prior"], batch["truth"]), batch["truth"], batch["mask"]
+                ),
             }
         return loss, parts
 
     def samples(self, part: str, frames=None) -> Sizes:
-        """Pairs of the pool: the first 32 are held out. A growing pool is listed as it stands now."""
+        """Pairs of the pool: the first 32 are held out.
+
+        A growing pool is listed as it stands now.
+        """
         if frames is not None:
             raise InputError("task stereo: expected a pool of pairs (data.path), got frames")
         data, files = self.recipe.data, sorted(Path(self.recipe.data.path).glob("*.npz"))
         held_out = min(_HELD_OUT, len(files) // 4)
         files = files[held_out:] if part == "train" else files[:held_out]
         if not files:
-            raise InputError(f"{data.path}: expected a pool of pairs (python -m train render), got {len(files)} files")
+            raise InputError(
+                f"{data.path}: expected a pool of pairs (python -m train render), got "
+                f"{len(files)} files"
+            )
         how = part == "train", self.recipe.fit.seed, self.recipe.network.prior_scale
         return Sizes([StereoPairs(files, size, *how) for size in data.sizes])
 
@@ -59,7 +71,9 @@ class StereoObjective(nn.Module):
             rows.append([float(bad_share(x, item["truth"], item["mask"])) for x in maps])
             if picture is None:
                 top = item["truth"].nan_to_num(0).amax().clamp(min=1)
-                picture = torch.cat([item["left"][0], (disparity[0] / top).clamp(0, 1).expand(3, -1, -1)], 1)
+                picture = torch.cat(
+                    [item["left"][0], (disparity[0] / top).clamp(0, 1).expand(3, -1, -1)], 1
+                )
         net, matched = torch.tensor(rows).mean(0).tolist()
         return {"bad2_pct": net, "matched_bad2_pct": matched}, {"disparity": picture}
 

@@ -9,16 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..core.errors import EngineError
-from .base import Runnable
+from depth_ros.core.errors import EngineError
+from depth_ros.engine.base import Runnable
+from depth_ros.engine.onnx import OnnxEngine
+from depth_ros.engine.parity import check_parity, rendered_frames
+from depth_ros.engine.spec import ModelSpec
+
+from .api import Gpu, compile_network, find_gpu, import_library
 from .cache import ANY_GPU, CacheKey, EngineCache, StaleEngine
 from .convert import CONVERSION, convert, input_shapes
-from .io_graph import IO_GRAPH, Step, step_shapes, with_io
-from .lock import alone
-from .onnx_engine import OnnxEngine
-from .parity import check_parity, rendered_frames
-from .spec import ModelSpec
-from .tensorrt_library import Gpu, compile_network, find_gpu, import_library
+from .fused_graph import IO_GRAPH, Step, step_shapes, with_io
+from .lock import build_lock
 from .tensors import Tensors
 
 _POLL_S = 0.2
@@ -26,14 +27,16 @@ _POLL_S = 0.2
 
 @dataclass(frozen=True)
 class Request:
-    """What to build. model: an ONNX file with its spec. size: (height, width) of the tensors, pixels.
+    """What to build. model: an ONNX file with its spec. size: (height, width) of the tensors,
+    pixels.
 
-    precision: "fp32", "fp16" or "int8". workspace_mib: 0 = the library's choice. library: "auto", "tensorrt" or
-    "tensorrt_rtx". compute_capability: "" = of this machine's GPU; others ("8.6") with tensorrt_rtx only.
-    calibration: input arrays by name, for int8. frames: the same, for parity, and other ones; empty: rendered ones.
-    step: not None: the whole step, see io_graph, of which frames are inputs then; plain: what does the same step around
-    ONNX Runtime, with run, spec and outputs. judge: given what runs the converted graph, says how far from the truth it
-    is, as JSON takes it.
+    precision: "fp32", "fp16" or "int8". workspace_mib: 0 = the library's choice. library: "auto",
+    "tensorrt" or "tensorrt_rtx". compute_capability: "" = of this machine's GPU; others ("8.6")
+    with tensorrt_rtx only. calibration: input arrays by name, for int8. frames: the same, for
+    parity, and other ones; empty: rendered ones. step: not None: the whole step, see io_graph, of
+    which frames are inputs then; plain: what does the same step around ONNX Runtime, with run, spec
+    and outputs. judge: given what runs the converted graph, says how far from the truth it is, as
+    JSON takes it.
     """
 
     model: Path
@@ -51,8 +54,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Built:
-    """path: of the engine. parity: of the converted graph in ONNX Runtime. reason: why it was built; "" = it was not,
-    the cache had it. seconds: of wall clock. accuracy: what judge said."""
+    """path: of the engine. parity: of the converted graph in ONNX Runtime. reason: why it was
+    built; "" = it was not, the cache had it. seconds: of wall clock. accuracy: what judge said."""
 
     path: Path
     key: CacheKey
@@ -63,14 +66,19 @@ class Built:
 
 
 def build(
-    request: Request, cache: EngineCache, force: bool = False, progress: Callable[[float], None] | None = None,
-    cancelled: threading.Event | None = None, say: Callable[[str], None] = lambda words: None,
-) -> Built:  # fmt: skip
+    request: Request,
+    cache: EngineCache,
+    force: bool = False,
+    progress: Callable[[float], None] | None = None,
+    cancelled: threading.Event | None = None,
+    say: Callable[[str], None] = lambda words: None,
+) -> Built:
     """Give the engine of a request, from the cache where a whole one lies there.
 
-    progress: called with the share done, 0 to 1. cancelled: set it to stop the build. say: told where another process
-    builds the same engine; that one is waited for, and what it built is taken. Raises EngineError or SpecError
-    where a part is missing, the graph is refused, the converted graph differs from the model, or it was interrupted.
+    progress: called with the share done, 0 to 1. cancelled: set it to stop the build. say: told
+    where another process builds the same engine; that one is waited for, and what it built is
+    taken. Raises EngineError or SpecError where a part is missing, the graph is refused, the
+    converted graph differs from the model, or it was interrupted.
     """
     start = time.monotonic()
     network = OnnxEngine(request.model)
@@ -80,7 +88,7 @@ def build(
     found, reason = _find(cache, key, start)
     if found and not force:
         return found
-    with alone(cache.path(key).with_suffix(".lock"), say, cancelled) as waited:
+    with build_lock(cache.path(key).with_suffix(".lock"), say, cancelled) as waited:
         if waited and (other := _find(cache, key, start)[0]):
             return other
         reason = reason or "asked to build anew"
@@ -97,12 +105,23 @@ def _find(cache: EngineCache, key: CacheKey, start: float) -> tuple[Built | None
     return Built(cached.path, key, parity, "", time.monotonic() - start, accuracy), ""
 
 
-def _build(request: Request, network: OnnxEngine, trt, key: CacheKey, cache, reason: str, progress, cancelled) -> Built:
+def _build(
+    request: Request,
+    network: OnnxEngine,
+    trt,
+    key: CacheKey,
+    cache,
+    reason: str,
+    progress,
+    cancelled,
+) -> Built:
     """Convert, compare, compile, check, store."""
     start, spec = time.monotonic(), network.spec
     tensors = Tensors.of(spec, key.shapes)
     converted = convert(request.model, spec, request.size, request.precision, request.calibration)
-    accuracy = request.judge(_Graph(converted.SerializeToString(), spec.outputs)) if request.judge else {}
+    accuracy = (
+        request.judge(_Graph(converted.SerializeToString(), spec.outputs)) if request.judge else {}
+    )
     reference: Runnable = request.plain or network
     frames = request.frames
     if request.step is not None:
@@ -116,7 +135,15 @@ def _build(request: Request, network: OnnxEngine, trt, key: CacheKey, cache, rea
     content, found = _compile(trt, model, request, progress, cancelled)
     tensors.check_compiled(found)
     seconds = time.monotonic() - start
-    path = cache.store(key, spec, content, conversion=parity, parity=None, accuracy=accuracy, build_s=round(seconds, 1))
+    path = cache.store(
+        key,
+        spec,
+        content,
+        conversion=parity,
+        parity=None,
+        accuracy=accuracy,
+        build_s=round(seconds, 1),
+    )
     return Built(path, key, parity, reason, seconds, accuracy)
 
 
@@ -124,7 +151,9 @@ def make_key(request: Request, trt, spec: ModelSpec) -> CacheKey:
     """Say what the engine of a request depends on, on this machine, with this library."""
     name = trt.__name__
     if name == "tensorrt" and request.compute_capability:
-        raise EngineError("compute capability: expected none for tensorrt, which builds for the GPU at hand")
+        raise EngineError(
+            "compute capability: expected none for tensorrt, which builds for the GPU at hand"
+        )
     gpu = Gpu(ANY_GPU, request.compute_capability) if request.compute_capability else find_gpu()
     options = {"workspace_mib": str(request.workspace_mib), "conversion": CONVERSION}
     if request.precision == "int8":
@@ -132,15 +161,23 @@ def make_key(request: Request, trt, spec: ModelSpec) -> CacheKey:
     shapes = input_shapes(spec, request.size)
     if request.step is not None:
         if request.plain is None or not request.frames:
-            raise EngineError("with-io: expected the plain step and frames to compare with, got none")
+            raise EngineError(
+                "with-io: expected the plain step and frames to compare with, got none"
+            )
         shapes = step_shapes(spec, request.size, request.step)
-        options["with_io"] = f"{IO_GRAPH}, resized to {request.step.working[0]}x{request.step.working[1]}"
+        options["with_io"] = (
+            f"{IO_GRAPH}, resized to {request.step.working[0]}x{request.step.working[1]}"
+        )
     return CacheKey(
         model_sha256=hashlib.sha256(Path(request.model).read_bytes()).hexdigest(),
-        library=name, version=trt.__version__, gpu=ANY_GPU if name == "tensorrt_rtx" else gpu.name,
-        compute_capability=gpu.compute_capability, precision=request.precision,
-        shapes=shapes, options=options,
-    )  # fmt: skip
+        library=name,
+        version=trt.__version__,
+        gpu=ANY_GPU if name == "tensorrt_rtx" else gpu.name,
+        compute_capability=gpu.compute_capability,
+        precision=request.precision,
+        shapes=shapes,
+        options=options,
+    )
 
 
 def frames_digest(frames: list[dict]) -> str:
@@ -164,7 +201,9 @@ class _Graph:
         try:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors have no common base
-            raise EngineError(f"expected a converted graph that ONNX Runtime loads, got: {error}") from error
+            raise EngineError(
+                f"expected a converted graph that ONNX Runtime loads, got: {error}"
+            ) from error
 
     def run(self, inputs: dict) -> dict:
         return dict(zip(self._names, self._session.run(self._names, inputs), strict=True))
@@ -176,8 +215,17 @@ def _compile(trt, model: bytes, request: Request, progress, cancelled: threading
 
     def work():
         try:
-            outcome.append(compile_network(trt, model, request.precision, request.compute_capability,
-                                           request.workspace_mib, progress, cancelled))  # fmt: skip
+            outcome.append(
+                compile_network(
+                    trt,
+                    model,
+                    request.precision,
+                    request.compute_capability,
+                    request.workspace_mib,
+                    progress,
+                    cancelled,
+                )
+            )
         except Exception as error:  # noqa: BLE001 - raised again below, in the caller's thread
             outcome.append(error)
 
@@ -193,5 +241,7 @@ def _compile(trt, model: bytes, request: Request, progress, cancelled: threading
     if isinstance(outcome[0], EngineError):
         raise outcome[0]
     if isinstance(outcome[0], Exception):
-        raise EngineError(f"the build failed: {type(outcome[0]).__name__}: {outcome[0]}") from outcome[0]
+        raise EngineError(
+            f"the build failed: {type(outcome[0]).__name__}: {outcome[0]}"
+        ) from outcome[0]
     return outcome[0]

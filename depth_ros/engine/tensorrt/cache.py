@@ -1,4 +1,6 @@
-"""Where built engines lie: each beside what it was built from and for, and none is opened before that is checked."""
+"""Where built engines lie: each beside what it was built from and for, and none is opened before
+that is checked.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ import tempfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from ..core.errors import EngineError, SpecError
-from .spec import ModelSpec
+from depth_ros.core.errors import EngineError, SpecError
+from depth_ros.engine.spec import ModelSpec
 
 _FORMAT = 1
 _LEAST_FREE = 1.5  # times the size of an engine that must be free before one is written
@@ -19,16 +21,19 @@ ANY_GPU = "any"
 
 
 class StaleEngine(EngineError):
-    """An engine in the cache that is absent, damaged, or made from or for something else; the words say which."""
+    """An engine in the cache that is absent, damaged, or made from or for something else; the
+    words say which.
+    """
 
 
 @dataclass(frozen=True)
 class CacheKey:
     """Everything that an engine depends on; a difference in any of it is another engine.
 
-    model_sha256: of the ONNX file. library, version: "tensorrt" or "tensorrt_rtx", and its version. gpu: name of the
-    device, "any" for tensorrt_rtx, whose engines are finished on the device. compute_capability: as "8.6".
-    precision: "fp32", "fp16" or "int8". shapes: input name -> shape. options: of the builder and of the conversion.
+    model_sha256: of the ONNX file. library, version: "tensorrt" or "tensorrt_rtx", and its version.
+    gpu: name of the device, "any" for tensorrt_rtx, whose engines are finished on the device.
+    compute_capability: as "8.6". precision: "fp32", "fp16" or "int8". shapes: input name -> shape.
+    options: of the builder and of the conversion.
     """
 
     model_sha256: str
@@ -50,7 +55,9 @@ class CacheKey:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
     def difference(self, other: dict) -> str:
-        """Name the first field that differs from the key in a file, and both values; "" where none does."""
+        """Name the first field that differs from the key in a file, and both values; "" where
+        none does.
+        """
         mine = self.to_dict()
         for item in fields(self):
             if mine[item.name] != other.get(item.name):
@@ -60,7 +67,9 @@ class CacheKey:
 
 @dataclass(frozen=True)
 class CachedEngine:
-    """content: what TensorRT serialised. spec: of the model. about: all of the metadata. path: of the engine."""
+    """content: what TensorRT serialised. spec: of the model. about: all of the metadata. path:
+    of the engine.
+    """
 
     content: bytes
     spec: ModelSpec
@@ -79,25 +88,37 @@ class EngineCache:
         return self.folder / f"{key.digest}.engine"
 
     def store(self, key: CacheKey, spec: ModelSpec, content: bytes, **about) -> Path:
-        """Write an engine and its metadata, each whole or not at all. about: more of the metadata, as JSON takes it.
+        """Write an engine and its metadata, each whole or not at all. about: more of the metadata,
+        as JSON takes it.
 
         Raises EngineError where the folder cannot be written or is full.
         """
         path = self.path(key)
-        about = {"format": _FORMAT, "key": key.to_dict(), "spec": json.loads(spec.to_json()),
-                 "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), **about}  # fmt: skip
+        about = {
+            "format": _FORMAT,
+            "key": key.to_dict(),
+            "spec": json.loads(spec.to_json()),
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            **about,
+        }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             _check_space(self.folder, len(content))
-            # Between the two writes the metadata belongs to another engine or to none, and load says so.
+            # Between the two writes the metadata belongs to another engine or to none, and load
+            # says so.
             _write_whole(path, content)
             _write_whole(path.with_suffix(".json"), json.dumps(about, indent=1).encode())
         except OSError as error:
-            raise EngineError(f"{path}: expected to write an engine, got {error.strerror or error}") from error
+            raise EngineError(
+                f"{path}: expected to write an engine, got {error.strerror or error}"
+            ) from error
         return path
 
     def load(self, key: CacheKey) -> CachedEngine:
-        """Read the engine of a key; raises StaleEngine, naming what is wrong with it, before a byte of it is used."""
+        """Read the engine of a key; raises StaleEngine, naming what is wrong with it, before a
+        byte of it is used.
+        """
         return read_engine(self.path(key), key)
 
     def note(self, path: Path, **about) -> None:
@@ -112,9 +133,11 @@ class EngineCache:
 
 
 def read_engine(path: Path, key: CacheKey | None = None) -> CachedEngine:
-    """Read an engine file and its metadata; key: what it must have been built from and for, None to take any.
+    """Read an engine file and its metadata; key: what it must have been built from and for, None to
+    take any.
 
-    Raises StaleEngine for one that is absent, truncated, changed, of another key, or without metadata.
+    Raises StaleEngine for one that is absent, truncated, changed, of another key, or without
+    metadata.
     """
     about = _read_metadata(path)
     if key is not None and (difference := key.difference(about["key"])):
@@ -125,10 +148,14 @@ def read_engine(path: Path, key: CacheKey | None = None) -> CachedEngine:
     except (OSError, SpecError) as error:
         raise StaleEngine(f"{path}: expected an engine with a ModelSpec, got {error}") from error
     if len(content) != about["bytes"]:
-        raise StaleEngine(f"{path}: truncated engine: expected {about['bytes']} bytes, got {len(content)}")
+        raise StaleEngine(
+            f"{path}: truncated engine: expected {about['bytes']} bytes, got {len(content)}"
+        )
     digest = hashlib.sha256(content).hexdigest()
     if digest != about["sha256"]:
-        raise StaleEngine(f"{path}: corrupted engine: expected sha256 {about['sha256'][:12]}, got {digest[:12]}")
+        raise StaleEngine(
+            f"{path}: corrupted engine: expected sha256 {about['sha256'][:12]}, got {digest[:12]}"
+        )
     return CachedEngine(content, spec, about, path)
 
 
@@ -136,7 +163,9 @@ def default_folder() -> Path:
     """DEPTH_ROS_CACHE, else depth_ros/engines under XDG_CACHE_HOME or ~/.cache."""
     if own := os.environ.get("DEPTH_ROS_CACHE"):
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "depth_ros" / "engines"
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "depth_ros" / "engines"
+    )
 
 
 def _read_metadata(path: Path) -> dict:
@@ -162,7 +191,9 @@ def _check_space(folder: Path, size: int) -> None:
     status = os.statvfs(folder)
     free = status.f_bavail * status.f_frsize
     if free < _LEAST_FREE * size:
-        raise EngineError(f"{folder}: expected {_LEAST_FREE * size / 1e6:.0f} MB free, got {free / 1e6:.0f} MB")
+        raise EngineError(
+            f"{folder}: expected {_LEAST_FREE * size / 1e6:.0f} MB free, got {free / 1e6:.0f} MB"
+        )
 
 
 def _write_whole(path: Path, content: bytes) -> None:

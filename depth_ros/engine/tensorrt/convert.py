@@ -1,4 +1,6 @@
-"""An ONNX model at one size and one precision, as a strongly typed TensorRT wants it: the types stand in the graph."""
+"""An ONNX model at one size and one precision, as a strongly typed TensorRT wants it: the types
+stand in the graph.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +8,26 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..core.errors import EngineError
-from .quantise import quiet, to_int8
-from .spec import ModelSpec
+from depth_ros.core.errors import EngineError
+from depth_ros.engine.quantize import quiet, to_int8
+from depth_ros.engine.spec import ModelSpec
 
 PRECISIONS = ("fp32", "fp16", "int8")
 CONVERSION = "4"  # part of the cache key: raise it where this file makes other graphs
 
 
-def convert(path: Path, spec: ModelSpec, size: tuple[int, int], precision: str, calibration: Iterable[dict] = ()):
+def convert(
+    path: Path,
+    spec: ModelSpec,
+    size: tuple[int, int],
+    precision: str,
+    calibration: Iterable[dict] = (),
+):
     """Read an ONNX model and fix its sizes and its precision; inputs and outputs stay float32.
 
-    size: (height, width) of the tensors. calibration: for int8, input arrays by name of frames like those to come.
-    Returns an onnx.ModelProto without our metadata. Raises EngineError for a size or precision that does not fit, or
-    where the packages onnx or onnxruntime are missing.
+    size: (height, width) of the tensors. calibration: for int8, input arrays by name of frames like
+    those to come. Returns an onnx.ModelProto without our metadata. Raises EngineError for a size or
+    precision that does not fit, or where the packages onnx or onnxruntime are missing.
     """
     if precision not in PRECISIONS:
         raise EngineError(f"precision: expected one of {PRECISIONS}, got {precision!r}")
@@ -30,14 +38,18 @@ def convert(path: Path, spec: ModelSpec, size: tuple[int, int], precision: str, 
 
 
 def input_shapes(spec: ModelSpec, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
-    """The shape of every input at a (height, width); raises EngineError for one that the spec does not allow.
+    """The shape of every input at a (height, width); raises EngineError for one that the spec does
+    not allow.
 
     >>> input_shapes(ModelSpec("m", "mono", ("image",), ("depth",), 0, 0), (192, 640))
     {'image': (1, 3, 192, 640)}
     """
     height, width = size
     if not spec.is_dynamic and size != (spec.height, spec.width):
-        raise EngineError(f"shape: expected {spec.height}x{spec.width} as the model is fixed, got {height}x{width}")
+        raise EngineError(
+            f"shape: expected {spec.height}x{spec.width} as the model is fixed, got "
+            f"{height}x{width}"
+        )
     if min(size) <= 0 or height % spec.divisor or width % spec.divisor:
         raise EngineError(f"shape: expected multiples of {spec.divisor}, got {height}x{width}")
     return {name: spec.shape(name, size) for name in spec.inputs}
@@ -61,10 +73,16 @@ def to_fp16(model):
         from onnxruntime.transformers.float16 import convert_float_to_float16
         from onnxruntime.transformers.onnx_model import OnnxModel
     except ImportError as error:
-        raise EngineError(f"fp16: expected onnxruntime and onnx, got: {error} (pip install both)") from error
+        raise EngineError(
+            f"fp16: expected onnxruntime and onnx, got: {error} (pip install both)"
+        ) from error
     with warnings.catch_warnings(), quiet():
-        warnings.simplefilter("ignore")  # numbers too small for fp16: the parity gate judges what that does
-        halved = OnnxModel(convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True))
+        warnings.simplefilter(
+            "ignore"
+        )  # numbers too small for fp16: the parity gate judges what that does
+        halved = OnnxModel(
+            convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+        )
     halved.topological_sort()  # the converter puts its casts last
     return halved.model
 
@@ -74,5 +92,7 @@ def _import_onnx():
         import onnx
         import onnx.shape_inference
     except ImportError as error:
-        raise EngineError(f"expected the package onnx to prepare a model, got: {error} (pip install onnx)") from error
+        raise EngineError(
+            f"expected the package onnx to prepare a model, got: {error} (pip install onnx)"
+        ) from error
     return onnx

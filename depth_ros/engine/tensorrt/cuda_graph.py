@@ -5,14 +5,19 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 
-from ..core.errors import EngineError
-from .tensorrt_library import cuda_words
+from depth_ros.core.errors import EngineError
 
-_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do with the GPU does not spoil it
+from .api import cuda_words
+
+_THREAD_LOCAL = (
+    1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do with the GPU does not spoil it
+)
 
 
 class CudaGraph:
-    """What was put on a stream, to be put there again in one call; its context must be current whenever it is used."""
+    """What was put on a stream, to be put there again in one call; its context must be current
+    whenever it is used.
+    """
 
     def __init__(self, driver, executable: ctypes.c_void_p, stream: int):
         self._driver, self._executable, self._stream = driver, executable, ctypes.c_void_p(stream)
@@ -21,9 +26,10 @@ class CudaGraph:
     def capture(cls, stream: int, enqueue: Callable[[], None]) -> CudaGraph:
         """Record what enqueue puts on a stream (its handle), of which nothing runs meanwhile.
 
-        The stream must be a non-blocking one: work of other threads on the default stream spoils any other. All that
-        enqueue uses must have run before, so that nothing is allocated. Raises EngineError, with the reason, where
-        driver or work cannot be captured; the stream can then be used as before.
+        The stream must be a non-blocking one: work of other threads on the default stream spoils
+        any other. All that enqueue uses must have run before, so that nothing is allocated. Raises
+        EngineError, with the reason, where driver or work cannot be captured; the stream can then
+        be used as before.
         """
         try:
             driver = ctypes.CDLL("libcuda.so.1")
@@ -40,7 +46,9 @@ class CudaGraph:
         code = driver.cuStreamEndCapture(ctypes.c_void_p(stream), ctypes.byref(graph))
         try:
             if failure is not None:
-                raise EngineError(f"expected a frame that can be recorded, got: {failure}") from failure
+                raise EngineError(
+                    f"expected a frame that can be recorded, got: {failure}"
+                ) from failure
             _check(driver, code)
             _check(driver, instantiate(ctypes.byref(executable), graph, ctypes.c_ulonglong(0)))
         finally:

@@ -1,4 +1,6 @@
-"""The whole step as one graph, for a GPU: camera images go in as bytes, metres and a packed cloud come out."""
+"""The whole step as one graph, for a GPU: camera images go in as bytes, metres and a packed
+cloud come out.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +8,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.errors import EngineError
+from depth_ros.core.errors import EngineError
+from depth_ros.engine.spec import ModelSpec
+
 from .convert import input_shapes
-from .spec import ModelSpec
 from .tensors import STEP_OUTPUTS
 
-# Inputs beside the images, float32: fx, fy, cx, cy in pixels of the image; stereo: baseline_m and doffs_px after them.
+# Inputs beside the images, float32: fx, fy, cx, cy in pixels of the image; stereo: baseline_m and
+# doffs_px after them.
 CAMERA_NUMBERS = {"stereo": 6, "mono": 4}
 IO_GRAPH = "1"  # part of the cache key: raise it where this file makes other graphs
 IMAGES = ("left", "right", "image")
 _LARGEST = 1e30  # more is not a depth; written so, because NaN compares false
-_SAME_SURFACE = 0.1  # as prepare: neighbours whose inverse depths differ by more of themselves lie on two surfaces
+# as prepare: neighbours whose inverse depths differ by more of themselves lie on two surfaces
+_SAME_SURFACE = 0.1
 
 
 @dataclass(frozen=True)
 class Step:
-    """The sizes of a whole step: image_size (height, width) of the camera's images; working: to which they are resized,
-    ahead of padding; the same in stereo."""
+    """The sizes of a whole step: image_size (height, width) of the camera's images; working: to
+    which they are resized, ahead of padding; the same in stereo."""
 
     image_size: tuple[int, int]
     working: tuple[int, int]
@@ -30,27 +35,36 @@ class Step:
 
 def step_shapes(spec: ModelSpec, size: tuple[int, int], step: Step) -> dict[str, tuple[int, ...]]:
     """The shape of every input of a whole step; size: (height, width) of the network's tensors."""
-    shapes = {n: (*step.image_size, 3) if n in IMAGES else s for n, s in input_shapes(spec, size).items()}
+    shapes = {
+        n: (*step.image_size, 3) if n in IMAGES else s for n, s in input_shapes(spec, size).items()
+    }
     return {**shapes, "camera": (CAMERA_NUMBERS[spec.task],)}
 
 
 def with_io(model, spec: ModelSpec, image_size: tuple[int, int], working: tuple[int, int]):
-    """Put preparation and decoding around a converted network; they stay float32 whatever the network's precision.
+    """Put preparation and decoding around a converted network; they stay float32 whatever the
+    network's precision.
 
-    model: as convert made it, for tensors that image_size gives. image_size: (height, width) of the camera's images.
-    working: (height, width) to which they are resized, ahead of padding; image_size for stereo.
-    Inputs: each image of the spec as (H, W, 3) uint8 RGB, rectified; what is no image, as "prior", as the network takes
-    it: SGBM is no graph, so the CPU makes it; "camera", see CAMERA_NUMBERS. Outputs: "metres" and "sigma_m" (H, W),
-    "points" (H, W, 4) x y z and the colour packed as in core.cloud; float32, NaN unknown. Raises EngineError for
-    another task, or a model without uncertainty.
+    model: as convert made it, for tensors that image_size gives. image_size: (height, width) of the
+    camera's images. working: (height, width) to which they are resized, ahead of padding;
+    image_size for stereo. Inputs: each image of the spec as (H, W, 3) uint8 RGB, rectified; what is
+    no image, as "prior", as the network takes it: SGBM is no graph, so the CPU makes it; "camera",
+    see CAMERA_NUMBERS. Outputs: "metres" and "sigma_m" (H, W), "points" (H, W, 4) x y z and the
+    colour packed as in core.cloud; float32, NaN unknown. Raises EngineError for another task, or a
+    model without uncertainty.
     """
     import onnx
 
     if spec.task not in CAMERA_NUMBERS or len(spec.outputs) != 2:
-        raise EngineError(f"with-io: expected a stereo or mono model with uncertainty, got {spec.task} {spec.outputs}")
+        raise EngineError(
+            f"with-io: expected a stereo or mono model with uncertainty, got {spec.task} "
+            f"{spec.outputs}"
+        )
     size = tuple(dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim[2:])
     if min(working) <= 0 or any(a > b for a, b in zip(working, size, strict=True)):
-        raise EngineError(f"with-io: expected images of at most {size} after resizing, got {working}")
+        raise EngineError(
+            f"with-io: expected images of at most {size} after resizing, got {working}"
+        )
     graph = _Graph(onnx)
     for name in spec.inputs:
         if name not in IMAGES:
@@ -58,7 +72,9 @@ def with_io(model, spec: ModelSpec, image_size: tuple[int, int], working: tuple[
             graph.add("Identity", [name], f"net/{name}")
         else:
             graph.inputs.append((name, onnx.TensorProto.UINT8, (*image_size, 3)))
-            graph.add("Identity", [_prepared(graph, name, spec, image_size, working, size)], f"net/{name}")
+            graph.add(
+                "Identity", [_prepared(graph, name, spec, image_size, working, size)], f"net/{name}"
+            )
     graph.inputs.append(("camera", onnx.TensorProto.FLOAT, (CAMERA_NUMBERS[spec.task],)))
     graph.inline(model, "net/")
     numbers = graph.add("Split", ["camera"], count=CAMERA_NUMBERS[spec.task], axis=0)
@@ -73,10 +89,20 @@ class _Graph:
     """Nodes in order, each named by its number unless a name is given."""
 
     def __init__(self, onnx):
-        self.onnx, self.nodes, self.weights, self.inputs, self.outputs, self._inner = onnx, [], [], [], [], None
+        self.onnx, self.nodes, self.weights, self.inputs, self.outputs, self._inner = (
+            onnx,
+            [],
+            [],
+            [],
+            [],
+            None,
+        )
 
     def add(self, kind: str, inputs: list, name: str = "", count: int = 1, **attributes):
-        """Add a node; arrays among the inputs become constants. Returns its output's name, or a list of count names."""
+        """Add a node; arrays among the inputs become constants.
+
+        Returns its output's name, or a list of count names.
+        """
         names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
         base = name or f"io/{len(self.nodes)}"
         outputs = [base] if count == 1 else [f"{base}.{i}" for i in range(count)]
@@ -93,7 +119,9 @@ class _Graph:
         """The model, checked."""
         helper, kind = self.onnx.helper, self.onnx.TensorProto
         inputs = [helper.make_tensor_value_info(*value) for value in self.inputs]
-        outputs = [helper.make_tensor_value_info(name, kind.FLOAT, shape) for name, shape in self.outputs]
+        outputs = [
+            helper.make_tensor_value_info(name, kind.FLOAT, shape) for name, shape in self.outputs
+        ]
         graph = helper.make_graph(self.nodes, "with_io", inputs, outputs, self.weights)
         made = helper.make_model(graph, opset_imports=like.opset_import, ir_version=like.ir_version)
         self.onnx.checker.check_model(made)
@@ -110,7 +138,10 @@ def _f(*values) -> np.ndarray:
 
 
 def _prepared(graph: _Graph, image: str, spec: ModelSpec, image_size, working, size) -> str:
-    """(H, W, 3) uint8 to the network's tensor, as prepare does it. A byte may only be cast, so that comes first."""
+    """(H, W, 3) uint8 to the network's tensor, as prepare does it.
+
+    A byte may only be cast, so that comes first.
+    """
     planes = graph.add("Transpose", [graph.add("Cast", [image], to=1)], perm=[2, 0, 1])
     if working != tuple(image_size):
         rows, columns = (area_matrix(n, m) for n, m in zip(image_size, working, strict=True))
@@ -143,27 +174,44 @@ def _decode_stereo(graph: _Graph, disparity, log_sigma, numbers, spec, image_siz
     """depth = fx b / (d + doffs); sigma_z = z^2 / (fx b) sigma_d, as core.depth."""
     focal_baseline = graph.add("Mul", [numbers[0], numbers[4]])
     moved = graph.add("Add", [disparity, numbers[5]])
-    depth = graph.add("Where", [_known(graph, moved), graph.add("Div", [focal_baseline, moved]), _f(np.nan)])
+    depth = graph.add(
+        "Where", [_known(graph, moved), graph.add("Div", [focal_baseline, moved]), _f(np.nan)]
+    )
     sigma = graph.add("Mul", [graph.add("Mul", [depth, depth]), graph.add("Exp", [log_sigma])])
     return depth, graph.add("Div", [sigma, focal_baseline])
 
 
 def _decode_mono(graph: _Graph, depth, log_sigma, numbers, spec, image_size, working):
-    """Metres of this camera, resized as inverse depth, but never across two surfaces, as prepare does it."""
+    """Metres of this camera, resized as inverse depth, but never across two surfaces, as prepare
+    does it.
+    """
     fx = graph.add("Mul", [numbers[0], _f(working[1] / image_size[1])])
-    metres = graph.add("Mul", [depth, graph.add("Div", [fx, _f(spec.focal_px)])]) if spec.focal_px else depth
-    inverse = graph.add("Where", [_known(graph, depth), graph.add("Reciprocal", [metres]), _f(np.nan)])
+    metres = (
+        graph.add("Mul", [depth, graph.add("Div", [fx, _f(spec.focal_px)])])
+        if spec.focal_px
+        else depth
+    )
+    inverse = graph.add(
+        "Where", [_known(graph, depth), graph.add("Reciprocal", [metres]), _f(np.nan)]
+    )
     relative = graph.add("Exp", [log_sigma])
     if working != tuple(image_size):
         nearest = _nearest(graph, inverse, image_size, working)
         smooth = graph.add("Unsqueeze", [inverse, np.array([0, 1])])
         wanted = np.array([1, 1, *image_size])
-        smooth = graph.add("Resize", [smooth, "", "", wanted], mode="linear",
-                           coordinate_transformation_mode="half_pixel")  # fmt: skip
+        smooth = graph.add(
+            "Resize",
+            [smooth, "", "", wanted],
+            mode="linear",
+            coordinate_transformation_mode="half_pixel",
+        )
         smooth = graph.add("Squeeze", [smooth, np.array([0, 1])])
         off = graph.add("Abs", [graph.add("Sub", [smooth, nearest])])
         close = graph.add("LessOrEqual", [off, graph.add("Mul", [nearest, _f(_SAME_SURFACE)])])
-        inverse, relative = graph.add("Where", [close, smooth, nearest]), _nearest(graph, relative, image_size, working)
+        inverse, relative = (
+            graph.add("Where", [close, smooth, nearest]),
+            _nearest(graph, relative, image_size, working),
+        )
     metres = graph.add("Reciprocal", [inverse])
     return metres, graph.add("Mul", [metres, relative])
 
@@ -184,22 +232,32 @@ def _outputs(graph: _Graph, metres: str, sigma: str, image: str, numbers: list, 
     u, v = np.arange(width, dtype=np.float32)[None], np.arange(height, dtype=np.float32)[:, None]
     x = graph.add("Mul", [graph.add("Div", [graph.add("Sub", [u, cx]), fx]), metres])
     y = graph.add("Mul", [graph.add("Div", [graph.add("Sub", [v, cy]), fy]), metres])
-    parts = [graph.add("Unsqueeze", [part, np.array([2])]) for part in (x, y, metres, _packed(graph, image))]
+    parts = [
+        graph.add("Unsqueeze", [part, np.array([2])])
+        for part in (x, y, metres, _packed(graph, image))
+    ]
     graph.add("Concat", parts, "points", axis=2)
-    graph.outputs = list(zip(STEP_OUTPUTS, ((height, width), (height, width), (height, width, 4)), strict=True))
+    graph.outputs = list(
+        zip(STEP_OUTPUTS, ((height, width), (height, width), (height, width, 4)), strict=True)
+    )
 
 
 def _packed(graph: _Graph, image: str) -> str:
-    """The float of bits 0x3FRRGGBB without bit casts: q = (65536 R + 256 G + B) / 2^23, for R < 128 (1 + q) / 2."""
+    """The float of bits 0x3FRRGGBB without bit casts: q = (65536 R + 256 G + B) / 2^23, for R <
+    128 (1 + q) / 2.
+    """
     rgb = graph.add("Cast", [image], to=1)
-    weighted = graph.add("Mul", [rgb, _f(65536, 256, 1) / np.float32(2**23)])  # a product of matrices may be TF32
+    weighted = graph.add(
+        "Mul", [rgb, _f(65536, 256, 1) / np.float32(2**23)]
+    )  # a product of matrices may be TF32
     q = graph.add("ReduceSum", [weighted, np.array([2])], keepdims=0)
     half = graph.add("Add", [graph.add("Mul", [q, _f(0.5)]), _f(0.5)])
     return graph.add("Where", [graph.add("Less", [q, _f(1)]), half, q])
 
 
 def area_matrix(old: int, new: int) -> np.ndarray:
-    """The (new, old) float32 matrix that averages areas where it shrinks, and interpolates where it grows.
+    """The (new, old) float32 matrix that averages areas where it shrinks, and interpolates where it
+    grows.
 
     >>> area_matrix(4, 2).tolist()
     [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]

@@ -1,4 +1,6 @@
-"""What goes into an engine and what comes out of it, by name: of a bare network, or of the whole step."""
+"""What goes into an engine and what comes out of it, by name: of a bare network, or of the whole
+step.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.errors import EngineError
-from .spec import OUTPUTS, ModelSpec
+from depth_ros.core.errors import EngineError
+from depth_ros.engine.spec import OUTPUTS, ModelSpec
 
 STEP_OUTPUTS = ("metres", "sigma_m", "points")
 
@@ -21,7 +23,8 @@ class Tensors:
 
     @classmethod
     def of(cls, spec: ModelSpec, shapes: dict) -> Tensors:
-        """The tensors of an engine whose inputs have these shapes; an image of three axes means the whole step.
+        """The tensors of an engine whose inputs have these shapes; an image of three axes means the
+        whole step.
 
         >>> spec = ModelSpec("m", "mono", ("image",), ("depth",), 0, 0)
         >>> Tensors.of(spec, {"image": (1, 3, 192, 640)}).outputs
@@ -30,13 +33,23 @@ class Tensors:
         ((90, 150, 4), 'float32')
         """
         shapes = {name: tuple(shape) for name, shape in shapes.items()}
-        inputs = {name: (shape, "uint8" if len(shape) == 3 else "float32") for name, shape in shapes.items()}
+        inputs = {
+            name: (shape, "uint8" if len(shape) == 3 else "float32")
+            for name, shape in shapes.items()
+        }
         first = shapes[spec.inputs[0]]
         if len(first) == 3:
             height, width = first[:2]
-            outputs = {"metres": (height, width), "sigma_m": (height, width), "points": (height, width, 4)}
+            outputs = {
+                "metres": (height, width),
+                "sigma_m": (height, width),
+                "points": (height, width, 4),
+            }
         else:
-            outputs = {n: (*OUTPUTS[n][:2], *first[2:]) if len(OUTPUTS[n]) == 4 else OUTPUTS[n] for n in spec.outputs}
+            outputs = {
+                n: (*OUTPUTS[n][:2], *first[2:]) if len(OUTPUTS[n]) == 4 else OUTPUTS[n]
+                for n in spec.outputs
+            }
         return cls(inputs, {name: (shape, "float32") for name, shape in outputs.items()})
 
     def check(self, inputs: dict[str, np.ndarray]) -> None:
@@ -47,13 +60,22 @@ class Tensors:
         for name, (shape, kind) in self.inputs.items():
             got = inputs[name]
             if got.shape != shape or got.dtype != kind:
-                raise EngineError(f"input {name}: expected {shape} as the engine is built, {kind}, "
-                                  f"got {got.shape} {got.dtype}")  # fmt: skip
+                raise EngineError(
+                    f"input {name}: expected {shape} as the engine is built, {kind}, "
+                    f"got {got.shape} {got.dtype}"
+                )
 
     def check_compiled(self, found: dict[str, tuple]) -> None:
-        """Raise EngineError unless a compiled network, (shape, name of type) by name, has exactly these tensors."""
-        expected = {name: (shape, _TYPES[kind]) for name, (shape, kind) in (self.inputs | self.outputs).items()}
-        got = {name: (tuple(shape), _TYPES.get(kind, kind)) for name, (shape, kind) in found.items()}
+        """Raise EngineError unless a compiled network, (shape, name of type) by name, has
+        exactly these tensors.
+        """
+        expected = {
+            name: (shape, _TYPES[kind])
+            for name, (shape, kind) in (self.inputs | self.outputs).items()
+        }
+        got = {
+            name: (tuple(shape), _TYPES.get(kind, kind)) for name, (shape, kind) in found.items()
+        }
         if got != expected:
             raise EngineError(f"compiled network: expected {expected}, got {got}")
 

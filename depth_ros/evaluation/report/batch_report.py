@@ -1,4 +1,6 @@
-"""One report of many bags: means over bags with intervals, a row a bag, what failed, links to the bags' own reports."""
+"""One report of many bags: means over bags with intervals, a row a bag, what failed, links to
+the bags' own reports.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +9,56 @@ from pathlib import Path
 
 import numpy as np
 
-from .intervals import mean_interval
-from .many import Task
-from .output import write_bytes, write_json
-from .words import label, number, short
+from depth_ros.evaluation.batch import Task
+from depth_ros.evaluation.intervals import mean_interval
+from depth_ros.recordings.output import write_bytes, write_json
+
+from .labels import label, number, short
 
 COLUMNS = (
-    ("stereo", "bad2_pct"), ("depth", "abs_rel"), ("depth", "rmse"), ("depth_median", "abs_rel"),
-    ("uncertainty", "within_1_sigma_pct"), ("proxies", "left_right_off_pct"), ("odometry", "ate_m"),
-    ("odometry", "t_err_pct"), ("odometry", "lost"), ("latency_ms", "p50"),
-)  # fmt: skip
-_TEMPLATE = Path(__file__).with_name("merged.html.j2")
+    ("stereo", "bad2_pct"),
+    ("depth", "abs_rel"),
+    ("depth", "rmse"),
+    ("depth_median", "abs_rel"),
+    ("uncertainty", "within_1_sigma_pct"),
+    ("proxies", "left_right_off_pct"),
+    ("odometry", "ate_m"),
+    ("odometry", "t_err_pct"),
+    ("odometry", "lost"),
+    ("latency_ms", "p50"),
+)
+_TEMPLATE = Path(__file__).with_name("batch_report.html.j2")
 
 
 def merge(tasks: list[Task], errors: dict[str, str], out: Path) -> dict:
-    """Read every bag's report.json below out, write out/report.json and out/report.html; returns the report.
+    """Read every bag's report.json below out, write out/report.json and out/report.html; returns
+    the report.
 
-    figures: {"section.key": {"mean", "ci", "bags"}}: each bag counts alike, whatever its length; ci (95 %) resamples
-    bags and stands only with three of them. against: {model: {"section.key": {"mean", "other", "bags"}}}: the means of
-    run and other over the bags that have both; uncompared: {model: bags}. Raises InputError where the folder cannot be
-    written.
+    figures: {"section.key": {"mean", "ci", "bags"}}: each bag counts alike, whatever its length; ci
+    (95 %) resamples bags and stands only with three of them. against: {model: {"section.key":
+    {"mean", "other", "bags"}}}: the means of run and other over the bags that have both;
+    uncompared: {model: bags}. Raises InputError where the folder cannot be written.
     """
     reports = {task.name: _read(out / task.name) for task in tasks if not errors.get(task.name)}
     reports = {name: report for name, report in reports.items() if report}
     figures = {}
     for section, key in COLUMNS:
-        values = [report[section][key] for report in reports.values() if key in report.get(section, {})]
+        values = [
+            report[section][key] for report in reports.values() if key in report.get(section, {})
+        ]
         if values:
             interval = mean_interval(values, in_order=False)
-            figures[f"{section}.{key}"] = {"mean": float(np.mean(values)), "ci": interval, "bags": len(values)}
+            figures[f"{section}.{key}"] = {
+                "mean": float(np.mean(values)),
+                "ci": interval,
+                "bags": len(values),
+            }
     report = {
-        "bags": {"in": len(tasks), "out": len(reports), "failed": {n: words for n, words in errors.items() if words}},
+        "bags": {
+            "in": len(tasks),
+            "out": len(reports),
+            "failed": {n: words for n, words in errors.items() if words},
+        },
         "frames": _frames(reports.values()),
         "figures": figures,
         "against": _against(reports.values()),
@@ -52,12 +73,18 @@ def merge(tasks: list[Task], errors: dict[str, str], out: Path) -> dict:
 def words_of(report: dict) -> list[str]:
     """Say what a reader wants to know first."""
     bags, frames, figures = report["bags"], report["frames"], report["figures"]
-    lines = [f"{bags['out']} of {bags['in']} bags evaluated, {frames['out']} of {frames['in']} frames answered."]
+    lines = [
+        f"{bags['out']} of {bags['in']} bags evaluated, {frames['out']} of {frames['in']} "
+        "frames answered."
+    ]
     lines += [f"FAILED {name}: {words}" for name, words in bags["failed"].items()]
     for key, words in (
         ("stereo.bad2_pct", "{:.1f} % of the pixels are off by more than 2 px"),
         ("depth.abs_rel", "Depth is off by {:.1%}"),
-        ("proxies.left_right_off_pct", "Proxy, not accuracy: left and right disagree on {:.1f} % of the pixels"),
+        (
+            "proxies.left_right_off_pct",
+            "Proxy, not accuracy: left and right disagree on {:.1f} % of the pixels",
+        ),
         ("odometry.ate_m", "ATE {:.3f} m"),
     ):
         if key in figures:
@@ -65,11 +92,21 @@ def words_of(report: dict) -> list[str]:
             of = "one bag" if bags == 1 else f"mean of {bags} bags"
             lines.append(f"{words.format(figures[key]['mean'])} ({of}).")
     for model, pairs in report["against"].items():
-        key = next((key for key in ("stereo.bad2_pct", "depth.abs_rel", "depth_median.abs_rel") if key in pairs), None)
+        key = next(
+            (
+                key
+                for key in ("stereo.bad2_pct", "depth.abs_rel", "depth_median.abs_rel")
+                if key in pairs
+            ),
+            None,
+        )
         if key is not None:
             (words, factor, unit), pair = label(*key.split(".")), pairs[key]
             both = (number(pair[one], factor) for one in ("mean", "other"))
-            lines.append(f"Beside {model}: {words}: {{}} against its {{}} {unit} ({pair['bags']} bags).".format(*both))
+            lines.append(
+                f"Beside {model}: {words}: {{}} against its {{}} {unit} ({pair['bags']} "
+                "bags).".format(*both)
+            )
     for model, bags in report["uncompared"].items():
         lines.append(f"Not compared with {model}, which needs two cameras: {', '.join(bags)}.")
     return lines
@@ -101,10 +138,16 @@ def _against(reports) -> dict:
             for section, key in COLUMNS:
                 values = report.get(section, {}).get(key), other.get(section, {}).get(key)
                 if None not in values:
-                    found.setdefault(short(other["model"]), {}).setdefault(f"{section}.{key}", []).append(values)
+                    found.setdefault(short(other["model"]), {}).setdefault(
+                        f"{section}.{key}", []
+                    ).append(values)
     return {
         model: {
-            key: {"mean": float(np.mean(values, 0)[0]), "other": float(np.mean(values, 0)[1]), "bags": len(values)}
+            key: {
+                "mean": float(np.mean(values, 0)[0]),
+                "other": float(np.mean(values, 0)[1]),
+                "bags": len(values),
+            }
             for key, values in columns.items()
         }
         for model, columns in found.items()
@@ -125,7 +168,12 @@ def _row(report: dict) -> dict:
     """The figures of one bag, by "section.key"."""
     known = {f"{section}.{key}": report.get(section, {}).get(key) for section, key in COLUMNS}
     row = {key: value for key, value in known.items() if value is not None}
-    return {"model": report["model"], "in": report["frames"]["in"], "out": report["frames"]["out"], **row}
+    return {
+        "model": report["model"],
+        "in": report["frames"]["in"],
+        "out": report["frames"]["out"],
+        **row,
+    }
 
 
 def _html(report: dict) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.metrics import DEPTH_KEYS, mean_metrics
-from .evaluate import Evaluation
-from .intervals import mean_interval
-from .proxies import PROXY_KEYS
-from .ranges import by_range
-from .sigma import SIGMA_KEYS, sigma_figures
-from .trajectory import TRAJECTORY_KEYS, judge_track
+from depth_ros.core.metrics import DEPTH_KEYS, mean_metrics
+from depth_ros.evaluation.evaluate import Evaluation
+from depth_ros.evaluation.intervals import mean_interval
+from depth_ros.evaluation.proxies import PROXY_KEYS
+from depth_ros.evaluation.ranges import by_range
+from depth_ros.evaluation.sigma import SIGMA_KEYS, sigma_figures
+from depth_ros.evaluation.trajectory import TRAJECTORY_KEYS, judge_track
 
 # Every number that report.json can hold; what has no value is left out and named in not_measured.
 _DEPTH = (*DEPTH_KEYS, "scaling", "abs_rel_ci")
@@ -24,7 +24,8 @@ KEYS = {
     "proxies": PROXY_KEYS,
     "odometry": TRAJECTORY_KEYS,
 }
-# In mono there is no disparity to judge; depth with the median of each frame's truth lent to it stands by itself.
+# In mono there is no disparity to judge; depth with the median of each frame's truth lent to it
+# stands by itself.
 MONO_KEYS = {key: KEYS[key] for key in ("frames", "latency_ms", "depth")}
 MONO_KEYS |= {"depth_median": _DEPTH, "by_range": KEYS["by_range"], "uncertainty": SIGMA_KEYS}
 MONO_KEYS |= {"proxies": PROXY_KEYS[:1] + PROXY_KEYS[2:], "odometry": KEYS["odometry"]}
@@ -37,9 +38,15 @@ _HEAD = ("input", "model", "backend", "mode")
 
 
 def to_report(run: Evaluation) -> dict:
-    """Make the dictionary of report.json: the keys of KEYS or MONO_KEYS, without those that were not measured."""
+    """Make the dictionary of report.json: the keys of KEYS or MONO_KEYS, without those that were
+    not measured.
+    """
     sections = {
-        "frames": {"in": run.frames_in, "out": len(run.results), "dropped": dict(sorted(run.dropped.items()))},
+        "frames": {
+            "in": run.frames_in,
+            "out": len(run.results),
+            "dropped": dict(sorted(run.dropped.items())),
+        },
         "latency_ms": _latency(run),
         "depth": _mean_depth(run, "depth"),
         "depth_median": _mean_depth(run, "depth_median"),
@@ -61,7 +68,9 @@ def to_report(run: Evaluation) -> dict:
 
 
 def error_key(run: Evaluation, other: Evaluation | None = None) -> tuple[str, str]:
-    """Name what frames are ranked by: (section, key); with another run, what both have, if they have anything."""
+    """Name what frames are ranked by: (section, key); with another run, what both have, if they
+    have anything.
+    """
     for section, key in (("stereo", "bad2_pct"), ("depth", "abs_rel")):
         if _any(run, section) and (other is None or _any(other, section)):
             return section, key
@@ -69,19 +78,28 @@ def error_key(run: Evaluation, other: Evaluation | None = None) -> tuple[str, st
 
 
 def compare(run: Evaluation, other: Evaluation) -> dict | None:
-    """Compare two runs on the frames that both answered: {"what", "frames", "difference", "ci"}, run minus other.
+    """Compare two runs on the frames that both answered: {"what", "frames", "difference", "ci"},
+    run minus other.
 
-    A difference below 0 says that run is better. ci: 95 %, from resampling the frames' own differences, which is
-    sharper than two intervals side by side. None where the two share fewer than three judged frames.
+    A difference below 0 says that run is better. ci: 95 %, from resampling the frames' own
+    differences, which is sharper than two intervals side by side. None where the two share fewer
+    than three judged frames.
     """
     section, key = error_key(run, other)
     there = {r.name: getattr(r, section).get(key) for r in other.results}
     pairs = [(getattr(r, section).get(key), there.get(r.name)) for r in run.results]
-    gaps = np.array([a - b for a, b in pairs if a is not None and b is not None and np.isfinite([a, b]).all()])
+    gaps = np.array(
+        [a - b for a, b in pairs if a is not None and b is not None and np.isfinite([a, b]).all()]
+    )
     interval = mean_interval(gaps, run.in_order)
     if interval is None:
         return None
-    return {"what": f"{section}.{key}", "frames": len(gaps), "difference": float(gaps.mean()), "ci": interval}
+    return {
+        "what": f"{section}.{key}",
+        "frames": len(gaps),
+        "difference": float(gaps.mean()),
+        "ci": interval,
+    }
 
 
 def percentile(values, share: float) -> float | None:
@@ -105,13 +123,19 @@ def _mean_depth(run: Evaluation, kind: str) -> dict:
 
 
 def _stereo(run: Evaluation) -> dict:
-    """Means over frames; per scene where the input is a folder of scenes, else the whole bag as one."""
+    """Means over frames; per scene where the input is a folder of scenes, else the whole bag as
+    one.
+    """
     if not _any(run, "stereo"):
         return {}
     judged = {result.name: result.stereo for result in run.results if result.stereo}
     mean = _known(mean_metrics(list(judged.values())))
     names = all(not name.isdigit() for name in judged)  # the frames of a bag have stamps for names
-    per_scene = {name: _known(values) for name, values in judged.items()} if names else {run.input: dict(mean)}
+    per_scene = (
+        {name: _known(values) for name, values in judged.items()}
+        if names
+        else {run.input: dict(mean)}
+    )
     interval = mean_interval([values["bad2_pct"] for values in judged.values()], run.in_order)
     return _known({**mean, "bad2_pct_ci": interval, "per_scene": per_scene})
 
@@ -135,5 +159,11 @@ def _any(run: Evaluation, kind: str) -> bool:
 
 
 def _known(values: dict) -> dict:
-    """Drop what is None or not finite: JSON has no NaN, and a metric of nothing was not measured."""
-    return {k: v for k, v in values.items() if v is not None and not (isinstance(v, float) and not np.isfinite(v))}
+    """Drop what is None or not finite: JSON has no NaN, and a metric of nothing was not
+    measured.
+    """
+    return {
+        k: v
+        for k, v in values.items()
+        if v is not None and not (isinstance(v, float) and not np.isfinite(v))
+    }

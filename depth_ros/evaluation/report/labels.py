@@ -1,8 +1,10 @@
-"""What the figures of report.json are called on a page: words, unit, and why one was not measured."""
+"""What the figures of report.json are called on a page: words, unit, and why one was not
+measured.
+"""
 
 from __future__ import annotations
 
-from .proxies import PROXY_WORDS
+from depth_ros.evaluation.proxies import PROXY_WORDS
 
 # Words, factor from report.json, unit. Keys are the same in every section but those of _BY_SECTION.
 _FIGURES = {
@@ -61,11 +63,17 @@ _BY_SECTION = {
     "proxies.temporal_pct": ("proxy: depth changes between frames", 1, "%"),
 }
 _SECTIONS = {
-    "frames": "Frames", "latency_ms": "Time", "depth": "Depth in metres",
-    "depth_median": "Depth, scale lent by the truth", "stereo": "Disparity", "by_range": "Accuracy by distance",
-    "uncertainty": "Uncertainty", "proxies": "Proxies",
-    "odometry": "Ego-motion", "against": "Comparison",
-}  # fmt: skip
+    "frames": "Frames",
+    "latency_ms": "Time",
+    "depth": "Depth in metres",
+    "depth_median": "Depth, scale lent by the truth",
+    "stereo": "Disparity",
+    "by_range": "Accuracy by distance",
+    "uncertainty": "Uncertainty",
+    "proxies": "Proxies",
+    "odometry": "Ego-motion",
+    "against": "Comparison",
+}
 _WHOLE = {
     "depth": "no true depth in metres, or a model without metres",
     "depth_median": "no true depth",
@@ -85,7 +93,9 @@ def label(section: str, key: str) -> tuple[str, float, str]:
     >>> label("depth", "abs_rel")
     ('mean error / depth (abs_rel)', 100, '%')
     """
-    return _BY_SECTION.get(f"{section}.{key}") or _FIGURES.get(key) or (key.replace("_", " "), 1, "")
+    return (
+        _BY_SECTION.get(f"{section}.{key}") or _FIGURES.get(key) or (key.replace("_", " "), 1, "")
+    )
 
 
 def table(section: str, values: dict) -> list[tuple[str, str]]:
@@ -122,8 +132,11 @@ def number(value, factor: float = 1) -> str:
 def missing(names: list[str], report: dict) -> list[tuple[str, str]]:
     """Say what was not measured: (section in words, why, or which of its figures).
 
-    >>> missing(["odometry.ate_m", "stereo.epe_px", "stereo.coverage"], {"odometry": {"t_err_pct": 1.0}})
-    [('Ego-motion', 'absolute trajectory error, rmse (ATE)'), ('Disparity', 'no true depth or disparity')]
+    >>> missing(
+    ...     ["odometry.ate_m", "stereo.epe_px", "stereo.coverage"], {"odometry": {"t_err_pct": 1.0}}
+    ... )
+    [('Ego-motion', 'absolute trajectory error, rmse (ATE)'), ('Disparity', 'no true depth or
+    disparity')]
     """
     keys: dict[str, list[str]] = {}
     for section, _, key in (name.partition(".") for name in names):
@@ -137,13 +150,18 @@ def missing(names: list[str], report: dict) -> list[tuple[str, str]]:
         plain = [key for key in absent if not (key.endswith("_ci") or section == "against")]
         words = [label(section, key)[0] for key in plain] or absent
         if any(key.endswith("_ci") for key in absent):
-            words = [*words, "intervals: fewer than three frames"] if plain else ["intervals: fewer than three frames"]
+            words = (
+                [*words, "intervals: fewer than three frames"]
+                if plain
+                else ["intervals: fewer than three frames"]
+            )
         rows.append((_SECTIONS.get(section, section), "; ".join(words)))
     return rows
 
 
 def short(model: str) -> str:
-    """Give a model's name without its hash and what stands behind a comma: for legends and heads of tables.
+    """Give a model's name without its hash and what stands behind a comma: for legends and heads of
+    tables.
 
     >>> short("OpenCV SGBM-3WAY, padded and filled (129926c0f6c1)"), short("mine (0123456789ab)")
     ('OpenCV SGBM-3WAY', 'mine')

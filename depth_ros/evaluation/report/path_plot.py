@@ -6,15 +6,18 @@ import io
 
 import numpy as np
 
-from ..core.trajectory import in_frame_of_first
+from depth_ros.core.trajectory import in_frame_of_first
+from depth_ros.evaluation.trajectory import Track
+
 from .plots import canvas
-from .trajectory import Track
 
 
 def plot_path(track: Track, others: dict[str, Track] | None = None) -> bytes:
-    """Draw a PNG of the way seen from above, north being where the camera looked first; equal scales, metres.
+    """Draw a PNG of the way seen from above, north being where the camera looked first; equal
+    scales, metres.
 
-    The first true pose is laid on the estimate of the same frame: what drifts apart is the drift. others: by model.
+    The first true pose is laid on the estimate of the same frame: what drifts apart is the drift.
+    others: by model.
     """
     figure, axes = canvas(4.4)
     poses, judged = np.stack(track.odom_T_camera), track.judged
@@ -38,7 +41,9 @@ def plot_path(track: Track, others: dict[str, Track] | None = None) -> bytes:
 
 
 def plot_drift(track: Track) -> bytes:
-    """Draw a PNG of how far the pose is off along the true way, after the first true pose is laid on the estimate."""
+    """Draw a PNG of how far the pose is off along the true way, after the first true pose is
+    laid on the estimate.
+    """
     figure, axes = canvas()
     judged = track.judged
     poses = np.stack([track.odom_T_camera[i] for i in judged])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .evaluate import Evaluation, noun
+from depth_ros.evaluation.evaluate import Evaluation, noun
+
 from .figures import ERROR_WORDS, percentile
 
 
@@ -22,22 +23,39 @@ def verdict(run: Evaluation, report: dict) -> list[str]:
         lines.append(f"{lost} {noun(run)}s are NOT accounted for.")
     if stereo := report.get("stereo"):
         lines.append(
-            f"{stereo['bad2_pct']:.1f} %{_interval(stereo, 'bad2_pct_ci')} of the pixels with truth are off "
-            f"by more than 2 px (no answer counts as wrong); {100 * stereo['coverage']:.1f} % were answered."
+            f"{stereo['bad2_pct']:.1f} %{_interval(stereo, 'bad2_pct_ci')} of the pixels "
+            "with truth are off "
+            "by more than 2 px (no answer counts as wrong); "
+            f"{100 * stereo['coverage']:.1f} % were answered."
         )
     if depth := report.get("depth"):
         off = f"{100 * depth['abs_rel']:.1f} %{_interval(depth, 'abs_rel_ci', 100)}"
         lines.append(f"Depth is off by {off} on average (rmse {depth['rmse']:.2f} m).")
     if median := report.get("depth_median"):
         lines.append(
-            f"With the scale taken from the truth, image by image (median scaling), depth is off by "
-            f"{100 * median['abs_rel']:.1f} %" + ("." if depth else "; by itself this model knows no metres.")
+            "With the scale taken from the truth, image by image (median scaling), depth "
+            "is off by "
+            f"{100 * median['abs_rel']:.1f} %"
+            + ("." if depth else "; by itself this model knows no metres.")
         )
     if not {"stereo", "depth", "depth_median"} & set(report):
-        covered = 100 * float(np.mean([result.coverage for result in run.results])) if run.results else 0.0
-        depth = "a relative depth, no metres" if any(result.relative for result in run.results) else "a depth"
-        lines.append(f"No ground truth, so accuracy was not judged; {covered:.1f} % of the pixels have {depth}.")
-    lines += _proxy(report) + _sigma(report) + _way(report.get("odometry", {})) + _speed(run, report)
+        covered = (
+            100 * float(np.mean([result.coverage for result in run.results]))
+            if run.results
+            else 0.0
+        )
+        depth = (
+            "a relative depth, no metres"
+            if any(result.relative for result in run.results)
+            else "a depth"
+        )
+        lines.append(
+            f"No ground truth, so accuracy was not judged; {covered:.1f} % of the pixels "
+            f"have {depth}."
+        )
+    lines += (
+        _proxy(report) + _sigma(report) + _way(report.get("odometry", {})) + _speed(run, report)
+    )
     return lines + run.notes + findings_words(run)
 
 
@@ -45,12 +63,25 @@ def _way(odometry: dict) -> list[str]:
     """The sentence about ego-motion, with the lengths that its percentages were measured over."""
     if not odometry:
         return []
-    words = f"Ego-motion ({odometry['method']}, metres from {odometry['scale']}) was lost in {odometry['lost']} frames"
+    words = (
+        f"Ego-motion ({odometry['method']}, metres from {odometry['scale']}) was lost in "
+        f"{odometry['lost']} frames"
+    )
     if "end_drift_m" not in odometry:
-        return [f"{words}; without true poses its way of {odometry.get('path_m', 0.0):.1f} m was not judged."]
-    ate = f", ATE {odometry['ate_m']:.3f} m" if "ate_m" in odometry else ", ATE and RPE need: pip install evo"
+        return [
+            f"{words}; without true poses its way of {odometry.get('path_m', 0.0):.1f} m "
+            "was not judged."
+        ]
+    ate = (
+        f", ATE {odometry['ate_m']:.3f} m"
+        if "ate_m" in odometry
+        else ", ATE and RPE need: pip install evo"
+    )
     share = f" ({odometry['end_drift_pct']:.2f} %)" if "end_drift_pct" in odometry else ""
-    words += f"; after {odometry['truth_path_m']:.1f} m the pose is off by {odometry['end_drift_m']:.3f} m{share}{ate}."
+    words += (
+        f"; after {odometry['truth_path_m']:.1f} m the pose is off by "
+        f"{odometry['end_drift_m']:.3f} m{share}{ate}."
+    )
     if odometry.get("segments"):
         lengths = ", ".join(map(str, odometry["segments_m"]))
         words += f" Over segments of {lengths} m: {odometry['t_err_pct']:.2f} %, "
@@ -65,10 +96,20 @@ def _speed(run: Evaluation, report: dict) -> list[str]:
         return []
     engine = f", the engine {latency['engine_p50']:.0f} ms" if "engine_p50" in latency else ""
     if not run.replay:
-        return [f"{'An image' if run.mode == 'mono' else 'A pair'} takes {latency['p50']:.0f} ms (median){engine}."]
+        return [
+            f"{'An image' if run.mode == 'mono' else 'A pair'} takes {latency['p50']:.0f} "
+            f"ms (median){engine}."
+        ]
     age = percentile(run.age_ms, 50)
-    aged = f"Published depth is {age:.0f} ms old on arrival (median)" if age is not None else "No age was measured"
-    return [f"{aged}; from {noun(run)} to depth {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms{engine}."]
+    aged = (
+        f"Published depth is {age:.0f} ms old on arrival (median)"
+        if age is not None
+        else "No age was measured"
+    )
+    return [
+        f"{aged}; from {noun(run)} to depth {latency['p50']:.0f} ms, p99 "
+        f"{latency['p99']:.0f} ms{engine}."
+    ]
 
 
 def _sigma(report: dict) -> list[str]:
@@ -77,8 +118,13 @@ def _sigma(report: dict) -> list[str]:
     if "within_1_sigma_pct" not in figures:
         return []
     one = figures["within_1_sigma_pct"]
-    judged = "about right" if 60 <= one <= 77 else "too sure of itself" if one < 60 else "too cautious"
-    return [f"Its uncertainty is {judged}: {one:.0f} % of the errors lie within one sigma (68 % would be right)."]
+    judged = (
+        "about right" if 60 <= one <= 77 else "too sure of itself" if one < 60 else "too cautious"
+    )
+    return [
+        f"Its uncertainty is {judged}: {one:.0f} % of the errors lie within one sigma (68 "
+        "% would be right)."
+    ]
 
 
 def _proxy(report: dict) -> list[str]:
@@ -88,20 +134,30 @@ def _proxy(report: dict) -> list[str]:
         share = figures["left_right_off_pct"]
         parts.append(f"left and right disagree by more than 1 px on {share:.1f} % of the pixels")
     if "temporal_pct" in figures:
-        parts.append(f"depth changes by {figures['temporal_pct']:.1f} % from frame to frame (median)")
+        parts.append(
+            f"depth changes by {figures['temporal_pct']:.1f} % from frame to frame (median)"
+        )
     if "photometric_grey" in figures:
-        parts.append(f"the moved picture differs by {figures['photometric_grey']:.1f} of 255 grey levels")
+        parts.append(
+            f"the moved picture differs by {figures['photometric_grey']:.1f} of 255 grey levels"
+        )
     return [f"Proxies, not accuracy: {'; '.join(parts)}."] if parts else []
 
 
 def findings_words(run: Evaluation) -> list[str]:
     """The sentence about the recording itself."""
     bad = [finding for finding in run.findings or [] if finding.level == "PROBLEM"]
-    return [f"The recording has {len(bad)} problem(s), see Calibration: {bad[0].words}."] if bad else []
+    return (
+        [f"The recording has {len(bad)} problem(s), see Calibration: {bad[0].words}."]
+        if bad
+        else []
+    )
 
 
 def against_words(run: Evaluation, others: list[tuple[Evaluation, dict | None]]) -> list[str]:
-    """Say of every other model whether the difference is more than chance. others: (run, figures.compare's answer)."""
+    """Say of every other model whether the difference is more than chance. others: (run,
+    figures.compare's answer).
+    """
     lines = []
     for other, gap in others:
         if gap is None:
@@ -109,7 +165,8 @@ def against_words(run: Evaluation, others: list[tuple[Evaluation, dict | None]])
         low, high = gap["ci"]
         level = "better than" if high < 0 else "worse than" if low > 0 else "not told apart from"
         lines.append(
-            f"{run.model} is {level} {other.model}: {ERROR_WORDS[gap['what']]}: {gap['difference']:+.3g} "
+            f"{run.model} is {level} {other.model}: {ERROR_WORDS[gap['what']]}: "
+            f"{gap['difference']:+.3g} "
             f"[{low:+.3g}, {high:+.3g}] over {gap['frames']} frames."
         )
     return lines
@@ -117,4 +174,8 @@ def against_words(run: Evaluation, others: list[tuple[Evaluation, dict | None]])
 
 def _interval(values: dict, key: str, factor: float = 1.0) -> str:
     """ " [low, high]", or nothing where there were too few frames."""
-    return " [{:.1f}, {:.1f}]".format(*(factor * value for value in values[key])) if key in values else ""
+    return (
+        " [{:.1f}, {:.1f}]".format(*(factor * value for value in values[key]))
+        if key in values
+        else ""
+    )

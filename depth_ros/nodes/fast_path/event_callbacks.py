@@ -1,7 +1,7 @@
 """Publishers and subscriptions without QoS events, under the name that each ROS 2 has for it.
 
-rclpy waits on every event in every turn: two dozen of them cost more CPU than the images do. The watchdog asks the
-graph for what they would say.
+rclpy waits on every event in every turn: two dozen of them cost more CPU than the images do. The
+watchdog asks the graph for what they would say.
 """
 
 from __future__ import annotations

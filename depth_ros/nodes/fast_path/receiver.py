@@ -6,27 +6,39 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable
 
-from .infos import take_all
+from depth_ros.nodes.input.camera_info import take_all
 
 _LOOK_UP_NS = 500_000_000  # how often a quiet receiver looks whether the context still lives
 
 
 class Receiver:
-    """Waits for raw subscriptions and hands over what comes: deliver(name, raw), in one thread of its own.
+    """Waits for raw subscriptions and hands over what comes: deliver(name, raw), in one thread of
+    its own.
 
-    An executor of rclpy builds its wait set of everything in the node anew for every message, which costs as much as
-    copying a 640x480 image. This one waits on images alone. subscriptions: {name: raw subscription}, of a callback
-    group that the executor does not serve; awaited: names which of them to wait for at present, asked in every turn.
-    on_end: called with the error that ended the thread, if one did.
+    An executor of rclpy builds its wait set of everything in the node anew for every message, which
+    costs as much as copying a 640x480 image. This one waits on images alone. subscriptions: {name:
+    raw subscription}, of a callback group that the executor does not serve; awaited: names which of
+    them to wait for at present, asked in every turn. on_end: called with the error that ended the
+    thread, if one did.
 
-    The wait set is the one that rclpy's executors and rclpy.wait_for_message use in Humble to Lyrical, but rclpy calls
-    it private. So every call is tried once before the thread starts: what that raises means that there is no receiver.
+    The wait set is the one that rclpy's executors and rclpy.wait_for_message use in Humble to
+    Lyrical, but rclpy calls it private. So every call is tried once before the thread starts: what
+    that raises means that there is no receiver.
     """
 
-    def __init__(self, context, subscriptions: dict, deliver: Callable, awaited: Callable[[], Iterable[str]], on_end):
+    def __init__(
+        self,
+        context,
+        subscriptions: dict,
+        deliver: Callable,
+        awaited: Callable[[], Iterable[str]],
+        on_end,
+    ):
         self._context, self._subscriptions, self._deliver = context, subscriptions, deliver
         self._awaited, self._on_end = awaited, on_end
-        self._names = {subscription.handle.pointer: name for name, subscription in subscriptions.items()}
+        self._names = {
+            subscription.handle.pointer: name for name, subscription in subscriptions.items()
+        }
         self._is_stopped = False
         with context.handle:
             self._wake = _rclpy().GuardCondition(context.handle)
@@ -47,7 +59,11 @@ class Receiver:
     def _entered(self):
         """Hold on to everything that a wait set points to, and make the wait set."""
         with contextlib.ExitStack() as stack:
-            for handle in (self._context.handle, self._wake, *(s.handle for s in self._subscriptions.values())):
+            for handle in (
+                self._context.handle,
+                self._wake,
+                *(s.handle for s in self._subscriptions.values()),
+            ):
                 stack.enter_context(handle)
             yield _rclpy().WaitSet(len(self._subscriptions), 1, 0, 0, 0, 0, self._context.handle)
 

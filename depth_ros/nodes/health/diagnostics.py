@@ -1,4 +1,6 @@
-"""The node's state as a DiagnosticStatus: rates, drops with causes, stamp age, backend, model and its hash."""
+"""The node's state as a DiagnosticStatus: rates, drops with causes, stamp age, backend, model
+and its hash.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from .modes import scale_name
+from depth_ros.nodes.factory import scale_name
+
 from .statistics import ROUTINE, Statistics
 
 
@@ -26,12 +29,32 @@ class RateMeter:
 
 
 def diagnostics_message(
-    stamp, name: str, hardware_id: str, reasons: list[str], values: dict, notes: tuple[str, ...] = ()
+    stamp,
+    name: str,
+    hardware_id: str,
+    reasons: list[str],
+    values: dict,
+    notes: tuple[str, ...] = (),
 ) -> DiagnosticArray:
-    """Make the message: ERROR while the watchdog has reasons, WARN where input was refused or with notes, else OK."""
-    faulty = [key for key in values if key.startswith("dropped/") and key[8:] not in ROUTINE and values[key]]
-    warnings = [*notes, *(["dropped so far: " + ", ".join(f[8:] for f in faulty)] if faulty else [])]
-    level = DiagnosticStatus.ERROR if reasons else DiagnosticStatus.WARN if warnings else DiagnosticStatus.OK
+    """Make the message: ERROR while the watchdog has reasons, WARN where input was refused or
+    with notes, else OK.
+    """
+    faulty = [
+        key
+        for key in values
+        if key.startswith("dropped/") and key[8:] not in ROUTINE and values[key]
+    ]
+    warnings = [
+        *notes,
+        *(["dropped so far: " + ", ".join(f[8:] for f in faulty)] if faulty else []),
+    ]
+    level = (
+        DiagnosticStatus.ERROR
+        if reasons
+        else DiagnosticStatus.WARN
+        if warnings
+        else DiagnosticStatus.OK
+    )
     text = "; ".join([*reasons, *notes] if reasons else warnings) or "running"
     status = DiagnosticStatus(level=level, name=name, message=text, hardware_id=hardware_id)
     status.values = [KeyValue(key=key, value=_text(value)) for key, value in values.items()]
@@ -40,8 +63,12 @@ def diagnostics_message(
     return msg
 
 
-def health_values(statistics: Statistics, drops: dict[str, int], rates: RateMeter, estimator) -> dict:
-    """Collect what /diagnostics says; drops: by cause, with those of the matching; estimator: None unconfigured."""
+def health_values(
+    statistics: Statistics, drops: dict[str, int], rates: RateMeter, estimator
+) -> dict:
+    """Collect what /diagnostics says; drops: by cause, with those of the matching; estimator:
+    None unconfigured.
+    """
     counts = {"frames_in": statistics.frames_in, "frames_out": statistics.frames_out}
     received = {f"received/{name}": n for name, n in list(statistics.received.items())}
     values = {
@@ -49,7 +76,9 @@ def health_values(statistics: Statistics, drops: dict[str, int], rates: RateMete
         **{f"{name}_hz": rate for name, rate in rates.rates_hz({**counts, **received}).items()},
         **received,
         **{f"dropped/{cause}": n for cause, n in sorted(drops.items())},
-        "dropped_frames": ", ".join(f"{stamp_ns} {cause}" for stamp_ns, cause in statistics.take_log()),
+        "dropped_frames": ", ".join(
+            f"{stamp_ns} {cause}" for stamp_ns, cause in statistics.take_log()
+        ),
         **statistics.medians_ms(),
     }
     if estimator is None:

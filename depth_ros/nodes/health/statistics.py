@@ -1,4 +1,6 @@
-"""What came in, what went out, what was dropped and why: counted by two threads, read by diagnostics. No ROS."""
+"""What came in, what went out, what was dropped and why: counted by two threads, read by
+diagnostics. No ROS.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class Statistics:
             self.last_stamp_ns = stamp_ns
 
     def drop(self, cause: str, text: str = "", stamp_ns: int | None = None) -> None:
-        """Count one drop; text: the last thing to say about this cause. stamp_ns: of the frame, where it is known."""
+        """Count one drop; text: the last thing to say about this cause. stamp_ns: of the frame,
+        where it is known.
+        """
         with self._lock:
             self.drops[cause] += 1
             self.since_output["drop:" + cause] += 1
@@ -55,7 +59,9 @@ class Statistics:
             self._engine_ms.append(engine_ms)
 
     def take_log(self) -> list[tuple[int, str]]:
-        """Give (stamp_ns, cause) of the frames dropped since the last call, the newest 256 of them."""
+        """Give (stamp_ns, cause) of the frames dropped since the last call, the newest 256 of
+        them.
+        """
         with self._lock:
             log = list(self._log)
             self._log.clear()
@@ -64,10 +70,15 @@ class Statistics:
     def dropped_since_output(self) -> dict[str, int]:
         """Give the drops since the last output, by cause."""
         with self._lock:
-            return {name[5:]: n for name, n in self.since_output.items() if name.startswith("drop:")}
+            return {
+                name[5:]: n for name, n in self.since_output.items() if name.startswith("drop:")
+            }
 
     def medians_ms(self) -> dict[str, float]:
         """Give the medians over the last 100 outputs; NaN before the first."""
         with self._lock:
             both = {"stamp_age_ms": list(self._ages_ms), "engine_ms": list(self._engine_ms)}
-        return {name: statistics.median(values) if values else float("nan") for name, values in both.items()}
+        return {
+            name: statistics.median(values) if values else float("nan")
+            for name, values in both.items()
+        }

@@ -1,10 +1,13 @@
-"""Says why nothing comes out. Pure: a snapshot goes in, sentences come out, the cause that lies deepest first."""
+"""Says why nothing comes out.
+
+Pure: a snapshot goes in, sentences come out, the cause that lies deepest first.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..transport import too_large
+from depth_ros.nodes.transport import too_large
 
 _STRANGE_AGE_S = 10.0
 _FAULTS = {
@@ -19,7 +22,9 @@ _FAULTS = {
 
 @dataclass(frozen=True)
 class Stream:
-    """One subscription as seen from here. received: messages since the last output. conflict: why QoS fails."""
+    """One subscription as seen from here. received: messages since the last output. conflict:
+    why QoS fails.
+    """
 
     name: str
     topic: str
@@ -34,7 +39,10 @@ class Stream:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of the node since its last output. Times in seconds or integer nanoseconds of the node's clock."""
+    """The state of the node since its last output.
+
+    Times in seconds or integer nanoseconds of the node's clock.
+    """
 
     silent_s: float
     streams: tuple[Stream, ...]
@@ -53,7 +61,12 @@ class Snapshot:
 def explain(snapshot: Snapshot) -> list[str]:
     """Name the reasons why there is no output; never empty.
 
-    >>> explain(Snapshot(5.0, (Stream("left image", "/left", "Image", "best effort", publishers=0, received=0),)))
+    >>> explain(
+    ...     Snapshot(
+    ...         5.0,
+    ...         (Stream("left image", "/left", "Image", "best effort", publishers=0, received=0),),
+    ...     )
+    ... )
     ['no publisher on /left (left image; subscribed as Image, best effort)']
     """
     found = [reason for stream in snapshot.streams for reason in _of_stream(stream, snapshot)]
@@ -62,27 +75,47 @@ def explain(snapshot: Snapshot) -> list[str]:
         found.append("nobody subscribes to an output, so nothing is computed")
         found += snapshot.unmet
     if not found and snapshot.pairs:
-        found.append(f"the engine has not answered for {snapshot.silent_s:.0f} s: {snapshot.pairs} pairs came in")
-    return found or [f"no cause found: {snapshot.silent_s:.0f} s without output, {snapshot.pairs} pairs came in"]
+        found.append(
+            f"the engine has not answered for {snapshot.silent_s:.0f} s: {snapshot.pairs} "
+            "pairs came in"
+        )
+    return found or [
+        f"no cause found: {snapshot.silent_s:.0f} s without output, {snapshot.pairs} pairs came in"
+    ]
 
 
 def _of_stream(stream: Stream, snapshot: Snapshot) -> list[str]:
     """Say why one subscription hears nothing."""
     what = f"{stream.topic} ({stream.name}; subscribed as {stream.type_name}, {stream.qos})"
     if stream.other_types:
-        return [f"{what}: it is published as {', '.join(stream.other_types)}: image_transport raw or compressed?"]
+        return [
+            f"{what}: it is published as {', '.join(stream.other_types)}: image_transport "
+            "raw or compressed?"
+        ]
     if stream.conflict:
-        return [f"{what}: a publisher offers an incompatible QoS ({stream.conflict}): set qos_overrides.{stream.topic}"]
+        return [
+            f"{what}: a publisher offers an incompatible QoS ({stream.conflict}): set "
+            f"qos_overrides.{stream.topic}"
+        ]
     if not stream.publishers:
-        near = f"; the same type is published on {', '.join(stream.similar_topics)}" if stream.similar_topics else ""
+        near = (
+            f"; the same type is published on {', '.join(stream.similar_topics)}"
+            if stream.similar_topics
+            else ""
+        )
         return [f"no publisher on {what}{near}"]
     if stream.received:
         return []
     is_image, cure = "image" in stream.name, ""
     if any(s.received for s in snapshot.streams if ("image" in s.name) != is_image):
-        latched = f"sent once, before? set durability and reliability in qos_overrides.{stream.topic}"
-        cure = f"; camera_info arrives but no image does: {too_large()}" if is_image \
+        latched = (
+            f"sent once, before? set durability and reliability in qos_overrides.{stream.topic}"
+        )
+        cure = (
+            f"; camera_info arrives but no image does: {too_large()}"
+            if is_image
             else f"; images arrive but no camera_info does: {latched}"
+        )
     return [f"no message on {what}, although it has {stream.publishers} publisher(s){cure}"]
 
 
@@ -96,7 +129,11 @@ def _of_clock(snapshot: Snapshot) -> list[str]:
     if snapshot.last_stamp_ns is not None:
         age_s = (snapshot.clock_ns - snapshot.last_stamp_ns) / 1e9
         if abs(age_s) > _STRANGE_AGE_S:
-            cure = "set use_sim_time and play with --clock" if not snapshot.use_sim_time else "is /clock of this bag?"
+            cure = (
+                "set use_sim_time and play with --clock"
+                if not snapshot.use_sim_time
+                else "is /clock of this bag?"
+            )
             found.append(f"stamps are {age_s:.1f} s behind the node's clock: recorded data? {cure}")
     return found
 
@@ -111,9 +148,16 @@ def _of_pairing(snapshot: Snapshot) -> list[str]:
         return [f"stamps do not advance: {n[0]} went back, {n[1]} repeated"]
     if len(images) == 1:
         return []
-    gap = "" if snapshot.closest_gap_ns is None else f"; the closest differ by {snapshot.closest_gap_ns / 1e9:.6f} s"
+    gap = (
+        ""
+        if snapshot.closest_gap_ns is None
+        else f"; the closest differ by {snapshot.closest_gap_ns / 1e9:.6f} s"
+    )
     window = f"sync_tolerance_s = {snapshot.tolerance_ns / 1e9:g}"
-    return [f"left and right stamps never meet within {window}{gap}: are the cameras triggered together?"]
+    return [
+        f"left and right stamps never meet within {window}{gap}: are the cameras triggered "
+        "together?"
+    ]
 
 
 def _of_drops(snapshot: Snapshot) -> list[str]:
@@ -124,5 +168,8 @@ def _of_drops(snapshot: Snapshot) -> list[str]:
         found.append(f"no camera_info: images arrive, {text}")
     for cause, meaning in _FAULTS.items():
         if snapshot.drops.get(cause):
-            found.append(f"{meaning} ({cause}, {snapshot.drops[cause]} times): {snapshot.texts.get(cause, '')}")
+            found.append(
+                f"{meaning} ({cause}, {snapshot.drops[cause]} times): "
+                f"{snapshot.texts.get(cause, '')}"
+            )
     return found

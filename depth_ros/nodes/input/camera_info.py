@@ -8,17 +8,19 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo
 
-from ..core.camera import Calibration
-from .decode import info_to_calibration
+from depth_ros.core.camera import Calibration
+from depth_ros.recordings.decode import info_to_calibration
 
 _STAMP_END = 12  # 4 bytes of CDR encapsulation, then sec and nanosec
 
 
 class Gate(CallbackGroup):
-    """A callback group of which the executor serves nothing while it is closed: its subscriptions are taken by hand.
+    """A callback group of which the executor serves nothing while it is closed: its subscriptions
+    are taken by hand.
 
-    Every message that wakes the executor costs 0.3 ms to 0.5 ms, as rclpy builds its wait set anew. camera_info is
-    there before the image or with it, so it is polled when a pair is complete, and only waited for if it is late.
+    Every message that wakes the executor costs 0.3 ms to 0.5 ms, as rclpy builds its wait set anew.
+    camera_info is there before the image or with it, so it is polled when a pair is complete, and
+    only waited for if it is late.
     """
 
     is_open = False
@@ -34,7 +36,9 @@ class Gate(CallbackGroup):
 
 
 class InfoReader:
-    """Reads serialised CameraInfo of one camera; the message is only unpacked when more than its stamp changes."""
+    """Reads serialised CameraInfo of one camera; the message is only unpacked when more than its
+    stamp changes.
+    """
 
     def __init__(self):
         self._body, self._calibration = None, None

@@ -1,4 +1,7 @@
-"""How the camera sits on the robot: from a parameter, or from TF. What is not known is never taken as identity."""
+"""How the camera sits on the robot: from a parameter, or from TF.
+
+What is not known is never taken as identity.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,19 @@ import numpy as np
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
-from ..core.lie import inverse
+from depth_ros.core.lie import inverse
+from depth_ros.nodes.fast_path.event_callbacks import NO_SUBSCRIPTION_EVENTS
+from depth_ros.nodes.parameters import Parameters
+
 from .frame_tree import FrameTree, pose_to_matrix
-from .parameters import Parameters
-from .quiet import NO_SUBSCRIPTION_EVENTS
 
 _TREE_DEPTH = 100  # transforms on /tf_static, as tf2_ros keeps them
 
 
 def tf_message():
-    """Give tf2_msgs.msg.TFMessage, or None where tf2_msgs is not installed (no wheel has it; every robot does)."""
+    """Give tf2_msgs.msg.TFMessage, or None where tf2_msgs is not installed (no wheel has it;
+    every robot does).
+    """
     try:
         return import_module("tf2_msgs.msg").TFMessage
     except ImportError:
@@ -26,7 +32,8 @@ def tf_message():
 
 
 class Extrinsics:
-    """base_T_camera from parameters.base_T_camera; without it, and for an IMU, from TF: tf2_ros, else /tf_static.
+    """base_T_camera from parameters.base_T_camera; without it, and for an IMU, from TF: tf2_ros,
+    else /tf_static.
 
     why_not: why base_T_camera was not known the last time that somebody asked; "" where it was.
     """
@@ -42,16 +49,27 @@ class Extrinsics:
             self._listen()
 
     def base_T_camera(self, camera_frame: str) -> np.ndarray | None:
-        """Give the pose (4, 4) of a camera's optical frame in the base frame; None where it is not known."""
-        found = self._given if self._given is not None else self._find(self._base_frame, camera_frame)
-        self.why_not = "" if found is not None else (
-            f"no transform from {camera_frame or 'the nameless frame of the images'} to {self._base_frame} "
-            f"({self.source}): set base_T_camera, or publish it on /tf_static"
+        """Give the pose (4, 4) of a camera's optical frame in the base frame; None where it is
+        not known.
+        """
+        found = (
+            self._given if self._given is not None else self._find(self._base_frame, camera_frame)
+        )
+        self.why_not = (
+            ""
+            if found is not None
+            else (
+                f"no transform from {camera_frame or 'the nameless frame of the images'} "
+                f"to {self._base_frame} "
+                f"({self.source}): set base_T_camera, or publish it on /tf_static"
+            )
         )
         return found
 
     def camera_T_imu(self, camera_frame: str, imu_frame: str) -> np.ndarray | None:
-        """Give the pose (4, 4) of an IMU in a camera's optical frame; None where it is not known."""
+        """Give the pose (4, 4) of an IMU in a camera's optical frame; None where it is not
+        known.
+        """
         found = self._find(camera_frame, imu_frame)
         if found is None and self._given is not None:
             base_T_imu = self._find(self._base_frame, imu_frame)
@@ -67,7 +85,9 @@ class Extrinsics:
         self._subscription = self._buffer = self._listener = None
 
     def _listen(self) -> None:
-        """Listen to all of TF with tf2_ros where there is one, else to /tf_static, else to nothing."""
+        """Listen to all of TF with tf2_ros where there is one, else to /tf_static, else to
+        nothing.
+        """
         found = "none: no tf2_msgs"
         try:
             tf2_ros = import_module("tf2_ros")
@@ -87,7 +107,9 @@ class Extrinsics:
     def _on_static(self, msg) -> None:
         """Take the transforms of a message in."""
         for item in msg.transforms:
-            self._tree.add(item.header.frame_id, item.child_frame_id, transform_to_matrix(item.transform))
+            self._tree.add(
+                item.header.frame_id, item.child_frame_id, transform_to_matrix(item.transform)
+            )
 
     def _find(self, target: str, source: str) -> np.ndarray | None:
         """Give target_T_source (4, 4) from TF, the newest where it moves, or None."""
@@ -96,7 +118,9 @@ class Extrinsics:
         if self._buffer is None or target == source:
             return self._tree.find(target, source)
         with contextlib.suppress(import_module("tf2_ros").TransformException):
-            return transform_to_matrix(self._buffer.lookup_transform(target, source, Time()).transform)
+            return transform_to_matrix(
+                self._buffer.lookup_transform(target, source, Time()).transform
+            )
         return None
 
 

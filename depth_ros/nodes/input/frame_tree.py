@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..core.lie import inverse, quat_to_matrix
+from depth_ros.core.lie import inverse, quat_to_matrix
 
 
 class FrameTree:
-    """Fixed transforms between named frames, each with one parent; the last word on a child counts. For two threads.
+    """Fixed transforms between named frames, each with one parent; the last word on a child counts.
+    For two threads.
 
     >>> tree = FrameTree()
     >>> tree.add("base", "mast", pose_to_matrix([1, 0, 2, 0, 0, 0, 1]))
@@ -29,19 +30,29 @@ class FrameTree:
     def add(self, parent: str, child: str, parent_T_child: np.ndarray) -> None:
         """Take a transform in; leading slashes of names do not count."""
         with self._lock:
-            self._parents[child.lstrip("/")] = (parent.lstrip("/"), np.asarray(parent_T_child, np.float64))
+            self._parents[child.lstrip("/")] = (
+                parent.lstrip("/"),
+                np.asarray(parent_T_child, np.float64),
+            )
 
     def find(self, target: str, source: str) -> np.ndarray | None:
-        """Give target_T_source (4, 4), or None where no chain of transforms leads from one to the other."""
+        """Give target_T_source (4, 4), or None where no chain of transforms leads from one to
+        the other.
+        """
         with self._lock:
-            above_target, above_source = self._climb(target.lstrip("/")), self._climb(source.lstrip("/"))
+            above_target, above_source = (
+                self._climb(target.lstrip("/")),
+                self._climb(source.lstrip("/")),
+            )
         for name, ancestor_T_source in above_source.items():
             if name in above_target:
                 return inverse(above_target[name]) @ ancestor_T_source
         return None
 
     def _climb(self, frame: str) -> dict[str, np.ndarray]:
-        """Every frame above, nearest first, and the pose of the given frame in it; ends where parents go in circles."""
+        """Every frame above, nearest first, and the pose of the given frame in it; ends where
+        parents go in circles.
+        """
         found, T = {frame: np.eye(4)}, np.eye(4)
         while frame in self._parents:
             frame, parent_T_child = self._parents[frame]

@@ -9,21 +9,26 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Imu
 
-from ..egomotion import ImuSample
-from ..egomotion.inertial import FORCE
-from .decode import stamp_to_ns
+from depth_ros.nodes.fast_path.event_callbacks import NO_SUBSCRIPTION_EVENTS
+from depth_ros.odometry import ImuSample
+from depth_ros.odometry.inertial_filter import FORCE
+from depth_ros.recordings.decode import stamp_to_ns
+
+from .camera_info import Gate, take_all
 from .extrinsics import Extrinsics
-from .infos import Gate, take_all
-from .quiet import NO_SUBSCRIPTION_EVENTS
 
 _DEPTH = 1000  # samples that wait for the next frame
-_WINDOW_NS = 1_000_000_000  # ego-motion compares a frame with a keyframe, which may be some frames old
+_WINDOW_NS = (
+    1_000_000_000  # ego-motion compares a frame with a keyframe, which may be some frames old
+)
 
 
 class ImuInput:
-    """Samples of parameters.imu_topic. They do not wake the executor (see Gate): a frame fetches them.
+    """Samples of parameters.imu_topic. They do not wake the executor (see Gate): a frame fetches
+    them.
 
-    state: for the user. Turned by the rotation of camera_T_imu alone: the lever arm, some centimetres, is left out.
+    state: for the user. Turned by the rotation of camera_T_imu alone: the lever arm, some
+    centimetres, is left out.
     """
 
     def __init__(self, node, topic: str, extrinsics: Extrinsics):
@@ -43,7 +48,9 @@ class ImuInput:
         )
 
     def take(self, stamp_ns: int, camera_frame: str) -> list[ImuSample]:
-        """Give the samples of the second before a frame's stamp; none while the IMU's place is unknown."""
+        """Give the samples of the second before a frame's stamp; none while the IMU's place is
+        unknown.
+        """
         for raw in take_all(self._subscription):
             self._add(deserialize_message(raw, Imu))
         ready = []
@@ -60,22 +67,33 @@ class ImuInput:
         self._node.destroy_subscription(self._subscription)
 
     def _turn(self, ready, camera_frame: str) -> None:
-        """Add readings in the axes of the camera to the window; empty it where they are not known."""
+        """Add readings in the axes of the camera to the window; empty it where they are not
+        known.
+        """
         imu_frame = ready[-1][1]
         camera_T_imu = self._extrinsics.camera_T_imu(camera_frame, imu_frame)
         if camera_T_imu is None:
-            self.state = f"unused: no transform from {imu_frame or 'its nameless frame'} to {camera_frame}"
+            self.state = (
+                f"unused: no transform from {imu_frame or 'its nameless frame'} to {camera_frame}"
+            )
             self._window.clear()
             return
         force = float(np.median([np.linalg.norm(accel) for *_, accel in ready]))
-        told = f"for turns only: it reads {force:.1f} m/s^2, expected about 9.8 (another unit, or no accelerometer?)"
+        told = (
+            f"for turns only: it reads {force:.1f} m/s^2, expected about 9.8 (another unit, or "
+            "no accelerometer?)"
+        )
         self.state = "used" if FORCE[0] < force < FORCE[1] else f"used {told}"
         camera_R_imu = camera_T_imu[:3, :3]
         for stamp_ns, _, gyro, accel in ready:
-            self._window.append(ImuSample(stamp_ns, tuple(camera_R_imu @ gyro), tuple(camera_R_imu @ accel)))
+            self._window.append(
+                ImuSample(stamp_ns, tuple(camera_R_imu @ gyro), tuple(camera_R_imu @ accel))
+            )
 
     def _add(self, msg: Imu) -> None:
-        """Keep one reading; a time that goes back starts anew, what is not measured (covariance -1) is not taken."""
+        """Keep one reading; a time that goes back starts anew, what is not measured (covariance
+        -1) is not taken.
+        """
         self.received += 1
         stamp_ns = stamp_to_ns(msg.header.stamp)
         if self._waiting and stamp_ns == self._waiting[-1][0]:

@@ -1,4 +1,6 @@
-"""From messages and their calibrations to a Frame; and the mailbox between the executor and the worker. No ROS."""
+"""From messages and their calibrations to a Frame; and the mailbox between the executor and the
+worker. No ROS.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.camera import Calibration, Camera, StereoRig
-from ..core.errors import ImageError
-from ..core.frame import Frame
-from .decode import image_to_rgb
+from depth_ros.core.camera import Calibration, Camera, StereoRig
+from depth_ros.core.errors import ImageError
+from depth_ros.core.types import Frame
+from depth_ros.recordings.decode import image_to_rgb
 
 _second_decoder = ThreadPoolExecutor(1, "decode")
 _rig_of = lru_cache(maxsize=4)(StereoRig.from_calibrations)
@@ -27,7 +29,9 @@ class SizeError(ImageError):
 
 @dataclass(frozen=True)
 class Pair:
-    """The image messages of one instant, not yet decoded, and the calibrations then; in mono right is None."""
+    """The image messages of one instant, not yet decoded, and the calibrations then; in mono
+    right is None.
+    """
 
     stamp_ns: int
     left: Any
@@ -72,11 +76,13 @@ def _decode(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Calibrator:
-    """Gives each pair of images the camera_infos of its own stamps, also when they arrive after the images.
+    """Gives each pair of images the camera_infos of its own stamps, also when they arrive after the
+    images.
 
-    A camera_info that is latched, or slower than the images, is used as the last one that came. Which of the two a
-    camera does is learned: a pair waits for its own camera_info only while those come with the images' stamps, and
-    never longer than until the next pair. Bounded: eight calibrations a side, one pair. For one thread.
+    A camera_info that is latched, or slower than the images, is used as the last one that came.
+    Which of the two a camera does is learned: a pair waits for its own camera_info only while those
+    come with the images' stamps, and never longer than until the next pair. Bounded: eight
+    calibrations a side, one pair. For one thread.
     """
 
     def __init__(self, sides: tuple[str, ...] = ("left", "right"), capacity: int = 8):
@@ -90,15 +96,23 @@ class Calibrator:
         """True while a pair waits for its camera_info."""
         return self._waiting is not None
 
-    def add_info(self, side: str, stamp_ns: int, calibration: Calibration) -> list[tuple[dict, dict]]:
+    def add_info(
+        self, side: str, stamp_ns: int, calibration: Calibration
+    ) -> list[tuple[dict, dict]]:
         """Take a calibration; gives the pairs that are complete with it, as in add_images."""
         self._recent[side].append((stamp_ns, calibration))
         if self._released_ns.get(side) == stamp_ns:
-            self._comes_with_images[side] = True  # late, but with the image's stamp: worth waiting for
+            self._comes_with_images[side] = (
+                True  # late, but with the image's stamp: worth waiting for
+            )
         return self._release(now=False)
 
-    def add_images(self, images: dict[str, Any], stamps_ns: dict[str, int]) -> list[tuple[dict, dict]]:
-        """Take a matched pair; gives [(images, {side: Calibration or None})], oldest first; None: none ever came."""
+    def add_images(
+        self, images: dict[str, Any], stamps_ns: dict[str, int]
+    ) -> list[tuple[dict, dict]]:
+        """Take a matched pair; gives [(images, {side: Calibration or None})], oldest first;
+        None: none ever came.
+        """
         overdue = self._release(now=True)
         self._waiting = (images, stamps_ns)
         return overdue + self._release(now=False)
@@ -110,7 +124,9 @@ class Calibrator:
         images, stamps_ns = self._waiting
         own = {side: self._at(side, stamp_ns) for side, stamp_ns in stamps_ns.items()}
         latest = {side: recent[-1][1] if recent else None for side, recent in self._recent.items()}
-        worth_waiting = any(own[s] is None and (self._comes_with_images[s] or latest[s] is None) for s in own)
+        worth_waiting = any(
+            own[s] is None and (self._comes_with_images[s] or latest[s] is None) for s in own
+        )
         if worth_waiting and not now:
             return []
         self._comes_with_images = {side: own[side] is not None for side in own}
@@ -119,11 +135,15 @@ class Calibrator:
 
     def _at(self, side: str, stamp_ns: int) -> Calibration | None:
         """Give the calibration of exactly this stamp."""
-        return next((calibration for t, calibration in reversed(self._recent[side]) if t == stamp_ns), None)
+        return next(
+            (calibration for t, calibration in reversed(self._recent[side]) if t == stamp_ns), None
+        )
 
 
 class Mailbox:
-    """Room for one item between two threads: the newest wins, and the one that it pushes out is given back."""
+    """Room for one item between two threads: the newest wins, and the one that it pushes out is
+    given back.
+    """
 
     def __init__(self):
         self._condition = threading.Condition()
@@ -147,7 +167,9 @@ class Mailbox:
             return item
 
     def close(self):
-        """Wake the waiting thread for the last time; returns the item that was still inside, or None."""
+        """Wake the waiting thread for the last time; returns the item that was still inside, or
+        None.
+        """
         with self._condition:
             self._closed = True
             left_over, self._item = self._item, None

@@ -1,4 +1,7 @@
-"""The node's subscriptions: messages in, pairs out. Nothing is decoded here: only frames that will be used are."""
+"""The node's subscriptions: messages in, pairs out.
+
+Nothing is decoded here: only frames that will be used are.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +14,43 @@ from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from ..core.errors import CalibrationError, ImageError
-from ..core.sync import StampMatcher
-from .cdr import ImageReader
-from .decode import stamp_to_ns
-from .infos import Gate, InfoReader, take_all
-from .pairing import Calibrator, Pair
-from .parameters import Parameters
-from .qos import overridable
-from .quiet import NO_SUBSCRIPTION_EVENTS
-from .receiver import Receiver
-from .statistics import Statistics
-from .watchdog import Stream
+from depth_ros.core.errors import CalibrationError, ImageError
+from depth_ros.core.sync import StampMatcher
+from depth_ros.nodes.fast_path.event_callbacks import NO_SUBSCRIPTION_EVENTS
+from depth_ros.nodes.fast_path.receiver import Receiver
+from depth_ros.nodes.health.statistics import Statistics
+from depth_ros.nodes.health.watchdog import Stream
+from depth_ros.nodes.parameters import Parameters
+from depth_ros.nodes.qos import overridable
+from depth_ros.recordings.cdr import ImageReader
+from depth_ros.recordings.decode import stamp_to_ns
 
-SIDES = {"stereo": ("left", "right"), "mono": ("",)}  # as they stand before the names of streams and parameters
+from .camera_info import Gate, InfoReader, take_all
+from .pairing import Calibrator, Pair
+
+SIDES = {
+    "stereo": ("left", "right"),
+    "mono": ("",),
+}  # as they stand before the names of streams and parameters
 
 
 class Inputs:
-    """Subscribes to an image and a camera_info topic for each camera; calls on_pair(Pair), in one thread at a time.
+    """Subscribes to an image and a camera_info topic for each camera; calls on_pair(Pair), in one
+    thread at a time.
 
-    That is the receiver's thread, or, where rclpy does not let us have one, the executor's. path: says which of them.
-    on_odometry: called with (stamp_ns, position (3,) m) for each message of parameters.odometry_topic; None: not heard.
+    That is the receiver's thread, or, where rclpy does not let us have one, the executor's. path:
+    says which of them. on_odometry: called with (stamp_ns, position (3,) m) for each message of
+    parameters.odometry_topic; None: not heard.
     """
 
-    def __init__(self, node, parameters: Parameters, statistics: Statistics, on_pair, on_odometry=None):
+    def __init__(
+        self, node, parameters: Parameters, statistics: Statistics, on_pair, on_odometry=None
+    ):
         self._node, self._statistics, self._on_pair = node, statistics, on_pair
         self._sides = SIDES[parameters.mode]
-        self.matcher = StampMatcher(self._sides, tolerance_ns=round(parameters.sync_tolerance_s * 1e9))
+        self.matcher = StampMatcher(
+            self._sides, tolerance_ns=round(parameters.sync_tolerance_s * 1e9)
+        )
         self._calibrator = Calibrator(self._sides)
         self._readers = {side: InfoReader() for side in self._sides}
         self._image_gate, self._info_gate = Gate(), Gate()  # closed: they go past the executor
@@ -54,15 +67,20 @@ class Inputs:
             self._subscribe("odometry", Odometry, parameters.odometry_topic, None)
         for side in self._sides:
             topic = getattr(parameters, f"{side}_image_topic".lstrip("_"))
-            # Both left/image_rect and left/image_rect/compressed can be remapped, as with image_transport.
+            # Both left/image_rect and left/image_rect/compressed can be remapped, as with
+            # image_transport.
             topic = node.resolve_topic_name(topic) + "/compressed" if compressed else topic
             kind = CompressedImage if compressed else Image
             self._subscribe(_name(side, "image"), kind, topic, self._image_gate)
-        self._sides_of = {_name(side, what): side for side in self._sides for what in ("image", "camera_info")}
+        self._sides_of = {
+            _name(side, what): side for side in self._sides for what in ("image", "camera_info")
+        }
         self._receiver, self.path = None, "own wait set"
         ours = {name: self._subscriptions[name] for name in self._sides_of}
         try:
-            self._receiver = Receiver(node.context, ours, self._on_raw, self._awaited, self._use_executor)
+            self._receiver = Receiver(
+                node.context, ours, self._on_raw, self._awaited, self._use_executor
+            )
         except Exception as error:  # noqa: BLE001 - a private part of rclpy: it may be missing in any way
             self._use_executor(error)
 
@@ -70,15 +88,21 @@ class Inputs:
         """Describe every subscription for the watchdog; asks the graph, so call it seldom."""
         with self._lock:
             self.poll_infos()  # without images nobody else does
-        return tuple(self._describe(name, subscription) for name, subscription in self._subscriptions.items())
+        return tuple(
+            self._describe(name, subscription) for name, subscription in self._subscriptions.items()
+        )
 
     def topics(self) -> dict[str, str]:
-        """Give the full name of each topic that is listened to, after remapping, by the name of its stream."""
+        """Give the full name of each topic that is listened to, after remapping, by the name of
+        its stream.
+        """
         return {name: subscription.topic_name for name, subscription in self._subscriptions.items()}
 
     def unmatched_since_pair(self) -> dict[str, int]:
         """Give what the matcher has dropped since the last pair, by cause."""
-        return {cause: n - self._drops_at_pair.get(cause, 0) for cause, n in self.matcher.drops.items()}
+        return {
+            cause: n - self._drops_at_pair.get(cause, 0) for cause, n in self.matcher.drops.items()
+        }
 
     def destroy(self) -> None:
         """Take the subscriptions down."""
@@ -89,21 +113,29 @@ class Inputs:
         self._subscriptions.clear()
 
     def poll_infos(self) -> None:
-        """Take the camera_infos that are there; the executor, if it takes them, is to wait while a pair lacks them."""
+        """Take the camera_infos that are there; the executor, if it takes them, is to wait while
+        a pair lacks them.
+        """
         for side in self._sides:
             name = _name(side, "camera_info")
             for raw in take_all(self._subscriptions[name]):
                 self._on_info(side, name, raw)
 
     def _use_executor(self, why: Exception) -> None:
-        """Leave images to the executor, as any node does, for want of a receiver; dearer, else the same."""
+        """Leave images to the executor, as any node does, for want of a receiver; dearer, else
+        the same.
+        """
         self.path = f"executor ({type(why).__name__}: {why})"
-        self._node.get_logger().warning(f"images are taken by the executor, which costs more: {why}")
+        self._node.get_logger().warning(
+            f"images are taken by the executor, which costs more: {why}"
+        )
         self._image_gate.is_open = True
         self._watch_infos()
 
     def _watch_infos(self) -> None:
-        """Let the executor wait for camera_infos only while a pair lacks them, as they come with every image."""
+        """Let the executor wait for camera_infos only while a pair lacks them, as they come with
+        every image.
+        """
         self._info_gate.is_open = self._image_gate.is_open and self._calibrator.is_waiting
 
     def _awaited(self) -> list[str]:
@@ -142,7 +174,9 @@ class Inputs:
         )
 
     def _on_info(self, side, name, raw):
-        """Remember a calibration; numbers that do not even have the right count are a drop of their own."""
+        """Remember a calibration; numbers that do not even have the right count are a drop of
+        their own.
+        """
         self._statistics.arrive(name)
         try:
             stamp_ns, calibration = self._readers[side].read(raw)
@@ -175,12 +209,16 @@ class Inputs:
         for images, calibrations in complete:
             left, right = (*(images[side] for side in self._sides), None)[:2]
             stamp_ns = stamp_to_ns(left.header.stamp)
-            missing = [_name(side, "camera_info") for side in self._sides if calibrations[side] is None]
+            missing = [
+                _name(side, "camera_info") for side in self._sides if calibrations[side] is None
+            ]
             if missing:
                 words = f"nothing yet on {' and '.join(self._topics(missing))}"
                 self._statistics.drop("no_camera_info", words, stamp_ns)
                 continue
-            self._on_pair(Pair(stamp_ns, left, right, tuple(calibrations[side] for side in self._sides)))
+            self._on_pair(
+                Pair(stamp_ns, left, right, tuple(calibrations[side] for side in self._sides))
+            )
 
     def _topics(self, names):
         return [self._subscriptions[name].topic_name for name in names]
@@ -193,8 +231,15 @@ class Inputs:
         publishers = self._node.get_publishers_info_by_topic(topic)
         types = [info.topic_type for info in publishers]
         qos = subscription.qos_profile
-        text = f"{qos.reliability.name.lower().replace('_', ' ')}, {qos.durability.name.lower()}, depth {qos.depth}"
-        similar = [] if types else [t for t, kinds in self._node.get_topic_names_and_types() if type_name in kinds]
+        text = (
+            f"{qos.reliability.name.lower().replace('_', ' ')}, {qos.durability.name.lower()}, "
+            f"depth {qos.depth}"
+        )
+        similar = (
+            []
+            if types
+            else [t for t, kinds in self._node.get_topic_names_and_types() if type_name in kinds]
+        )
         return Stream(
             name=name,
             topic=topic,
@@ -202,14 +247,19 @@ class Inputs:
             qos=text,
             publishers=types.count(type_name),
             received=self._statistics.since_output[name],
-            other_types=tuple(sorted({t for t in types if t != type_name})) if type_name not in types else (),
+            other_types=tuple(sorted({t for t in types if t != type_name}))
+            if type_name not in types
+            else (),
             conflict=_conflict([info.qos_profile for info in publishers], subscription.qos_profile),
             similar_topics=tuple(t for t in similar if self._published_by_others(t)),
         )
 
     def _published_by_others(self, topic) -> bool:
         """Tell whether anybody but this node publishes a topic."""
-        return any(info.node_name != self._node.get_name() for info in self._node.get_publishers_info_by_topic(topic))
+        return any(
+            info.node_name != self._node.get_name()
+            for info in self._node.get_publishers_info_by_topic(topic)
+        )
 
 
 def _name(side: str, what: str) -> str:
@@ -218,7 +268,9 @@ def _name(side: str, what: str) -> str:
 
 
 def _conflict(offered, asked) -> str | None:
-    """Say why none of the offered QoS profiles meets the one asked for; None where one does, or none is offered."""
+    """Say why none of the offered QoS profiles meets the one asked for; None where one does, or
+    none is offered.
+    """
     checks = [qos_check_compatible(profile, asked) for profile in offered]
     if not checks or any(result != QoSCompatibility.ERROR for result, _ in checks):
         return None

@@ -1,21 +1,38 @@
-"""Names, publishers and QoS of a running graph, as the doctor asks for them. Needs rclpy's node, imports little."""
+"""Names, publishers and QoS of a running graph, as the doctor asks for them.
+
+Needs rclpy's node, imports little.
+"""
 
 from __future__ import annotations
 
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 
-from .bag import IMAGE_TYPES, IMAGES, INFO_TYPE, SIDES
-from .graph import Stream
+from depth_ros.doctor.live import Stream
+from depth_ros.recordings.bag import IMAGE_TYPES, IMAGES, INFO_TYPE, SIDES
 
 
 def guessed_streams(ros, namespace: str) -> tuple[tuple[str, ...], dict[str, Stream]]:
     """Find the topics of cameras by their endings: a pair if there is a right one."""
-    kinds = {topic: types for topic, types in ros.get_topic_names_and_types() if is_inside(topic, namespace)}
+    kinds = {
+        topic: types
+        for topic, types in ros.get_topic_names_and_types()
+        if is_inside(topic, namespace)
+    }
     found: dict[str, tuple[str, str]] = {}
     for side in ("left", "right", ""):
-        endings = [f"/{side}/{name}{tail}".replace("//", "/") for name in IMAGES for tail in ("", "/compressed")]
-        fitting = [(topic, kind) for ending in endings for topic in sorted(kinds) if topic.endswith(ending)
-                   for kind in kinds[topic] if kind in IMAGE_TYPES]  # fmt: skip
+        endings = [
+            f"/{side}/{name}{tail}".replace("//", "/")
+            for name in IMAGES
+            for tail in ("", "/compressed")
+        ]
+        fitting = [
+            (topic, kind)
+            for ending in endings
+            for topic in sorted(kinds)
+            if topic.endswith(ending)
+            for kind in kinds[topic]
+            if kind in IMAGE_TYPES
+        ]
         if fitting:
             found[side] = fitting[0]
     sides = SIDES if "right" in found else ("",)
@@ -24,26 +41,38 @@ def guessed_streams(ros, namespace: str) -> tuple[tuple[str, ...], dict[str, Str
         default = f"{namespace}/{side}/image_rect".replace("//", "/")
         topic, kind = found.get(side, (default, IMAGE_TYPES[0]))
         info = topic.removesuffix("/compressed").rsplit("/", 1)[0] + "/camera_info"
-        for what, stream_topic, stream_kind in (("image", topic, kind), ("camera_info", info, INFO_TYPE)):
+        for what, stream_topic, stream_kind in (
+            ("image", topic, kind),
+            ("camera_info", info, INFO_TYPE),
+        ):
             name = f"{side} {what}".strip()
             streams[name] = Stream(name, stream_topic, stream_kind)
     return sides, streams
 
 
 def describe(ros, stream: Stream, own: str | None) -> None:
-    """Fill in who publishes a stream's topic, and who cannot hear it. own: a node whose topics are none of a camera."""
+    """Fill in who publishes a stream's topic, and who cannot hear it. own: a node whose topics
+    are none of a camera.
+    """
     infos = ros.get_publishers_info_by_topic(stream.topic)
-    stream.publishers = [full_name(i.node_name, i.node_namespace) for i in infos if i.topic_type == stream.kind]
+    stream.publishers = [
+        full_name(i.node_name, i.node_namespace) for i in infos if i.topic_type == stream.kind
+    ]
     stream.other_types = sorted({info.topic_type for info in infos} - {stream.kind})
     stream.conflicts = conflicts(ros, stream.topic)
     if not stream.publishers:
-        same = sorted(topic for topic, kinds in ros.get_topic_names_and_types() if stream.kind in kinds)
+        same = sorted(
+            topic for topic, kinds in ros.get_topic_names_and_types() if stream.kind in kinds
+        )
         stream.similar = [topic for topic in same if publishers(ros, topic) - {own}]
 
 
 def publishers(ros, topic: str) -> set[str]:
     """The full names of the nodes that publish a topic."""
-    return {full_name(info.node_name, info.node_namespace) for info in ros.get_publishers_info_by_topic(topic)}
+    return {
+        full_name(info.node_name, info.node_namespace)
+        for info in ros.get_publishers_info_by_topic(topic)
+    }
 
 
 def conflicts(ros, topic: str) -> list[str]:
@@ -53,7 +82,9 @@ def conflicts(ros, topic: str) -> list[str]:
         for asked in ros.get_subscriptions_info_by_topic(topic):
             result, why = qos_check_compatible(offered.qos_profile, asked.qos_profile)
             if result == QoSCompatibility.ERROR and asked.topic_type == offered.topic_type:
-                reader, writer = (full_name(i.node_name, i.node_namespace) for i in (asked, offered))
+                reader, writer = (
+                    full_name(i.node_name, i.node_namespace) for i in (asked, offered)
+                )
                 why = why.split(";")[0].removeprefix("ERROR: ").strip()
                 found.append(
                     f"{reader} hears nothing of {writer} on {topic}: incompatible QoS ({why}): "

@@ -17,17 +17,18 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profi
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from ..core.camera import StereoRig
-from ..core.errors import DepthRosError
-from ..core.frame import Frame
-from ..nodes.decode import image_to_rgb, info_to_calibration
-from ..nodes.extrinsics import tf_message, transform_to_matrix
-from ..nodes.frame_tree import FrameTree
-from ..prepare import rectified
-from .bag import IMAGE_TYPES, INFO_TYPE, SIDES, cdr_stamp_ns
-from .checks import image_fact
-from .graph import Look, Node, Stream
-from .introspect import conflicts, describe, full_name, guessed_streams, is_inside
+from depth_ros.core.camera import StereoRig
+from depth_ros.core.errors import DepthRosError
+from depth_ros.core.types import Frame
+from depth_ros.doctor.checks import image_fact
+from depth_ros.doctor.live import Look, Node, Stream
+from depth_ros.estimator.preprocess import rectified
+from depth_ros.nodes.input.extrinsics import tf_message, transform_to_matrix
+from depth_ros.nodes.input.frame_tree import FrameTree
+from depth_ros.recordings.bag import IMAGE_TYPES, INFO_TYPE, SIDES, cdr_stamp_ns
+from depth_ros.recordings.decode import image_to_rgb, info_to_calibration
+
+from .endpoints import conflicts, describe, full_name, guessed_streams, is_inside
 
 _NAME = "depth_ros_doctor"
 _NODE = "depth_node"
@@ -36,16 +37,31 @@ _KEPT = 8  # images a topic that are decoded
 _PAIRS = 3
 _KINDS = {IMAGE_TYPES[0]: Image, IMAGE_TYPES[1]: CompressedImage, INFO_TYPE: CameraInfo}
 _PARAMETERS = (
-    "mode", "rectify", "image_transport", "sync_tolerance_s", "use_sim_time", "base_frame", "base_T_camera",
-    "egomotion_method", "left_image_topic", "right_image_topic", "left_info_topic", "right_info_topic", "image_topic",
+    "mode",
+    "rectify",
+    "image_transport",
+    "sync_tolerance_s",
+    "use_sim_time",
+    "base_frame",
+    "base_T_camera",
+    "egomotion_method",
+    "left_image_topic",
+    "right_image_topic",
+    "left_info_topic",
+    "right_info_topic",
+    "image_topic",
     "info_topic",
-)  # fmt: skip
+)
 
 
 def look(
-    namespace: str = "", seconds: float = 10.0, domain_id: int | None = None, tick: Callable = lambda seconds: None
+    namespace: str = "",
+    seconds: float = 10.0,
+    domain_id: int | None = None,
+    tick: Callable = lambda seconds: None,
 ) -> Look:
-    """Listen for some seconds to the depth_node of a namespace ("": any) and to its cameras; tick(seconds): progress.
+    """Listen for some seconds to the depth_node of a namespace ("": any) and to its cameras;
+    tick(seconds): progress.
 
     Without a depth_node the cameras are looked for by the endings of their topics, as in a bag.
     """
@@ -61,7 +77,9 @@ class _Doctor:
     """One look at one graph."""
 
     def __init__(self, context, namespace: str, seconds: float, tick: Callable):
-        self._namespace = namespace if not namespace or namespace.startswith("/") else f"/{namespace}"
+        self._namespace = (
+            namespace if not namespace or namespace.startswith("/") else f"/{namespace}"
+        )
         self._seconds, self._tick = seconds, tick
         self._ros = rclpy.create_node(_NAME, context=context, enable_rosout=False)
         self._executor = SingleThreadedExecutor(context=context)
@@ -74,17 +92,23 @@ class _Doctor:
         """Discover, ask, listen, then make sense of what came."""
         start = time.monotonic()
         end = start + self._seconds
-        self._ros.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos_profile_sensor_data)
+        self._ros.create_subscription(
+            DiagnosticArray, "/diagnostics", self._on_diagnostics, qos_profile_sensor_data
+        )
         self._listen_to_tf()
         self._wait(self._depth_nodes, _DISCOVERY_S)
-        self._wait(lambda: False, min(_SETTLING_S, self._seconds / 3))  # its endpoints, and the cameras
+        self._wait(
+            lambda: False, min(_SETTLING_S, self._seconds / 3)
+        )  # its endpoints, and the cameras
         node = self._find_node()
         sides, streams = self._streams(node)
         if node is not None and node.parameters.get("use_sim_time"):
             self._listen_to_clock()
         end = max(end, time.monotonic() + self._seconds / 2)
         sure = start + _DISCOVERY_S  # before that nothing counts as missing
-        while (now := time.monotonic()) < end or (now < sure and not all(s.publishers for s in streams.values())):
+        while (now := time.monotonic()) < end or (
+            now < sure and not all(s.publishers for s in streams.values())
+        ):
             for stream in streams.values():
                 describe(self._ros, stream, node and node.name)
                 self._subscribe(stream)  # those that have been discovered since
@@ -104,10 +128,16 @@ class _Doctor:
         """The full names of those that are there by now."""
         pairs = self._ros.get_node_names_and_namespaces()
         names = {_NODE, *self._status}
-        return sorted(full_name(*pair) for pair in pairs if pair[0] in names and is_inside(pair[1], self._namespace))
+        return sorted(
+            full_name(*pair)
+            for pair in pairs
+            if pair[0] in names and is_inside(pair[1], self._namespace)
+        )
 
     def _find_node(self) -> Node | None:
-        """Find the depth_node, by its name or because /diagnostics speaks of it, and ask it for its state."""
+        """Find the depth_node, by its name or because /diagnostics speaks of it, and ask it for
+        its state.
+        """
         inside = self._depth_nodes()
         if not inside:
             return None
@@ -119,12 +149,16 @@ class _Doctor:
         values = zip(_PARAMETERS, answer.values, strict=False) if answer else ()
         node.parameters = {name: parameter_value_to_python(value) for name, value in values}
         self._wait(lambda: self._short(node) in self._status, _DIAGNOSTICS_S)
-        for topic, _ in self._ros.get_publisher_names_and_types_by_node(self._short(node), self._space(node)):
+        for topic, _ in self._ros.get_publisher_names_and_types_by_node(
+            self._short(node), self._space(node)
+        ):
             node.conflicts += conflicts(self._ros, topic)
         return node
 
     def _streams(self, node: Node | None) -> tuple[tuple[str, ...], dict[str, Stream]]:
-        """The topics that the node listens to: as it says, else by its parameters, else by what cameras are there."""
+        """The topics that the node listens to: as it says, else by its parameters, else by what
+        cameras are there.
+        """
         parameters = node.parameters if node else {}
         if not parameters:
             return guessed_streams(self._ros, self._namespace)
@@ -155,7 +189,9 @@ class _Doctor:
     # Listening
 
     def _subscribe(self, stream: Stream) -> None:
-        """Note every message of a topic; keep the last images, and every camera_info that differs."""
+        """Note every message of a topic; keep the last images, and every camera_info that
+        differs.
+        """
         if not stream.publishers or stream.name in self._raw:
             return
         kept = self._raw[stream.name] = deque(maxlen=_KEPT)
@@ -171,7 +207,9 @@ class _Doctor:
 
         # Latched camera_infos are only heard by those who ask for them.
         infos = self._ros.get_publishers_info_by_topic(stream.topic)
-        latched = is_info and all(i.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for i in infos)
+        latched = is_info and all(
+            i.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for i in infos
+        )
         durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
         reliability = ReliabilityPolicy.RELIABLE if latched else ReliabilityPolicy.BEST_EFFORT
         qos = QoSProfile(depth=5, reliability=reliability, durability=durability)
@@ -208,7 +246,10 @@ class _Doctor:
             if status.name.endswith(": depth"):
                 level = status.level[0] if isinstance(status.level, bytes) else status.level
                 values = {item.key: item.value for item in status.values}
-                self._status[status.name.removesuffix(": depth")] = {**values, "": (level, status.message)}
+                self._status[status.name.removesuffix(": depth")] = {
+                    **values,
+                    "": (level, status.message),
+                }
 
     # Making sense
 
@@ -232,16 +273,26 @@ class _Doctor:
 
     def _pairs(self, found: Look) -> None:
         """Make rectified pairs of the images with equal stamps."""
-        images, infos = ([found.stream(side, what) for side in SIDES] for what in ("image", "camera_info"))
+        images, infos = (
+            [found.stream(side, what) for side in SIDES] for what in ("image", "camera_info")
+        )
         if not all(stream.infos for stream in infos):
             return
         calibrations = tuple(stream.infos[-1][1] for stream in infos)
         raw = [{cdr_stamp_ns(m): m for m in self._raw.get(stream.name, ())} for stream in images]
-        parameters = found.node.parameters if found.node else {"rectify": "rect" not in images[0].topic}
+        parameters = (
+            found.node.parameters if found.node else {"rectify": "rect" not in images[0].topic}
+        )
         for stamp_ns in sorted(raw[0].keys() & raw[1].keys())[-_PAIRS:]:
-            msgs = [deserialize_message(side[stamp_ns], _KINDS[s.kind]) for side, s in zip(raw, images, strict=True)]
+            msgs = [
+                deserialize_message(side[stamp_ns], _KINDS[s.kind])
+                for side, s in zip(raw, images, strict=True)
+            ]
             try:
-                rig, pictures = StereoRig.from_calibrations(*calibrations), [image_to_rgb(msg) for msg in msgs]
+                rig, pictures = (
+                    StereoRig.from_calibrations(*calibrations),
+                    [image_to_rgb(msg) for msg in msgs],
+                )
                 bent = calibrations if parameters.get("rectify") else None
                 found.frames.append(rectified(Frame(stamp_ns, "", *pictures, rig, bent)))
             except DepthRosError:
@@ -251,7 +302,12 @@ class _Doctor:
         """Ask TF whether the camera hangs on the robot, where the node needs to know."""
         parameters, facts = found.node.parameters, found.stream(found.sides[0], "image").facts
         found.parents = self._parents
-        if not facts or not parameters or parameters["base_T_camera"] or parameters["egomotion_method"] == "off":
+        if (
+            not facts
+            or not parameters
+            or parameters["base_T_camera"]
+            or parameters["egomotion_method"] == "off"
+        ):
             return
         base, camera = parameters["base_frame"], facts[-1].frame_id
         if camera and self._tree.find(base, camera) is None:

@@ -9,12 +9,12 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from nav_msgs.msg import Odometry, Path
 
-from ..core.frames import body_R_optical, carry_pose, carry_twist, turn_covariance
-from ..core.lie import inverse, matrix_to_quat, so3_log
-from .messages import make_header
+from depth_ros.core.axes import body_R_optical, carry_pose, carry_twist, turn_covariance
+from depth_ros.core.lie import inverse, matrix_to_quat, so3_log
+from depth_ros.nodes.output.messages import make_header
 
 if TYPE_CHECKING:
-    from ..egomotion import EgoEstimate
+    from depth_ros.odometry import EgoEstimate
 
 _PATH_POSES = 1000
 _PATH_STEP_M, _PATH_STEP_RAD = 0.1, 0.1
@@ -24,8 +24,8 @@ _PATH_STEP_M, _PATH_STEP_RAD = 0.1, 0.1
 class BodyMotion:
     """Where the child frame is in odom, and how it moves.
 
-    odom_T_child: (4, 4). covariance: (6, 6) of it, axes of odom. twist: (6,) m/s, rad/s, axes of the child frame;
-    twist_covariance: (6, 6). frame, child_frame: their names.
+    odom_T_child: (4, 4). covariance: (6, 6) of it, axes of odom. twist: (6,) m/s, rad/s, axes of
+    the child frame; twist_covariance: (6, 6). frame, child_frame: their names.
     """
 
     stamp_ns: int
@@ -44,7 +44,8 @@ class BodyMotion:
 
 
 def odom_T_ego(base_T_camera: np.ndarray) -> np.ndarray:
-    """Give the pose of ego-motion's odom, which has body axes at the first camera, in an odom that is the first base.
+    """Give the pose of ego-motion's odom, which has body axes at the first camera, in an odom that
+    is the first base.
 
     >>> base_T_camera = np.eye(4)
     >>> base_T_camera[:3, :3], base_T_camera[:3, 3] = body_R_optical, [1.0, 2.0, 3.0]
@@ -57,15 +58,26 @@ def odom_T_ego(base_T_camera: np.ndarray) -> np.ndarray:
 
 
 def body_motion(estimate: EgoEstimate, frame: str, camera_frame: str) -> BodyMotion:
-    """Give the motion of the camera's optical frame itself, for want of extrinsics; odom as ego-motion has it."""
+    """Give the motion of the camera's optical frame itself, for want of extrinsics; odom as
+    ego-motion has it.
+    """
     return BodyMotion(
-        estimate.stamp_ns, frame, camera_frame, estimate.odom_T_camera, estimate.covariance, estimate.twist,
+        estimate.stamp_ns,
+        frame,
+        camera_frame,
+        estimate.odom_T_camera,
+        estimate.covariance,
+        estimate.twist,
         estimate.twist_covariance,
-    )  # fmt: skip
+    )
 
 
-def base_motion(estimate: EgoEstimate, frame: str, base_frame: str, base_T_camera: np.ndarray) -> BodyMotion:
-    """Give the motion of the base, to which the camera is fixed; odom is where the base was at the start."""
+def base_motion(
+    estimate: EgoEstimate, frame: str, base_frame: str, base_T_camera: np.ndarray
+) -> BodyMotion:
+    """Give the motion of the base, to which the camera is fixed; odom is where the base was at
+    the start.
+    """
     from_ego = odom_T_ego(base_T_camera)
     covariance = turn_covariance(estimate.covariance, from_ego[:3, :3])
     pose = carry_pose(from_ego @ estimate.odom_T_camera, covariance, inverse(base_T_camera))
@@ -75,18 +87,24 @@ def base_motion(estimate: EgoEstimate, frame: str, base_frame: str, base_T_camer
 
 def motion_to_odometry(motion: BodyMotion) -> Odometry:
     """Make the Odometry message: twist in the child frame."""
-    msg = Odometry(header=make_header(motion.stamp_ns, motion.frame), child_frame_id=motion.child_frame)
+    msg = Odometry(
+        header=make_header(motion.stamp_ns, motion.frame), child_frame_id=motion.child_frame
+    )
     _set_pose(msg.pose.pose.position, msg.pose.pose.orientation, motion.odom_T_child)
     msg.pose.covariance = motion.covariance.reshape(-1)
     linear, angular = msg.twist.twist.linear, msg.twist.twist.angular
-    linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = (float(value) for value in motion.twist)
+    linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = (
+        float(value) for value in motion.twist
+    )
     msg.twist.covariance = motion.twist_covariance.reshape(-1)
     return msg
 
 
 def motion_to_transform(motion: BodyMotion) -> TransformStamped:
     """Make the transform odom -> child for TF."""
-    msg = TransformStamped(header=make_header(motion.stamp_ns, motion.frame), child_frame_id=motion.child_frame)
+    msg = TransformStamped(
+        header=make_header(motion.stamp_ns, motion.frame), child_frame_id=motion.child_frame
+    )
     _set_pose(msg.transform.translation, msg.transform.rotation, motion.odom_T_child)
     return msg
 
@@ -106,7 +124,10 @@ class BoundedPath:
         last = self._last  # once: another thread may begin anew
         if last is not None:
             step = inverse(last) @ motion.odom_T_child
-            if np.linalg.norm(step[:3, 3]) < _PATH_STEP_M and np.linalg.norm(so3_log(step[:3, :3])) < _PATH_STEP_RAD:
+            if (
+                np.linalg.norm(step[:3, 3]) < _PATH_STEP_M
+                and np.linalg.norm(so3_log(step[:3, :3])) < _PATH_STEP_RAD
+            ):
                 return False
         self._last = motion.odom_T_child
         pose = PoseStamped(header=make_header(motion.stamp_ns, motion.frame))

@@ -7,39 +7,52 @@ from nav_msgs.msg import Odometry, Path
 from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
-from ..core.frame import Estimate
-from ..core.scale import ScaleSource
-from ..egomotion import EgoEstimate, EgoMotion, without_metres
-from .extrinsics import Extrinsics
-from .imu import ImuInput
-from .motion_worker import MotionWorker
-from .odom import BoundedPath, base_motion, body_motion, motion_to_odometry
-from .parameters import Parameters
-from .qos import overridable
-from .quiet import NO_PUBLISHER_EVENTS
+from depth_ros.core.types import Estimate
+from depth_ros.estimator.scale import ScaleSource
+from depth_ros.nodes.fast_path.event_callbacks import NO_PUBLISHER_EVENTS
+from depth_ros.nodes.input.extrinsics import Extrinsics
+from depth_ros.nodes.input.imu import ImuInput
+from depth_ros.nodes.parameters import Parameters
+from depth_ros.nodes.qos import overridable
+from depth_ros.odometry import EgoEstimate, EgoMotion, without_metres
+
+from .messages import BoundedPath, base_motion, body_motion, motion_to_odometry
 from .set_pose import SetPose
 from .tf import TfOutput
+from .worker import MotionWorker
 
 _LOST = "lost"
 _PATH_EVERY_NS = 500_000_000
 
 
 class Motion:
-    """Runs from the first subscriber on (with publish_tf at once): a pose has a past, which a pause would tear."""
+    """Runs from the first subscriber on (with publish_tf at once): a pose has a past, which a
+    pause would tear.
+    """
 
-    def __init__(self, node, parameters: Parameters, ego: EgoMotion, scale: ScaleSource | None = None):
+    def __init__(
+        self, node, parameters: Parameters, ego: EgoMotion, scale: ScaleSource | None = None
+    ):
         self._node, self._parameters = node, parameters
         self._extrinsics = Extrinsics(node, parameters)
-        self._imu = ImuInput(node, parameters.imu_topic, self._extrinsics) if parameters.imu_topic else None
+        self._imu = (
+            ImuInput(node, parameters.imu_topic, self._extrinsics) if parameters.imu_topic else None
+        )
         self._tf = TfOutput(node, parameters.base_frame) if parameters.publish_tf else None
         self._path, self._path_ns, self._restarts = BoundedPath(), 0, 0
         self._child = ""
         self._started = False
         self.worker = MotionWorker(
-            ego, self._publish, self._imu.take if self._imu else lambda *_: (),
-            getattr(scale, "travelled_m", lambda *_: None), getattr(scale, "height_m", None),
-        )  # fmt: skip
-        self.publishers = {"odom": self._advertise(Odometry, "odom"), "path": self._advertise(Path, "path")}
+            ego,
+            self._publish,
+            self._imu.take if self._imu else lambda *_: (),
+            getattr(scale, "travelled_m", lambda *_: None),
+            getattr(scale, "height_m", None),
+        )
+        self.publishers = {
+            "odom": self._advertise(Odometry, "odom"),
+            "path": self._advertise(Path, "path"),
+        }
         self._service = node.create_service(Trigger, "~/reset_odometry", self._on_reset)
         self._set_pose = SetPose(node, parameters, self._extrinsics, self._on_set_pose)
 
@@ -65,7 +78,11 @@ class Motion:
 
     def wanted(self) -> set[str]:
         """Name what somebody listens to; not empty from the first time on."""
-        heard = {name for name, publisher in self.publishers.items() if publisher.get_subscription_count()}
+        heard = {
+            name
+            for name, publisher in self.publishers.items()
+            if publisher.get_subscription_count()
+        }
         if self._tf is not None and self._tf.is_possible:
             heard.add("tf")
         self._started = self._started or bool(heard)
@@ -86,7 +103,9 @@ class Motion:
         if latest is not None and latest.state == _LOST:
             found.append(f"odometry lost: {latest.reason}")
         elif latest is not None and latest.has_gap:
-            found.append("odometry has a gap: its covariance is large until reset_odometry or set_pose")
+            found.append(
+                "odometry has a gap: its covariance is large until reset_odometry or set_pose"
+            )
         if latest is not None and self._extrinsics.why_not:
             found.append(f"the child of odom is {self._child}: {self._extrinsics.why_not}")
         if self._tf is not None and (self._tf.rival or not self._tf.is_possible):
@@ -100,21 +119,35 @@ class Motion:
         latest, worker = self.worker.latest, self.worker
         tf_state = self._tf.state if self._tf else "off"
         values = {
-            "odom": latest.state if latest else "resting: nobody listens" if not self._started else "no frame yet",
-            "odom_frames": worker.frames, "odom_dropped/busy": worker.dropped, "odom_resets": worker.resets,
-            "odom_child": self._child, "odom_extrinsics": self._extrinsics.source, "odom_tf": tf_state,
-            "odom_set_pose_refused": self._set_pose.refused, "odom_set_pose_why": self._set_pose.why_refused,
-        }  # fmt: skip
+            "odom": latest.state
+            if latest
+            else "resting: nobody listens"
+            if not self._started
+            else "no frame yet",
+            "odom_frames": worker.frames,
+            "odom_dropped/busy": worker.dropped,
+            "odom_resets": worker.resets,
+            "odom_child": self._child,
+            "odom_extrinsics": self._extrinsics.source,
+            "odom_tf": tf_state,
+            "odom_set_pose_refused": self._set_pose.refused,
+            "odom_set_pose_why": self._set_pose.why_refused,
+        }
         if self._imu is not None:
             values |= {"odom_imu": self._imu.state, "odom_imu_received": self._imu.received}
         if latest is not None:
             sigma = np.sqrt(np.diag(latest.covariance).reshape(2, 3).max(axis=1))
             values |= {
-                "odom_reason": latest.reason, "odom_scale_source": latest.scale, "odom_inliers": latest.inliers,
-                "odom_has_gap": latest.has_gap, "odom_time_jumps": latest.restarts, "odom_model": latest.model,
-                "odom_sigma_m": float(sigma[0]), "odom_sigma_rad": float(sigma[1]),
+                "odom_reason": latest.reason,
+                "odom_scale_source": latest.scale,
+                "odom_inliers": latest.inliers,
+                "odom_has_gap": latest.has_gap,
+                "odom_time_jumps": latest.restarts,
+                "odom_model": latest.model,
+                "odom_sigma_m": float(sigma[0]),
+                "odom_sigma_rad": float(sigma[1]),
                 "odom_ms": float(latest.timing_ms.get("total", np.nan)),
-            }  # fmt: skip
+            }
         return values
 
     def _publish(self, estimate: EgoEstimate, camera_frame: str) -> None:
@@ -126,16 +159,26 @@ class Motion:
         if base_T_camera is None:
             motion = body_motion(estimate, parameters.odom_frame, camera_frame)
         else:
-            motion = base_motion(estimate, parameters.odom_frame, parameters.base_frame, base_T_camera)
+            motion = base_motion(
+                estimate, parameters.odom_frame, parameters.base_frame, base_T_camera
+            )
         if not motion.is_finite:
             raise ValueError(f"expected finite numbers, got {motion}")
         if estimate.restarts != self._restarts or motion.child_frame != self._child:
             self._path.clear()
-        self._restarts, self._child, self._set_pose.camera_frame = estimate.restarts, motion.child_frame, camera_frame
+        self._restarts, self._child, self._set_pose.camera_frame = (
+            estimate.restarts,
+            motion.child_frame,
+            camera_frame,
+        )
         if self.publishers["odom"].get_subscription_count():
             self.publishers["odom"].publish(motion_to_odometry(motion))
         if self._tf is not None:
-            lost = f"odometry is {estimate.state}: {estimate.reason}" if estimate.state != "tracking" else ""
+            lost = (
+                f"odometry is {estimate.state}: {estimate.reason}"
+                if estimate.state != "tracking"
+                else ""
+            )
             lost = lost or (f"no metres: {estimate.reason}" if unscaled else "")
             self._tf.publish(motion, lost or self._extrinsics.why_not)
         self._publish_path(motion, estimate)
@@ -153,7 +196,10 @@ class Motion:
         """Begin anew at the origin."""
         self.worker.reset()
         self._path.clear()
-        response.success, response.message = True, "odometry begins anew: the next frame is its origin"
+        response.success, response.message = (
+            True,
+            "odometry begins anew: the next frame is its origin",
+        )
         return response
 
     def _on_set_pose(self, odom_T_camera: np.ndarray, covariance: np.ndarray) -> None:
@@ -164,7 +210,9 @@ class Motion:
     def _advertise(self, kind, topic):
         """A publisher as Outputs has them."""
         return self._node.create_lifecycle_publisher(
-            kind, topic, QoSProfile(depth=5),
+            kind,
+            topic,
+            QoSProfile(depth=5),
             event_callbacks=NO_PUBLISHER_EVENTS,
             qos_overriding_options=overridable(),
-        )  # fmt: skip
+        )

@@ -1,4 +1,7 @@
-"""~/set_pose: somebody else says where the robot is. A service, and a topic for those who only publish."""
+"""~/set_pose: somebody else says where the robot is.
+
+A service, and a topic for those who only publish.
+"""
 
 from __future__ import annotations
 
@@ -9,33 +12,43 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.srv import SetMap
 from rclpy.qos import QoSProfile
 
-from ..core.frames import carry_pose, turn_covariance
-from ..core.lie import inverse
-from .extrinsics import Extrinsics
-from .frame_tree import pose_to_matrix
-from .odom import odom_T_ego
-from .parameters import Parameters
+from depth_ros.core.axes import carry_pose, turn_covariance
+from depth_ros.core.lie import inverse
+from depth_ros.nodes.input.extrinsics import Extrinsics
+from depth_ros.nodes.input.frame_tree import pose_to_matrix
+from depth_ros.nodes.parameters import Parameters
+
+from .messages import odom_T_ego
 
 _UNIT_SLACK = 0.01
 _ROUNDING = 1e-9  # a covariance may be so little below zero, as a share of its largest entry
 
 
 class SetPose:
-    """Takes odom_T_base with its covariance, in odom_frame, and hands on what it means for the camera.
+    """Takes odom_T_base with its covariance, in odom_frame, and hands on what it means for the
+    camera.
 
-    The service is of type nav_msgs/srv/SetMap: of the packages of every ROS only this one has a service with
-    a pose, its covariance and an answer. The pose is initial_pose; map stays empty. The topic is of the type that
-    RViz' "2D Pose Estimate" and robot_localization use; a refusal is then seen in the log and /diagnostics only.
-    apply: called with (ego_T_camera (4, 4), covariance (6, 6) of it, axes of ego-motion's odom). refused: how often.
+    The service is of type nav_msgs/srv/SetMap: of the packages of every ROS only this one has a
+    service with a pose, its covariance and an answer. The pose is initial_pose; map stays empty.
+    The topic is of the type that RViz' "2D Pose Estimate" and robot_localization use; a refusal is
+    then seen in the log and /diagnostics only. apply: called with (ego_T_camera (4, 4), covariance
+    (6, 6) of it, axes of ego-motion's odom). refused: how often.
     """
 
     def __init__(self, node, parameters: Parameters, extrinsics: Extrinsics, apply: Callable):
-        self._node, self._parameters, self._extrinsics, self._apply = node, parameters, extrinsics, apply
+        self._node, self._parameters, self._extrinsics, self._apply = (
+            node,
+            parameters,
+            extrinsics,
+            apply,
+        )
         self.camera_frame = ""  # whose pose follows from the base's; the images tell
         self.refused, self.why_refused = 0, ""
         self._service = node.create_service(SetMap, "~/set_pose", self._on_call)
         kind = PoseWithCovarianceStamped
-        self._subscription = node.create_subscription(kind, "~/set_pose", self._take, QoSProfile(depth=1))
+        self._subscription = node.create_subscription(
+            kind, "~/set_pose", self._take, QoSProfile(depth=1)
+        )
 
     def destroy(self) -> None:
         """Take service and topic down."""
@@ -61,9 +74,13 @@ class SetPose:
         if frame != self._parameters.odom_frame.lstrip("/"):
             return self._refuse(f"expected frame_id {self._parameters.odom_frame!r}, got {frame!r}")
         if not np.isfinite(numbers).all() or abs(np.linalg.norm(numbers[3:]) - 1) > _UNIT_SLACK:
-            return self._refuse(f"expected finite numbers and a quaternion of length 1, got {numbers}")
+            return self._refuse(
+                f"expected finite numbers and a quaternion of length 1, got {numbers}"
+            )
         if not is_covariance(covariance):
-            return self._refuse("expected a covariance that is symmetric, finite and not negative, got another")
+            return self._refuse(
+                "expected a covariance that is symmetric, finite and not negative, got another"
+            )
         if base_T_camera is None:
             return self._refuse(self._extrinsics.why_not)
         self._apply(*camera_pose(pose_to_matrix(numbers), covariance, base_T_camera))
@@ -78,10 +95,13 @@ class SetPose:
 
 
 def camera_pose(odom_T_base, covariance, base_T_camera) -> tuple[np.ndarray, np.ndarray]:
-    """Give the camera's pose (4, 4) in ego-motion's odom, and its covariance (6, 6), from those of the base in odom.
+    """Give the camera's pose (4, 4) in ego-motion's odom, and its covariance (6, 6), from those of
+    the base in odom.
 
     >>> base_T_camera = pose_to_matrix([1, 0, 0, 0, 0, 0, 1])  # a metre ahead of the base
-    >>> camera_pose(np.eye(4), np.diag([0, 0, 0, 0, 0, 0.01]), base_T_camera)[1].diagonal().round(3).tolist()
+    >>> camera_pose(np.eye(4), np.diag([0, 0, 0, 0, 0, 0.01]), base_T_camera)[1].diagonal().round(
+    ...     3
+    ... ).tolist()
     [0.0, 0.0, 0.01, 0.0, 0.01, 0.0]
     """
     odom_T_camera, at_camera = carry_pose(odom_T_base, covariance, base_T_camera)

@@ -7,11 +7,12 @@ from collections import deque
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 
-from .decode import stamp_to_ns
-from .extrinsics import tf_message
-from .infos import Gate, take_all
-from .odom import BodyMotion, motion_to_transform
-from .quiet import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
+from depth_ros.nodes.fast_path.event_callbacks import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
+from depth_ros.nodes.input.camera_info import Gate, take_all
+from depth_ros.nodes.input.extrinsics import tf_message
+from depth_ros.recordings.decode import stamp_to_ns
+
+from .messages import BodyMotion, motion_to_transform
 
 _DEPTH = 100
 _OURS = 400  # stamps that are remembered, some seconds
@@ -20,8 +21,8 @@ _OURS = 400  # stamps that are remembered, some seconds
 class TfOutput:
     """Publishes a motion as a transform while nobody else gives the base frame a parent.
 
-    state: "published", or why not. Two parents of one frame make TF jump between them, so the first sign of another
-    publisher silences this one until the node is configured anew.
+    state: "published", or why not. Two parents of one frame make TF jump between them, so the first
+    sign of another publisher silences this one until the node is configured anew.
     """
 
     def __init__(self, node, base_frame: str):
@@ -35,12 +36,19 @@ class TfOutput:
             self.state = "impossible: tf2_msgs is not installed"
             return
         qos = QoSProfile(depth=_DEPTH)
-        self._publisher = node.create_lifecycle_publisher(self._kind, "/tf", qos, event_callbacks=NO_PUBLISHER_EVENTS)
+        self._publisher = node.create_lifecycle_publisher(
+            self._kind, "/tf", qos, event_callbacks=NO_PUBLISHER_EVENTS
+        )
         # Polled, not waited for: a robot's joints say something a hundred times a second.
         self._subscription = node.create_subscription(
-            self._kind, "/tf", lambda msg: None, qos, raw=True, callback_group=Gate(),
+            self._kind,
+            "/tf",
+            lambda msg: None,
+            qos,
+            raw=True,
+            callback_group=Gate(),
             event_callbacks=NO_SUBSCRIPTION_EVENTS,
-        )  # fmt: skip
+        )
 
     @property
     def is_possible(self) -> bool:
@@ -65,7 +73,9 @@ class TfOutput:
             return
         taken = take_all(self._subscription)
         ours = set(self._stamps)  # only now: a stamp is remembered before its message goes out
-        for item in (item for raw in taken for item in deserialize_message(raw, self._kind).transforms):
+        for item in (
+            item for raw in taken for item in deserialize_message(raw, self._kind).transforms
+        ):
             is_base = item.child_frame_id.lstrip("/") == self._base_frame.lstrip("/")
             if is_base and stamp_to_ns(item.header.stamp) not in ours:
                 self.rival = f"{item.header.frame_id} -> {item.child_frame_id}"

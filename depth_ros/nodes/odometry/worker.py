@@ -9,21 +9,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..core.frame import Estimate
-from ..egomotion import EgoEstimate, EgoFrame, EgoMotion, ImuSample
-from .pairing import Mailbox
+from depth_ros.core.types import Estimate
+from depth_ros.nodes.input.pairing import Mailbox
+from depth_ros.odometry import EgoEstimate, EgoFrame, EgoMotion, ImuSample
 
 _STEPS = 64  # of the pose network that are remembered, to bridge frames that were dropped
 _STOP_S = 5.0
 
 
 class MotionWorker:
-    """Answers estimates of depth in order; of those that wait while it works the newest wins, the others are counted.
+    """Answers estimates of depth in order; of those that wait while it works the newest wins, the
+    others are counted.
 
-    publish: called with (EgoEstimate, frame_id) in the thread. take_imu: called with (stamp_ns, frame_id), gives the
-    IMU's samples of the second before this stamp. travelled_m: called with (start_ns, end_ns), gives the metres that
-    wheels measured in between, None unknown. camera_height_m: over the ground, None unknown; both for one camera.
-    Counts: frames, dropped, faults (what should never happen, with its text), resets.
+    publish: called with (EgoEstimate, frame_id) in the thread. take_imu: called with (stamp_ns,
+    frame_id), gives the IMU's samples of the second before this stamp. travelled_m: called with
+    (start_ns, end_ns), gives the metres that wheels measured in between, None unknown.
+    camera_height_m: over the ground, None unknown; both for one camera. Counts: frames, dropped,
+    faults (what should never happen, with its text), resets.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class MotionWorker:
         self._ego.reset()
         self._last_ns = self.latest = None
         self._mailbox = Mailbox()
-        self._thread = threading.Thread(target=self._work, args=(self._mailbox,), name="motion", daemon=True)
+        self._thread = threading.Thread(
+            target=self._work, args=(self._mailbox,), name="motion", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -61,7 +65,9 @@ class MotionWorker:
 
     def put(self, estimate: Estimate) -> None:
         """Leave an estimate; called by one thread, never waits."""
-        if estimate.prev_T_curr is not None and estimate.depth is not None:  # else it is not in metres
+        if (
+            estimate.prev_T_curr is not None and estimate.depth is not None
+        ):  # else it is not in metres
             self._steps.append((estimate.prev_stamp_ns, estimate.stamp_ns, estimate.prev_T_curr))
         if self._mailbox is not None:
             self.dropped += self._mailbox.put(estimate) is not None
@@ -92,9 +98,11 @@ class MotionWorker:
             last_ns, self._last_ns = self._last_ns, estimate.stamp_ns
             frame = ego_frame(estimate, chained(list(self._steps), last_ns, estimate.stamp_ns))
             if not frame.is_stereo:
-                way_m = None if last_ns is None else self._travelled_m(last_ns, estimate.stamp_ns)
-                frame = replace(frame, travelled_m=way_m, camera_height_m=self._camera_height_m)
-            motion = self._ego.update(frame, list(self._take_imu(estimate.stamp_ns, estimate.frame_id)))
+                path_m = None if last_ns is None else self._travelled_m(last_ns, estimate.stamp_ns)
+                frame = replace(frame, travelled_m=path_m, camera_height_m=self._camera_height_m)
+            motion = self._ego.update(
+                frame, list(self._take_imu(estimate.stamp_ns, estimate.frame_id))
+            )
             self.frames += 1
             self.latest = motion
             self._publish(motion, estimate.frame_id)
@@ -104,15 +112,28 @@ def ego_frame(estimate: Estimate, network_motion: np.ndarray | None) -> EgoFrame
     """Make what ego-motion takes of what is known about a frame."""
     stereo = {}
     if estimate.rig is not None and estimate.right is not None:
-        stereo = {"right": estimate.right, "baseline_m": estimate.rig.baseline_m, "doffs_px": estimate.rig.doffs_px}
+        stereo = {
+            "right": estimate.right,
+            "baseline_m": estimate.rig.baseline_m,
+            "doffs_px": estimate.rig.doffs_px,
+        }
     return EgoFrame(
-        estimate.stamp_ns, estimate.left, estimate.camera, depth=estimate.depth, sigma_m=estimate.sigma_m,
-        network_motion=network_motion, scale="" if estimate.depth is None else estimate.scale, **stereo,
-    )  # fmt: skip
+        estimate.stamp_ns,
+        estimate.left,
+        estimate.camera,
+        depth=estimate.depth,
+        sigma_m=estimate.sigma_m,
+        network_motion=network_motion,
+        scale="" if estimate.depth is None else estimate.scale,
+        **stereo,
+    )
 
 
-def chained(steps: list[tuple[int, int, np.ndarray]], start_ns: int | None, end_ns: int) -> np.ndarray | None:
-    """Chain steps (prev_stamp_ns, stamp_ns, prev_T_curr) to the motion from end to start: (4, 4), None with a hole.
+def chained(
+    steps: list[tuple[int, int, np.ndarray]], start_ns: int | None, end_ns: int
+) -> np.ndarray | None:
+    """Chain steps (prev_stamp_ns, stamp_ns, prev_T_curr) to the motion from end to start: (4, 4),
+    None with a hole.
 
     >>> step = np.eye(4)
     >>> step[2, 3] = 1.0

@@ -11,11 +11,13 @@ _SHORT_S = 0.003  # a tenth of the time between two frames of a 30 Hz camera
 
 
 class Behind:
-    """Does jobs in order in a thread of its own; a job waits for the one before it and for no other.
+    """Does jobs in order in a thread of its own; a job waits for the one before it and for no
+    other.
 
-    So an estimate is delayed by at most one publish, and never more than two estimates exist. Handing a job over costs
-    a tenth of what the whole node costs, so one like the last, if that was short, is done at once in the caller's
-    thread. What a job raises is lost: jobs handle their own errors. For one caller's thread.
+    So an estimate is delayed by at most one publish, and never more than two estimates exist.
+    Handing a job over costs a tenth of what the whole node costs, so one like the last, if that was
+    short, is done at once in the caller's thread. What a job raises is lost: jobs handle their own
+    errors. For one caller's thread.
     """
 
     def __init__(self, name: str):

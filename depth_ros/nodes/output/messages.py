@@ -10,16 +10,30 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField, RegionOf
 from std_msgs.msg import Header
 from stereo_msgs.msg import DisparityImage
 
-from ..core.camera import Camera, StereoRig
-from ..core.cloud import depth_to_cloud
-from ..core.depth import depth_to_mm
-from ..core.errors import ImageError
-from .decode import image_to_depth, image_to_rgb, info_to_calibration, stamp_to_ns
+from depth_ros.core.camera import Camera, StereoRig
+from depth_ros.core.depth import depth_to_mm
+from depth_ros.core.errors import ImageError
+from depth_ros.core.pointcloud import depth_to_cloud
+from depth_ros.recordings.decode import (
+    image_to_depth,
+    image_to_rgb,
+    info_to_calibration,
+    stamp_to_ns,
+)
 
 __all__ = [
-    "camera_to_info", "depth_to_color", "depth_to_image", "depth_to_points", "disparity_to_message", "image_to_depth",
-    "image_to_rgb", "info_to_calibration", "make_header", "rgb_to_image", "stamp_to_ns",
-]  # fmt: skip
+    "camera_to_info",
+    "depth_to_color",
+    "depth_to_image",
+    "depth_to_points",
+    "disparity_to_message",
+    "image_to_depth",
+    "image_to_rgb",
+    "info_to_calibration",
+    "make_header",
+    "rgb_to_image",
+    "stamp_to_ns",
+]
 _FORMATS = {"32FC1": np.float32, "16UC1": np.uint16, "rgb8": np.uint8}
 _BIG_ENDIAN = sys.byteorder == "big"
 
@@ -32,27 +46,34 @@ def make_header(stamp_ns: int, frame_id: str) -> Header:
 
 
 def set_payload(msg, array: np.ndarray) -> None:
-    """Put an array into msg.data without a copy; msg.data is then a flat uint8 view, valid until the array changes.
+    """Put an array into msg.data without a copy; msg.data is then a flat uint8 view, valid until
+    the array changes.
 
-    Past the setter, which checks every byte in Python: 1.1 ms a published 640x480 rgb8 image against 167 ms
-    for a NumPy array and 1.4 ms for array.array('B').
+    Past the setter, which checks every byte in Python: 1.1 ms a published 640x480 rgb8 image
+    against 167 ms for a NumPy array and 1.4 ms for array.array('B').
     """
     msg._data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
 def array_to_image(array: np.ndarray, encoding: str, header: Header) -> Image:
-    """Wrap (H, W) or (H, W, C) as an Image; raises ImageError where the type is not that of the encoding."""
+    """Wrap (H, W) or (H, W, C) as an Image; raises ImageError where the type is not that of the
+    encoding.
+    """
     if encoding not in _FORMATS or array.dtype != _FORMATS[encoding]:
         raise ImageError(f"expected one of {_FORMATS}, got {encoding!r} with {array.dtype}")
     height, width = array.shape[:2]
-    msg = Image(header=header, height=height, width=width, encoding=encoding, is_bigendian=int(_BIG_ENDIAN))
+    msg = Image(
+        header=header, height=height, width=width, encoding=encoding, is_bigendian=int(_BIG_ENDIAN)
+    )
     msg.step = array.nbytes // height
     set_payload(msg, array)
     return msg
 
 
 def depth_to_image(depth: np.ndarray, header: Header, encoding: str = "32FC1") -> Image:
-    """Turn (H, W) float32 metres, NaN unknown, into 32FC1 (the same) or 16UC1 (millimetres, 0 unknown: REP 118)."""
+    """Turn (H, W) float32 metres, NaN unknown, into 32FC1 (the same) or 16UC1 (millimetres, 0
+    unknown: REP 118).
+    """
     return array_to_image(*depth_to_array(depth, encoding), header)
 
 
@@ -67,9 +88,11 @@ def rgb_to_image(rgb: np.ndarray, header: Header) -> Image:
 
 
 def camera_to_info(camera: Camera, header: Header, baseline_m: float = 0.0) -> CameraInfo:
-    """Describe a rectified image: no distortion, R = 1, K and P of the camera, P[3] = -fx * baseline_m.
+    """Describe a rectified image: no distortion, R = 1, K and P of the camera, P[3] = -fx *
+    baseline_m.
 
-    It speaks of the image beside it and not of the raw one, so that it stays true after every resize and crop.
+    It speaks of the image beside it and not of the raw one, so that it stays true after every
+    resize and crop.
     """
     fx, fy, cx, cy = (float(value) for value in (camera.fx, camera.fy, camera.cx, camera.cy))
     return CameraInfo(
@@ -85,14 +108,20 @@ def camera_to_info(camera: Camera, header: Header, baseline_m: float = 0.0) -> C
 
 
 def disparity_to_message(
-    disparity: np.ndarray, rig: StereoRig, header: Header, max_disparity_px: float, delta_px: float | None = None
+    disparity: np.ndarray,
+    rig: StereoRig,
+    header: Header,
+    max_disparity_px: float,
+    delta_px: float | None = None,
 ) -> DisparityImage:
-    """Turn (H, W) float32 pixels, NaN unknown, into a DisparityImage for which depth = f T / disparity holds.
+    """Turn (H, W) float32 pixels, NaN unknown, into a DisparityImage for which depth = f T /
+    disparity holds.
 
     The difference of the principal points (doffs_px) is therefore added, as stereo_image_proc does.
     max_disparity_px: the range that was searched, from 0; widened where the answer lies outside.
-    delta_px: the smallest step; None means a regressed one, whose step is that of float32 at the largest disparity.
-    valid_window is the bounding box of what was answered: empty (0 x 0) when nothing was.
+    delta_px: the smallest step; None means a regressed one, whose step is that of float32 at the
+    largest disparity. valid_window is the bounding box of what was answered: empty (0 x 0) when
+    nothing was.
     """
     values = disparity + np.float32(rig.doffs_px) if rig.doffs_px else disparity
     low, high = float(rig.doffs_px), float(max_disparity_px + rig.doffs_px)
@@ -108,11 +137,17 @@ def disparity_to_message(
     return msg
 
 
-def depth_to_points(depth: np.ndarray, camera: Camera, rgb: np.ndarray | None, header: Header) -> PointCloud2:
-    """Turn depth (metres, NaN unknown) and colour into an organised cloud: x y z rgb, 16 bytes a point, NaN unknown."""
+def depth_to_points(
+    depth: np.ndarray, camera: Camera, rgb: np.ndarray | None, header: Header
+) -> PointCloud2:
+    """Turn depth (metres, NaN unknown) and colour into an organised cloud: x y z rgb, 16 bytes a
+    point, NaN unknown.
+    """
     points = depth_to_cloud(depth, camera, rgb)
     height, width = depth.shape
-    msg = PointCloud2(header=header, height=height, width=width, is_bigendian=_BIG_ENDIAN, is_dense=False)
+    msg = PointCloud2(
+        header=header, height=height, width=width, is_bigendian=_BIG_ENDIAN, is_dense=False
+    )
     msg.fields = [
         PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
         for i, name in enumerate(("x", "y", "z", "rgb"))
@@ -123,9 +158,11 @@ def depth_to_points(depth: np.ndarray, camera: Camera, rgb: np.ndarray | None, h
 
 
 def depth_to_color(depth: np.ndarray, near_m: float = 0.5, far_m: float = 50.0) -> np.ndarray:
-    """Colour inverse depth for people: (H, W) metres to (H, W, 3) uint8 RGB; near red, far blue, unknown black.
+    """Colour inverse depth for people: (H, W) metres to (H, W, 3) uint8 RGB; near red, far blue,
+    unknown black.
 
-    The scale is fixed by near_m and far_m, not by the frame, so that one colour means one distance in a whole film.
+    The scale is fixed by near_m and far_m, not by the frame, so that one colour means one distance
+    in a whole film.
     """
     with np.errstate(divide="ignore"):
         level = (1.0 / depth - 1.0 / far_m) / (1.0 / near_m - 1.0 / far_m)
@@ -143,5 +180,8 @@ def _bounding_box(known: np.ndarray) -> RegionOfInterest:
         return RegionOfInterest()
     top, left = int(rows[0]), int(columns[0])
     return RegionOfInterest(
-        x_offset=left, y_offset=top, height=int(rows[-1]) - top + 1, width=int(columns[-1]) - left + 1
+        x_offset=left,
+        y_offset=top,
+        height=int(rows[-1]) - top + 1,
+        width=int(columns[-1]) - left + 1,
     )

@@ -1,4 +1,7 @@
-"""Account for every pair of a replay: answered, or dropped with its cause. Pure bookkeeping, no ROS."""
+"""Account for every pair of a replay: answered, or dropped with its cause.
+
+Pure bookkeeping, no ROS.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ UNEXPLAINED = "unexplained"
 
 @dataclass
 class Sent:
-    """What the player sent: pairs {stamp_ns of the left: perf_counter ns of its last message}, messages by stream.
+    """What the player sent: pairs {stamp_ns of the left: perf_counter ns of its last message},
+    messages by stream.
 
     singles: images that have no partner in the recording; alone: their stamps.
     """
@@ -26,23 +30,28 @@ class Sent:
 
 @dataclass
 class NodeCounters:
-    """What the node itself counted; None where it does not say. drops: pairs or messages by cause."""
+    """What the node itself counted; None where it does not say. drops: pairs or messages by
+    cause.
+    """
 
     received: dict[str, int | None] = field(default_factory=dict)
     published: int | None = None
     drops: dict[str, int] = field(default_factory=dict)
 
 
-# Causes that cost half a pair each: two of them may be one pair, and a loss on the way leaves its other half unmatched.
+# Causes that cost half a pair each: two of them may be one pair, and a loss on the way leaves its
+# other half unmatched.
 _HALVES = ("unmatched", "overflow", "time_jump", "duplicate_stamp", "stamp_reversed")
 
 
 def account(sent: Sent, answered: set[int], counters: NodeCounters) -> dict[str, int]:
-    """Give the dropped pairs by cause; they and the answered ones add up to all pairs sent plus the singles.
+    """Give the dropped pairs by cause; they and the answered ones add up to all pairs sent plus the
+    singles.
 
-    A cause is taken only as often as there is evidence for it, whole pairs first: what the node dropped after pairing,
-    what it published and did not arrive, what was sent and did not reach it, then its unmatched halves. The rest, if
-    any, is called unexplained; evidence for more pairs than are missing is surplus().
+    A cause is taken only as often as there is evidence for it, whole pairs first: what the node
+    dropped after pairing, what it published and did not arrive, what was sent and did not reach it,
+    then its unmatched halves. The rest, if any, is called unexplained; evidence for more pairs than
+    are missing is surplus().
 
     >>> account(Sent({1: 0, 2: 0, 3: 0}), {1}, NodeCounters(drops={"superseded": 1}))
     {'superseded': 1, 'unexplained': 1}
@@ -61,7 +70,9 @@ def account(sent: Sent, answered: set[int], counters: NodeCounters) -> dict[str,
         take(cause, counters.drops[cause])
     if counters.published is not None:
         take(LOST_OUT, counters.published - len(answered & set(sent.pairs)))
-    losses = [sent.messages[stream] - got for stream, got in counters.received.items() if got is not None]
+    losses = [
+        sent.messages[stream] - got for stream, got in counters.received.items() if got is not None
+    ]
     take(LOST_IN, max(losses, default=0))
     for cause in _HALVES:
         take(cause, counters.drops.get(cause, 0))
@@ -70,10 +81,11 @@ def account(sent: Sent, answered: set[int], counters: NodeCounters) -> dict[str,
 
 
 def surplus(sent: Sent, answered: set[int], counters: NodeCounters) -> int:
-    """Give how many pairs the node says it dropped, or published in vain, beyond those that are missing.
+    """Give how many pairs the node says it dropped, or published in vain, beyond those that are
+    missing.
 
-    Above zero, one pair was counted twice, or one that was answered as dropped. Half pairs and losses on the way are
-    left out: there two pieces of evidence for one pair are nothing unusual.
+    Above zero, one pair was counted twice, or one that was answered as dropped. Half pairs and
+    losses on the way are left out: there two pieces of evidence for one pair are nothing unusual.
 
     >>> surplus(Sent({1: 0, 2: 0, 3: 0}), {1, 2}, NodeCounters(published=2, drops={"busy": 2}))
     1
@@ -85,11 +97,14 @@ def surplus(sent: Sent, answered: set[int], counters: NodeCounters) -> int:
     return max(0, claimed - (len(sent.pairs) - arrived))
 
 
-def causes_of(sent: Sent, answered: set[int], dropped: dict[str, int], known: dict[int, str]) -> dict[int, str]:
+def causes_of(
+    sent: Sent, answered: set[int], dropped: dict[str, int], known: dict[int, str]
+) -> dict[int, str]:
     """Give the cause of every dropped pair, {stamp_ns: cause}, in order of stamps.
 
-    dropped: as account has it. known: what the node itself said of a stamp. Where the node said nothing of a pair, it
-    is one of the causes of which account has more than the node named; several are joined by " or ".
+    dropped: as account has it. known: what the node itself said of a stamp. Where the node said
+    nothing of a pair, it is one of the causes of which account has more than the node named;
+    several are joined by " or ".
 
     >>> causes_of(Sent({1: 0, 2: 0, 3: 0}), {1}, {"busy": 1, "lost_before_node": 1}, {3: "busy"})
     {2: 'lost_before_node', 3: 'busy'}

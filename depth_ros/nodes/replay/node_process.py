@@ -1,4 +1,7 @@
-"""The ROS side of a replay: the node in a child process, the player and the listener. Needs rclpy."""
+"""The ROS side of a replay: the node in a child process, the player and the listener.
+
+Needs rclpy.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,22 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs import msg as sensor_msgs
 from stereo_msgs.msg import DisparityImage
 
-from ..core.errors import InputError
-from ..transport import transport_environment
-from .account import NodeCounters
-from .bag import SIDES, cdr_stamp_ns
-from .dds import DEPTH, DISPARITY, ODOMETRY, RELATIVE, Arrival
+from depth_ros.core.errors import InputError
+from depth_ros.nodes.transport import transport_environment
+from depth_ros.recordings.bag import SIDES, cdr_stamp_ns
+
+from .accounting import NodeCounters
+from .replay import DEPTH, DISPARITY, ODOMETRY, RELATIVE, Arrival
 
 _STATUS = "depth_node: depth"
 _RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 _STOP_S = 10
-_KINDS = {DEPTH: sensor_msgs.Image, RELATIVE: sensor_msgs.Image, DISPARITY: DisparityImage, ODOMETRY: Odometry}
+_KINDS = {
+    DEPTH: sensor_msgs.Image,
+    RELATIVE: sensor_msgs.Image,
+    DISPARITY: DisparityImage,
+    ODOMETRY: Odometry,
+}
 
 
 class NodeProcess:
@@ -44,7 +53,11 @@ class NodeProcess:
         environment = {**os.environ, **transport_environment(), "ROS_DOMAIN_ID": str(domain_id)}
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            command, env=environment, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            env=environment,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     def __enter__(self) -> NodeProcess:
@@ -62,7 +75,9 @@ class NodeProcess:
     def check(self) -> None:
         """Raise InputError with the node's last words if it has ended."""
         if self._process.poll() is not None:
-            raise InputError(f"the node ended with code {self._process.returncode}: {self.last_words()}")
+            raise InputError(
+                f"the node ended with code {self._process.returncode}: {self.last_words()}"
+            )
 
     def wait_until(self, condition, limit_s: float, what: str) -> None:
         """Wait for a condition; raises InputError where the node ends or does not get there."""
@@ -70,7 +85,9 @@ class NodeProcess:
         while not condition():
             self.check()
             if time.monotonic() > end:
-                raise InputError(f"expected the node {what} within {limit_s:.0f} s; it said: {self.last_words()}")
+                raise InputError(
+                    f"expected the node {what} within {limit_s:.0f} s; it said: {self.last_words()}"
+                )
             time.sleep(0.05)
 
     def last_words(self) -> str:
@@ -81,17 +98,23 @@ class NodeProcess:
 
 
 class Listener:
-    """Listen to topics and diagnostics, in a thread; messages stay serialised, on disk, until somebody asks for them.
+    """Listen to topics and diagnostics, in a thread; messages stay serialised, on disk, until
+    somebody asks for them.
 
-    topics: of dds.topics_heard; the first is depth, of which the arrivals are noted. values: the newest diagnostics.
-    drop_log: {stamp_ns: cause} of every frame that the node said it has dropped.
+    topics: of dds.topics_heard; the first is depth, of which the arrivals are noted. values: the
+    newest diagnostics. drop_log: {stamp_ns: cause} of every frame that the node said it has
+    dropped.
     """
 
     def __init__(self, domain_id: int, topics: list[str]):
         self._context = rclpy.Context()
         rclpy.init(args=[], context=self._context, domain_id=domain_id, signal_handler_options=None)
-        self.node = rclpy.create_node("depth_ros_replay", context=self._context, enable_rosout=False)
-        self._diagnostics = self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
+        self.node = rclpy.create_node(
+            "depth_ros_replay", context=self._context, enable_rosout=False
+        )
+        self._diagnostics = self.node.create_subscription(
+            DiagnosticArray, "/diagnostics", self._on_diagnostics, 50
+        )
         self.arrivals: dict[int, Arrival] = {}
         self.drop_log: dict[int, str] = {}
         self.values: dict[str, str] = {}
@@ -99,7 +122,9 @@ class Listener:
         self._spool = tempfile.TemporaryFile()
         self._topics = topics
         for topic in topics:
-            self.node.create_subscription(_KINDS[topic], topic, self._keeper(topic), QoSProfile(depth=50), raw=True)
+            self.node.create_subscription(
+                _KINDS[topic], topic, self._keeper(topic), QoSProfile(depth=50), raw=True
+            )
         self._values_at = 0.0
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
@@ -143,8 +168,12 @@ class Listener:
         start, length = place
         return deserialize_message(os.pread(self._spool.fileno(), length, start), _KINDS[topic])
 
-    def counters(self, node: NodeProcess, sides: tuple[str, ...]) -> tuple[NodeCounters, float | None]:
-        """Give what the node counted, from diagnostics newer than this call, and the median engine time in ms."""
+    def counters(
+        self, node: NodeProcess, sides: tuple[str, ...]
+    ) -> tuple[NodeCounters, float | None]:
+        """Give what the node counted, from diagnostics newer than this call, and the median
+        engine time in ms.
+        """
         asked = time.monotonic()
         node.wait_until(lambda: self._values_at > asked + 0.2, 10, "to send diagnostics")
         return read_counters(self.values, sides)
@@ -189,7 +218,9 @@ class Player:
 
     def is_matched(self) -> bool:
         """True when every topic has its subscriber."""
-        return all(publisher.get_subscription_count() > 0 for publisher in self._publishers.values())
+        return all(
+            publisher.get_subscription_count() > 0 for publisher in self._publishers.values()
+        )
 
     def publish(self, topic: str, raw: bytes) -> None:
         """Publish the bytes of one message."""
@@ -202,15 +233,25 @@ def read_drop_log(values: dict[str, str]) -> dict[int, str]:
     >>> read_drop_log({"dropped_frames": "1700000000000000000 busy, 1700000000100000000 bad_image"})
     {1700000000000000000: 'busy', 1700000000100000000: 'bad_image'}
     """
-    entries = (entry.split(" ", 1) for entry in values.get("dropped_frames", "").split(", ") if entry)
+    entries = (
+        entry.split(" ", 1) for entry in values.get("dropped_frames", "").split(", ") if entry
+    )
     return {int(stamp): cause for stamp, cause in entries}
 
 
-def read_counters(values: dict[str, str], sides: tuple[str, ...] = SIDES) -> tuple[NodeCounters, float | None]:
-    """Read the key-value pairs of the node's diagnostics: its counters, and its median engine time in milliseconds."""
+def read_counters(
+    values: dict[str, str], sides: tuple[str, ...] = SIDES
+) -> tuple[NodeCounters, float | None]:
+    """Read the key-value pairs of the node's diagnostics: its counters, and its median engine
+    time in milliseconds.
+    """
     names = {side: f"received/{side} image".replace("/ ", "/") for side in sides}
     received = {side: int(values.get(name, 0)) for side, name in names.items()}
-    drops = {key.removeprefix("dropped/"): int(value) for key, value in values.items() if key.startswith("dropped/")}
+    drops = {
+        key.removeprefix("dropped/"): int(value)
+        for key, value in values.items()
+        if key.startswith("dropped/")
+    }
     published = int(values["frames_out"]) if "frames_out" in values else None
     engine_ms = float(values.get("engine_ms", "nan"))
     return NodeCounters(received, published, drops), engine_ms if math.isfinite(engine_ms) else None

@@ -1,4 +1,6 @@
-"""Play a bag over ROS 2 into the real node, at recorded rate, and account for every pair, or image of one camera."""
+"""Play a bag over ROS 2 into the real node, at recorded rate, and account for every pair, or
+image of one camera.
+"""
 
 from __future__ import annotations
 
@@ -11,65 +13,90 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.depth import depth_to_disparity
-from ..core.errors import DepthRosError, ImageError, InputError
-from ..core.frame import Estimate, Frame
-from ..engine.load import load_engine
-from ..nodes.decode import image_to_array, image_to_depth
-from ..prepare import rectified
-from ..transport import transport_environment
-from .account import NodeCounters, Sent, account, causes_of, surplus
-from .bag import SIDES, Bag, Topics, cdr_stamp_ns, open_reader, raw_messages
-from .evaluate import Evaluation, FrameResult, judge
-from .heard import odometry_to_track
-from .mono_bag import MonoBag, MonoTopics
-from .panel import Album
-from .proxies import Proxies
-from .sample import Source, topic_parameters
+from depth_ros.core.depth import depth_to_disparity
+from depth_ros.core.errors import DepthRosError, ImageError, InputError
+from depth_ros.core.types import Estimate, Frame
+from depth_ros.engine.load import load_engine
+from depth_ros.estimator.preprocess import rectified
+from depth_ros.evaluation.evaluate import Evaluation, FrameResult, judge
+from depth_ros.evaluation.odometry_track import odometry_to_track
+from depth_ros.evaluation.proxies import Proxies
+from depth_ros.evaluation.report.image_panels import Album
+from depth_ros.nodes.transport import transport_environment
+from depth_ros.recordings.bag import SIDES, Bag, Topics, cdr_stamp_ns, open_reader, raw_messages
+from depth_ros.recordings.decode import image_to_array, image_to_depth
+from depth_ros.recordings.mono_bag import MonoBag, MonoTopics
+from depth_ros.recordings.sample import Source, topic_parameters
+
+from .accounting import NodeCounters, Sent, account, causes_of, surplus
 
 _SETTLE_S = 1.0  # matched here is not yet matched at the node
 _READY_S = 60  # loading a network on a busy machine takes long
 _QUIET_S = 3  # without output for so long after the last pair, nothing comes any more
 _PRELOAD_BYTES = 1 << 30
-DEPTH, RELATIVE, DISPARITY, ODOMETRY = "depth/image_rect", "inv_depth/image_rect", "disparity", "odom"
+DEPTH, RELATIVE, DISPARITY, ODOMETRY = (
+    "depth/image_rect",
+    "inv_depth/image_rect",
+    "disparity",
+    "odom",
+)
 
 
 def require_ros() -> None:
     """Raise InputError where ROS 2 cannot be imported, and say where it comes from."""
     if importlib.util.find_spec("rclpy") is None:
-        raise InputError("expected ROS 2 (source /opt/ros/.../setup.bash, or make setup), got no rclpy")
+        raise InputError(
+            "expected ROS 2 (source /opt/ros/.../setup.bash, or make setup), got no rclpy"
+        )
 
 
 def replay(
-    source: Source, model, backend: str, max_disparity_px: int, sync_tolerance_s: float = 0.0, egomotion: str = "off"
+    source: Source,
+    model,
+    backend: str,
+    max_disparity_px: int,
+    sync_tolerance_s: float = 0.0,
+    egomotion: str = "off",
 ) -> Evaluation:
-    """Play a bag of pairs, or of one camera, into a depth_node of its own, in a child process and a ROS domain.
+    """Play a bag of pairs, or of one camera, into a depth_node of its own, in a child process and a
+    ROS domain.
 
-    Messages are forwarded as the bytes that were recorded, with their stamps shifted to now. Latency runs from the
-    publication of a pair's last image to the arrival of its depth; age from the (shifted) stamp to the arrival.
-    The node works for what is judged only: disparity is heard where the bag has true depth, odom where egomotion, the
-    node's egomotion_method, is not "off".
-    Raises InputError for anything but a bag, without ROS, or where the node does not come up (with its last words).
+    Messages are forwarded as the bytes that were recorded, with their stamps shifted to now.
+    Latency runs from the publication of a pair's last image to the arrival of its depth; age from
+    the (shifted) stamp to the arrival. The node works for what is judged only: disparity is heard
+    where the bag has true depth, odom where egomotion, the node's egomotion_method, is not "off".
+    Raises InputError for anything but a bag, without ROS, or where the node does not come up (with
+    its last words).
     """
     if not isinstance(source, (Bag, MonoBag)):
         raise InputError(f"{source.name}: expected a bag for --replay, got a folder of scenes")
-    engine = load_engine(model, backend, max_disparity_px, source.mode)  # refuses what the node would, and names it
+    engine = load_engine(
+        model, backend, max_disparity_px, source.mode
+    )  # refuses what the node would, and names it
     require_ros()
-    os.environ.update(transport_environment())  # before ROS is loaded: only the sender's segment counts
-    from .ros import Listener, NodeProcess, Player
+    os.environ.update(
+        transport_environment()
+    )  # before ROS is loaded: only the sender's segment counts
+    from .node_process import Listener, NodeProcess, Player
 
     domain_id = 1 + os.getpid() % 100
-    parameters = node_parameters(source.topics, model, backend, max_disparity_px, sync_tolerance_s, egomotion)
+    parameters = node_parameters(
+        source.topics, model, backend, max_disparity_px, sync_tolerance_s, egomotion
+    )
     heard = topics_heard(source, engine.spec.is_metric, egomotion)
     with NodeProcess(parameters, domain_id) as node, Listener(domain_id, heard) as listener:
         player = Player(listener, _kinds(source))
-        node.wait_until(lambda: player.is_matched() and listener.is_matched(), _READY_S, "to subscribe")
+        node.wait_until(
+            lambda: player.is_matched() and listener.is_matched(), _READY_S, "to subscribe"
+        )
         time.sleep(_SETTLE_S)
         shift_ns, sent = play(source, player, node)
         _wait_for_the_last(listener, sent, shift_ns)
         counters, engine_ms = listener.counters(node, tuple(source.topics.images))
         label = f"{engine.spec.name} ({engine.model_hash})"
-        run = Evaluation(source.name, label, engine.name, source.mode, replay=True, engine_ms=engine_ms)
+        run = Evaluation(
+            source.name, label, engine.name, source.mode, replay=True, engine_ms=engine_ms
+        )
         fill(run, sent, shift_ns, listener.arrivals, counters, listener.drop_log)
         truth = {}
         run.results = _judge_all(source, sent, shift_ns, listener, truth)
@@ -87,7 +114,12 @@ def topics_heard(source: Bag | MonoBag, is_metric: bool, egomotion: str) -> list
 
 
 def node_parameters(
-    topics: Topics | MonoTopics, model, backend: str, max_disparity_px: int, sync_tolerance_s: float, egomotion: str
+    topics: Topics | MonoTopics,
+    model,
+    backend: str,
+    max_disparity_px: int,
+    sync_tolerance_s: float,
+    egomotion: str,
 ) -> dict:
     """The parameters with which the node subscribes to the topics of a bag, as they are."""
     parameters = {
@@ -119,7 +151,8 @@ def read_entries(bag: Bag | MonoBag):
 
 
 def with_stamp(raw: bytes, stamp_ns: int) -> bytes:
-    """Give the serialised message with another header.stamp; the message's first field must be a header.
+    """Give the serialised message with another header.stamp; the message's first field must be a
+    header.
 
     >>> cdr_stamp_ns(with_stamp(bytes(12), 5_000_000_007))
     5000000007
@@ -130,14 +163,20 @@ def with_stamp(raw: bytes, stamp_ns: int) -> bytes:
 
 
 def play(bag: Bag | MonoBag, player, node) -> tuple[int, Sent]:
-    """Publish every message at its recorded time; returns the shift of the stamps (ns) and what was sent."""
+    """Publish every message at its recorded time; returns the shift of the stamps (ns) and what
+    was sent.
+    """
     from tqdm import tqdm
 
     entries = read_entries(bag)
     if sum(file.stat().st_size for file in bag.path.rglob("*") if file.is_file()) < _PRELOAD_BYTES:
         entries = list(entries)  # decompressing while playing would shake the rate
     sides = {topic: side for side, topic in bag.topics.images.items()}
-    ledger, shift_ns, start = _Ledger(getattr(bag, "tolerance_ns", 0), tuple(bag.topics.images)), None, 0
+    ledger, shift_ns, start = (
+        _Ledger(getattr(bag, "tolerance_ns", 0), tuple(bag.topics.images)),
+        None,
+        0,
+    )
     for entry in tqdm(entries, unit="msg", disable=None, leave=False):
         if shift_ns is None:
             start, first_log_ns = time.perf_counter_ns() + 100_000_000, entry.log_ns
@@ -151,7 +190,9 @@ def play(bag: Bag | MonoBag, player, node) -> tuple[int, Sent]:
 
 
 class _Ledger:
-    """Note what was sent: which images are pairs is decided here by the recording, not by the node."""
+    """Note what was sent: which images are pairs is decided here by the recording, not by the
+    node.
+    """
 
     def __init__(self, tolerance_ns: int, sides: tuple[str, ...] = SIDES):
         self._tolerance_ns = tolerance_ns
@@ -164,14 +205,20 @@ class _Ledger:
         self._times[side].setdefault(stamp_ns, sent_ns)
 
     def close(self) -> Sent:
-        """Pair by nearest stamp within the tolerance, each image once; of one camera each image is one."""
+        """Pair by nearest stamp within the tolerance, each image once; of one camera each image
+        is one.
+        """
         sent = Sent(messages=self._messages)
         if len(self._times) == 1:
             (sent.pairs,) = self._times.values()
             return sent
         left, right = self._times["left"], dict(self._times["right"])
         for stamp_ns, sent_ns in sorted(left.items()):
-            partner = stamp_ns if stamp_ns in right else min(right, key=lambda t: abs(t - stamp_ns), default=None)
+            partner = (
+                stamp_ns
+                if stamp_ns in right
+                else min(right, key=lambda t: abs(t - stamp_ns), default=None)
+            )
             if partner is None or abs(partner - stamp_ns) > self._tolerance_ns:
                 sent.alone.append(stamp_ns)
                 continue
@@ -190,22 +237,37 @@ class Arrival:
 
 
 def fill(
-    run: Evaluation, sent: Sent, shift_ns: int, arrivals: dict[int, Arrival], counters: NodeCounters,
+    run: Evaluation,
+    sent: Sent,
+    shift_ns: int,
+    arrivals: dict[int, Arrival],
+    counters: NodeCounters,
     drop_log: dict[int, str],
-) -> None:  # fmt: skip
-    """Put times and the account of all pairs into the evaluation. arrivals, drop_log (causes): by shifted stamp."""
-    answered = {stamp - shift_ns: arrival for stamp, arrival in arrivals.items() if stamp - shift_ns in sent.pairs}
+) -> None:
+    """Put times and the account of all pairs into the evaluation. arrivals, drop_log (causes):
+    by shifted stamp.
+    """
+    answered = {
+        stamp - shift_ns: arrival
+        for stamp, arrival in arrivals.items()
+        if stamp - shift_ns in sent.pairs
+    }
     run.frames_in = len(sent.pairs) + sent.singles
     run.dropped = account(sent, set(answered), counters)
     known = {stamp - shift_ns: cause for stamp, cause in drop_log.items()}
-    run.causes = {str(stamp): cause for stamp, cause in causes_of(sent, set(answered), run.dropped, known).items()}
+    run.causes = {
+        str(stamp): cause
+        for stamp, cause in causes_of(sent, set(answered), run.dropped, known).items()
+    }
     if extra := surplus(sent, set(answered), counters):
         run.notes.append(f"the node counts {extra} drops more than pairs are missing.")
     for stamp_ns, arrival in sorted(answered.items()):
         run.latency_ms.append((arrival.perf_ns - sent.pairs[stamp_ns]) / 1e6)
         run.age_ms.append((arrival.wall_ns - stamp_ns - shift_ns) / 1e6)
     if len(arrivals) > len(answered):
-        run.notes.append(f"{len(arrivals) - len(answered)} depth images have a stamp that was never sent.")
+        run.notes.append(
+            f"{len(arrivals) - len(answered)} depth images have a stamp that was never sent."
+        )
 
 
 def _wait_for_the_last(listener, sent: Sent, shift_ns: int) -> None:
@@ -218,8 +280,11 @@ def _wait_for_the_last(listener, sent: Sent, shift_ns: int) -> None:
         time.sleep(0.02)
 
 
-def _judge_all(bag: Bag | MonoBag, sent: Sent, shift_ns: int, listener, truth: dict) -> list[FrameResult]:
-    """Compare what the node published with the ground truth of the bag; runs after the replay, not beside it.
+def _judge_all(
+    bag: Bag | MonoBag, sent: Sent, shift_ns: int, listener, truth: dict
+) -> list[FrameResult]:
+    """Compare what the node published with the ground truth of the bag; runs after the replay, not
+    beside it.
 
     truth: filled with the true poses, by stamp.
     """
@@ -243,7 +308,9 @@ def _judge_all(bag: Bag | MonoBag, sent: Sent, shift_ns: int, listener, truth: d
 
 
 def _estimate(frame: Frame, listener, stamp_ns: int) -> Estimate:
-    """What the node said of a frame, as an Estimate; raises ImageError where it cannot be read, or has another size."""
+    """What the node said of a frame, as an Estimate; raises ImageError where it cannot be read,
+    or has another size.
+    """
     name, depth = next(
         (topic, image_to_depth(message))
         for topic in (DEPTH, RELATIVE)
@@ -257,19 +324,34 @@ def _estimate(frame: Frame, listener, stamp_ns: int) -> Estimate:
     for found in (depth, disparity):
         if found is not None and found.shape != frame.left.shape[:2]:
             raise ImageError(f"expected a map of {frame.left.shape[:2]}, got {found.shape}")
-    maps = {"depth": depth, "inv_depth": None} if name == DEPTH else {"depth": None, "inv_depth": depth}
+    maps = (
+        {"depth": depth, "inv_depth": None}
+        if name == DEPTH
+        else {"depth": None, "inv_depth": depth}
+    )
     return Estimate(
-        frame.stamp_ns, frame.frame_id, rig, frame.left, disparity=disparity, right=frame.right, camera=frame.camera,
+        frame.stamp_ns,
+        frame.frame_id,
+        rig,
+        frame.left,
+        disparity=disparity,
+        right=frame.right,
+        camera=frame.camera,
         **maps,
-    )  # fmt: skip
+    )
 
 
 def _add_way(run: Evaluation, listener, shift_ns: int, truth: dict, method: str) -> None:
     """Put the way that the node published beside the true one."""
-    heard = ((stamp - shift_ns, listener.message(ODOMETRY, stamp)) for stamp in listener.stamps(ODOMETRY))
+    heard = (
+        (stamp - shift_ns, listener.message(ODOMETRY, stamp)) for stamp in listener.stamps(ODOMETRY)
+    )
     run.track = odometry_to_track(heard, truth, {**listener.values, "egomotion_method": method})
     if missing := len(run.results) - len(run.track):
-        run.notes.append(f"odom skipped {missing} of the {len(run.results)} answered frames: ego-motion was busy.")
+        run.notes.append(
+            f"odom skipped {missing} of the {len(run.results)} answered frames: ego-motion "
+            "was busy."
+        )
 
 
 def _kinds(bag: Bag | MonoBag) -> dict[str, str]:

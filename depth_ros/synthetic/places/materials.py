@@ -1,14 +1,15 @@
 """What things are made of, and the builder that puts shapes together to things of everyday size.
 
-World axes are optical (x right, y down, z forward); the ground or floor is y = 0, so what stands has y < 0.
+World axes are optical (x right, y down, z forward); the ground or floor is y = 0, so what stands
+has y < 0.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from depth_ros.core.surfaces import Sky
-from depth_ros.core.world import BOX, Scene
+from depth_ros.synthetic.renderer import BOX, Scene
+from depth_ros.synthetic.shading import Sky
 
 LYING = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # rows: a quad's axes on the ground
 
@@ -21,28 +22,82 @@ PAVING = [(0.55, 0.53, 0.5), (0.6, 0.56, 0.52), (0.48, 0.46, 0.45), (0.55, 0.42,
 
 GRASS = [(0.3, 0.42, 0.18), (0.38, 0.45, 0.22), (0.45, 0.42, 0.25), (0.22, 0.33, 0.14)]
 
-LEAVES = [(0.2, 0.34, 0.13), (0.28, 0.4, 0.16), (0.15, 0.26, 0.12), (0.42, 0.38, 0.15), (0.4, 0.25, 0.12)]
+LEAVES = [
+    (0.2, 0.34, 0.13),
+    (0.28, 0.4, 0.16),
+    (0.15, 0.26, 0.12),
+    (0.42, 0.38, 0.15),
+    (0.4, 0.25, 0.12),
+]
 
-FACADE = [(0.78, 0.72, 0.6), (0.85, 0.83, 0.78), (0.6, 0.35, 0.27), (0.65, 0.62, 0.58), (0.72, 0.55, 0.4),
-          (0.5, 0.48, 0.46), (0.85, 0.76, 0.55), (0.45, 0.3, 0.24), (0.6, 0.66, 0.7)]  # fmt: skip
+FACADE = [
+    (0.78, 0.72, 0.6),
+    (0.85, 0.83, 0.78),
+    (0.6, 0.35, 0.27),
+    (0.65, 0.62, 0.58),
+    (0.72, 0.55, 0.4),
+    (0.5, 0.48, 0.46),
+    (0.85, 0.76, 0.55),
+    (0.45, 0.3, 0.24),
+    (0.6, 0.66, 0.7),
+]
 
 ROOF = [(0.45, 0.24, 0.18), (0.32, 0.28, 0.27), (0.5, 0.33, 0.25), (0.25, 0.25, 0.28)]
 
-CAR = [(0.08, 0.08, 0.09), (0.75, 0.76, 0.77), (0.5, 0.51, 0.53), (0.9, 0.9, 0.9), (0.5, 0.08, 0.08), (0.1, 0.18, 0.42),
-       (0.25, 0.26, 0.28), (0.12, 0.3, 0.2), (0.75, 0.65, 0.2)]  # fmt: skip
+CAR = [
+    (0.08, 0.08, 0.09),
+    (0.75, 0.76, 0.77),
+    (0.5, 0.51, 0.53),
+    (0.9, 0.9, 0.9),
+    (0.5, 0.08, 0.08),
+    (0.1, 0.18, 0.42),
+    (0.25, 0.26, 0.28),
+    (0.12, 0.3, 0.2),
+    (0.75, 0.65, 0.2),
+]
 
-WOOD = [(0.55, 0.38, 0.22), (0.72, 0.56, 0.36), (0.38, 0.24, 0.14), (0.82, 0.72, 0.55), (0.9, 0.88, 0.84)]
+WOOD = [
+    (0.55, 0.38, 0.22),
+    (0.72, 0.56, 0.36),
+    (0.38, 0.24, 0.14),
+    (0.82, 0.72, 0.55),
+    (0.9, 0.88, 0.84),
+]
 
 METAL = [(0.6, 0.61, 0.62), (0.35, 0.36, 0.38), (0.78, 0.78, 0.78), (0.15, 0.15, 0.16)]
 
-WALL = [(0.88, 0.87, 0.83), (0.8, 0.8, 0.78), (0.85, 0.8, 0.68), (0.7, 0.76, 0.78), (0.75, 0.68, 0.62),
-        (0.92, 0.92, 0.9), (0.62, 0.66, 0.6), (0.58, 0.4, 0.32)]  # fmt: skip
+WALL = [
+    (0.88, 0.87, 0.83),
+    (0.8, 0.8, 0.78),
+    (0.85, 0.8, 0.68),
+    (0.7, 0.76, 0.78),
+    (0.75, 0.68, 0.62),
+    (0.92, 0.92, 0.9),
+    (0.62, 0.66, 0.6),
+    (0.58, 0.4, 0.32),
+]
 
-FLOOR = [(0.5, 0.36, 0.22), (0.65, 0.5, 0.33), (0.6, 0.6, 0.6), (0.45, 0.46, 0.5), (0.75, 0.72, 0.66),
-         (0.35, 0.3, 0.28), (0.5, 0.3, 0.25), (0.3, 0.36, 0.34)]  # fmt: skip
+FLOOR = [
+    (0.5, 0.36, 0.22),
+    (0.65, 0.5, 0.33),
+    (0.6, 0.6, 0.6),
+    (0.45, 0.46, 0.5),
+    (0.75, 0.72, 0.66),
+    (0.35, 0.3, 0.28),
+    (0.5, 0.3, 0.25),
+    (0.3, 0.36, 0.34),
+]
 
-CLOTH = [(0.15, 0.17, 0.25), (0.5, 0.12, 0.13), (0.2, 0.3, 0.5), (0.75, 0.73, 0.7), (0.1, 0.1, 0.1), (0.4, 0.38, 0.3),
-         (0.65, 0.5, 0.2), (0.25, 0.42, 0.35)]  # fmt: skip
+CLOTH = [
+    (0.15, 0.17, 0.25),
+    (0.5, 0.12, 0.13),
+    (0.2, 0.3, 0.5),
+    (0.75, 0.73, 0.7),
+    (0.1, 0.1, 0.1),
+    (0.4, 0.38, 0.3),
+    (0.65, 0.5, 0.2),
+    (0.25, 0.42, 0.35),
+]
 
 SKIN = [(0.8, 0.6, 0.48), (0.62, 0.42, 0.3), (0.4, 0.26, 0.18), (0.15, 0.1, 0.08)]
 
@@ -59,32 +114,56 @@ GLASS = (0.16, 0.19, 0.23)
 
 
 def yaw_axes(yaw: float) -> np.ndarray:
-    """Rows (3,3): the axes of something turned by `yaw` rad about the vertical; its z axis is (sin, 0, cos)."""
+    """Rows (3,3): the axes of something turned by `yaw` rad about the vertical; its z axis is
+    (sin, 0, cos).
+    """
     c, s = np.cos(yaw), np.sin(yaw)
     return np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
 
 
-def material(rng, bases, grain_m=0.3, contrast=0.2, mirror=0.0, stripes=0.0, stripe_m=0.1, wild=0.1) -> dict:
-    """Draw a surface whose coarse grain is about grain_m metres; a share `wild` is of any colour and contrast."""
+def material(
+    rng, bases, grain_m=0.3, contrast=0.2, mirror=0.0, stripes=0.0, stripe_m=0.1, wild=0.1
+) -> dict:
+    """Draw a surface whose coarse grain is about grain_m metres; a share `wild` is of any colour
+    and contrast.
+    """
     base = np.array(bases[rng.integers(len(bases))]) * rng.uniform(0.8, 1.15)
     base = base * (1 + rng.normal(0, 0.05, 3))
     if rng.random() < wild:
         base, contrast = rng.uniform(0.05, 0.95, 3), rng.uniform(0.1, 0.7)
     span = contrast * rng.uniform(0.3, 1.3) * (1 + rng.normal(0, 0.15, 3)) / 2
     colors = np.clip(
-        [base - span, base + span, base * rng.uniform(0.75, 1.15) + rng.normal(0, 0.3 * contrast, 3)], 0.02, 0.98
+        [
+            base - span,
+            base + span,
+            base * rng.uniform(0.75, 1.15) + rng.normal(0, 0.3 * contrast, 3),
+        ],
+        0.02,
+        0.98,
     )
     direction = rng.normal(size=3)
     return dict(
-        freq=np.exp(rng.normal(0, 0.4)) / grain_m, gain=rng.uniform(0.55, 1.0), stripes=stripes,
-        stripe_dir=direction / np.linalg.norm(direction) / stripe_m, sharp=np.exp(rng.uniform(1.0, 2.6)), colors=colors,
-        mirror=mirror, offset=rng.uniform(0, 60, 3), cutout=0.0, cells=np.zeros(3), fill=np.ones(3),
-        cell_color=np.zeros(3), vary=0.0, glow=0.0,
-    )  # fmt: skip
+        freq=np.exp(rng.normal(0, 0.4)) / grain_m,
+        gain=rng.uniform(0.55, 1.0),
+        stripes=stripes,
+        stripe_dir=direction / np.linalg.norm(direction) / stripe_m,
+        sharp=np.exp(rng.uniform(1.0, 2.6)),
+        colors=colors,
+        mirror=mirror,
+        offset=rng.uniform(0, 60, 3),
+        cutout=0.0,
+        cells=np.zeros(3),
+        fill=np.ones(3),
+        cell_color=np.zeros(3),
+        vary=0.0,
+        glow=0.0,
+    )
 
 
 def foliage(rng, cutout) -> dict:
-    """Draw leaves of one kind: light and shade of the same green (or autumn's brown), with holes."""
+    """Draw leaves of one kind: light and shade of the same green (or autumn's brown), with
+    holes.
+    """
     leaves = material(rng, LEAVES, rng.uniform(0.12, 0.4), 0.1)
     green = np.array(LEAVES[rng.integers(len(LEAVES))]) * rng.uniform(0.6, 1.2)
     leaves["colors"] = np.clip(green * np.array([[0.55], [1.35], [rng.uniform(0.7, 1.2)]]), 0.02, 1)
@@ -92,14 +171,18 @@ def foliage(rng, cutout) -> dict:
 
 
 def grid(half, wanted_m) -> np.ndarray:
-    """Periods (3,) m of a whole number of cells over a box of half size `half`, near wanted_m (3,); 0 stays 0."""
+    """Periods (3,) m of a whole number of cells over a box of half size `half`, near wanted_m
+    (3,); 0 stays 0.
+    """
     half, wanted = np.asarray(half, float), np.asarray(wanted_m, float)
     count = np.maximum(np.round(2 * half / np.where(wanted > 0, wanted, 1.0)), 1)
     return np.where(wanted > 0, 2 * half / count, 0.0)
 
 
 class Builder:
-    """Collects shapes; everything added between two calls of `group` belongs to one thing that may move."""
+    """Collects shapes; everything added between two calls of `group` belongs to one thing that
+    may move.
+    """
 
     def __init__(self, rng: np.random.Generator):
         self.rng, self.rows, self.groups, self.taken = rng, [], [], []
@@ -118,8 +201,14 @@ class Builder:
     def add(self, kind, center, half, surface, axes=UPRIGHT, **changes) -> None:
         """Add a shape: center (3,) m and axes (rows) in the frame of `stand`, half (3,) m."""
         origin, frame = self._frame
-        row = dict(surface, kind=kind, center=origin + np.asarray(center, float) @ frame, axes=axes @ frame,
-                   half=np.maximum(np.asarray(half, float), 1e-3), **changes)  # fmt: skip
+        row = dict(
+            surface,
+            kind=kind,
+            center=origin + np.asarray(center, float) @ frame,
+            axes=axes @ frame,
+            half=np.maximum(np.asarray(half, float), 1e-3),
+            **changes,
+        )
         self.rows.append(row)
         self.groups.append(self.current)
 
@@ -136,7 +225,11 @@ class Builder:
 
     def scene(self, light, sky: Sky) -> Scene:
         """Give all shapes as a Scene under this light (3,) and sky."""
-        columns = {k: np.array([row[k] for row in self.rows], np.float32) for k in self.rows[0] if k != "kind"}
+        columns = {
+            k: np.array([row[k] for row in self.rows], np.float32)
+            for k in self.rows[0]
+            if k != "kind"
+        }
         light = np.asarray(light, float) / np.linalg.norm(light)
         kinds = np.array([row["kind"] for row in self.rows], np.int64)
         return Scene(kind=kinds, light=light.astype(np.float32), sky=sky, **columns)

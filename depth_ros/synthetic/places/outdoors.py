@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from depth_ros.core.places.materials import CAR, CLOTH, GLASS, METAL, PAPER, SKIN, WOOD, Builder, foliage, material
-from depth_ros.core.world import BOX, ELLIPSOID, TUBE
+from depth_ros.synthetic.places.materials import (
+    CAR,
+    CLOTH,
+    GLASS,
+    METAL,
+    PAPER,
+    SKIN,
+    WOOD,
+    Builder,
+    foliage,
+    material,
+)
+from depth_ros.synthetic.renderer import BOX, ELLIPSOID, TUBE
 
 
 def car(b: Builder, x, z, yaw=0.0) -> None:
@@ -25,7 +36,11 @@ def car(b: Builder, x, z, yaw=0.0) -> None:
     waist = height * rng.uniform(0.52, 0.62)
     b.box([0, -(0.22 + waist) / 2, 0], [width, waist - 0.22, length], paint)
     if big > 0.82:
-        b.box([0, -(waist + height) / 2, -0.08 * length], [width, height - waist, length * 0.84], paint)
+        b.box(
+            [0, -(waist + height) / 2, -0.08 * length],
+            [width, height - waist, length * 0.84],
+            paint,
+        )
         b.box(
             [0, -(waist * 1.15 + height * 0.95) / 2, 0.05 * length],
             [width * 1.002, 0.35 * (height - waist), length * 0.6],
@@ -39,7 +54,9 @@ def car(b: Builder, x, z, yaw=0.0) -> None:
     else:
         back = rng.choice([-0.02, -0.1, -0.16])
         cabin = length * rng.uniform(0.48, 0.62)
-        b.box([0, -(waist + height) / 2, back * length], [width * 0.86, height - waist, cabin], glass)
+        b.box(
+            [0, -(waist + height) / 2, back * length], [width * 0.86, height - waist, cabin], glass
+        )
         b.box([0, -height, back * length], [width * 0.84, 0.06, cabin * 0.8], paint)
         tilt = np.array([[1.0, 0, 0], [0, 0.5, -0.87], [0, 0.87, 0.5]])
         for sign in (-1, 1):
@@ -53,7 +70,12 @@ def car(b: Builder, x, z, yaw=0.0) -> None:
             )
     for sx in (-1, 1):
         for sz in (-1, 1):
-            b.add(ELLIPSOID, [sx * (width / 2 - 0.09), -wheel, sz * length * 0.31], [0.12, wheel, wheel], black)
+            b.add(
+                ELLIPSOID,
+                [sx * (width / 2 - 0.09), -wheel, sz * length * 0.31],
+                [0.12, wheel, wheel],
+                black,
+            )
     for sx in (-1, 1):
         lamp = material(rng, [(0.6, 0.08, 0.06)], 0.5, 0.05)
         b.box([sx * width * 0.38, -waist * 0.85, -length / 2], [0.28, 0.16, 0.04], lamp)
@@ -68,7 +90,12 @@ def tree(b: Builder, x, z, height=None) -> None:
     trunk = height * rng.uniform(0.2, 0.45)
     b.stand(x, z, rng.uniform(0, 6))
     radius = 0.02 * height + rng.uniform(0.02, 0.08)
-    b.add(TUBE, [0, -trunk * 0.8, 0], [radius, trunk * 0.8, radius], material(rng, WOOD[2:3], 0.2, 0.3))
+    b.add(
+        TUBE,
+        [0, -trunk * 0.8, 0],
+        [radius, trunk * 0.8, radius],
+        material(rng, WOOD[2:3], 0.2, 0.3),
+    )
     bare = rng.random() < 0.12
     for _ in range(rng.integers(2, 6)):
         size = height * rng.uniform(0.15, 0.32) * rng.uniform(0.8, 1.2, 3)
@@ -84,17 +111,30 @@ def bush(b: Builder, x, z, size=None) -> None:
     """A round bush, half in the ground."""
     rng, size = b.rng, size or b.rng.uniform(0.3, 1.2)
     b.stand(x, z)
-    b.add(ELLIPSOID, [0, -0.4 * size, 0], size * rng.uniform(0.7, 1.2, 3), foliage(rng, rng.uniform(0, 0.3)))
+    b.add(
+        ELLIPSOID,
+        [0, -0.4 * size, 0],
+        size * rng.uniform(0.7, 1.2, 3),
+        foliage(rng, rng.uniform(0, 0.3)),
+    )
 
 
 def woods(b: Builder, side, edge) -> None:
-    """The edge of a wood along the road at x = side * edge: crowns down to the ground, one beside the other."""
+    """The edge of a wood along the road at x = side * edge: crowns down to the ground, one
+    beside the other.
+    """
     rng, z = b.rng, b.rng.uniform(-12, -4)
     tall = rng.uniform(2.5, 11)
     b.stand(0, 0)
     while z < 110:
-        half = np.array([rng.uniform(1.5, 3.5), tall * rng.uniform(0.4, 0.65), rng.uniform(2.0, 4.5)])
-        place = [side * (edge + half[0] + rng.uniform(-0.5, 2)), -half[1] * rng.uniform(0.7, 0.95), z]
+        half = np.array(
+            [rng.uniform(1.5, 3.5), tall * rng.uniform(0.4, 0.65), rng.uniform(2.0, 4.5)]
+        )
+        place = [
+            side * (edge + half[0] + rng.uniform(-0.5, 2)),
+            -half[1] * rng.uniform(0.7, 0.95),
+            z,
+        ]
         b.add(ELLIPSOID, place, half, foliage(rng, rng.uniform(0, 0.1)))
         z += half[2] * rng.uniform(0.9, 1.5)
 
@@ -114,8 +154,18 @@ def person(b: Builder, x, z, yaw=0.0, height=None) -> None:
             [0.05 * h, 0.27 * h, 0.055 * h + abs(step) / 3],
             legs,
         )
-        b.add(ELLIPSOID, [side * 0.14 * h, -0.62 * h, -side * step / 2], [0.032 * h, 0.19 * h, 0.04 * h], top)
-        b.add(ELLIPSOID, [side * 0.055 * h, -0.025 * h, side * step + 0.03], [0.03 * h, 0.025 * h, 0.07 * h], hair)
+        b.add(
+            ELLIPSOID,
+            [side * 0.14 * h, -0.62 * h, -side * step / 2],
+            [0.032 * h, 0.19 * h, 0.04 * h],
+            top,
+        )
+        b.add(
+            ELLIPSOID,
+            [side * 0.055 * h, -0.025 * h, side * step + 0.03],
+            [0.03 * h, 0.025 * h, 0.07 * h],
+            hair,
+        )
     b.add(ELLIPSOID, [0, -0.65 * h, 0], [0.12 * h, 0.2 * h, 0.075 * h], top)
     b.add(ELLIPSOID, [0, -0.925 * h, 0.01], [0.045 * h, 0.072 * h, 0.055 * h], skin)
     b.add(ELLIPSOID, [0, -0.94 * h, -0.012], [0.048 * h, 0.066 * h, 0.055 * h], hair)
@@ -136,6 +186,11 @@ def pole(b: Builder, x, z) -> None:
     elif kind < 0.6:
         sign = material(rng, PAPER + [(0.7, 0.1, 0.1)], 0.3, 0.5)
         b.add(ELLIPSOID, [0, -height + 0.3, -radius], [0.33, 0.33, 0.02], sign)
-        b.add(ELLIPSOID, [0, -height + 0.3, -radius - 0.01], [0.24, 0.24, 0.02], material(rng, PAPER, 0.2, 0.6))
+        b.add(
+            ELLIPSOID,
+            [0, -height + 0.3, -radius - 0.01],
+            [0.24, 0.24, 0.02],
+            material(rng, PAPER, 0.2, 0.6),
+        )
     elif kind < 0.8:
         b.box([0, -height + 0.4, -0.1], [0.3, 0.85, 0.25], material(rng, METAL[3:], 0.3, 0.1))

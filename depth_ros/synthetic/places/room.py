@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import numpy as np
 
-from depth_ros.core.places.buildings import ground
-from depth_ros.core.places.furniture import bed, cabinet, carton, chair, plant, shelf, sofa, table, trolley
-from depth_ros.core.places.materials import CAR, FLOOR, METAL, PAPER, WALL, WOOD, Builder, grid, material, yaw_axes
-from depth_ros.core.places.outdoors import person
-from depth_ros.core.places.place import Mover, Place, camera_pose
-from depth_ros.core.places.tableware import on_table
-from depth_ros.core.surfaces import Sky
-from depth_ros.core.world import BOX, QUAD
+from depth_ros.synthetic.places.buildings import ground
+from depth_ros.synthetic.places.furniture import (
+    bed,
+    cabinet,
+    carton,
+    chair,
+    plant,
+    shelf,
+    sofa,
+    table,
+    trolley,
+)
+from depth_ros.synthetic.places.materials import (
+    CAR,
+    FLOOR,
+    METAL,
+    PAPER,
+    WALL,
+    WOOD,
+    Builder,
+    grid,
+    material,
+    yaw_axes,
+)
+from depth_ros.synthetic.places.outdoors import person
+from depth_ros.synthetic.places.place import Mover, Place, camera_pose
+from depth_ros.synthetic.places.tableware import on_table
+from depth_ros.synthetic.renderer import BOX, QUAD
+from depth_ros.synthetic.shading import Sky
 
 
 def random_room(rng: np.random.Generator) -> Place:
-    """Draw a furnished room, a hall, a corridor or the view over a desk; the camera is 0.3 to 1.8 m above the floor."""
+    """Draw a furnished room, a hall, a corridor or the view over a desk; the camera is 0.3 to
+    1.8 m above the floor.
+    """
     b = Builder(rng)
     style = str(rng.choice(["room", "desk", "hall", "corridor"], p=[0.33, 0.3, 0.15, 0.22]))
     width, long, high = {
@@ -29,9 +52,20 @@ def random_room(rng: np.random.Generator) -> Place:
     movers = _furnish(b, style, width, long, high, target)
     light = [rng.normal(0, 0.35), -1.0, rng.normal(0, 0.35)]
     grey = np.full(3, 0.5)
-    values = (grey, grey, grey, 0.0, 0.0, rng.uniform(0.55, 0.85), lamps, rng.uniform(1.2, 2.5) * high)
+    values = (
+        grey,
+        grey,
+        grey,
+        0.0,
+        0.0,
+        rng.uniform(0.55, 0.85),
+        lamps,
+        rng.uniform(1.2, 2.5) * high,
+    )
     sky = Sky(*(np.asarray(v, np.float32) for v in values))
-    return Place(b.scene(light, sky), np.array(b.groups), pose, _yaw_of(pose), tuple(movers), "room")
+    return Place(
+        b.scene(light, sky), np.array(b.groups), pose, _yaw_of(pose), tuple(movers), "room"
+    )
 
 
 _STANDING = {"bed": bed, "chair": chair}
@@ -43,30 +77,70 @@ def _yaw_of(pose):
 
 
 def _walls(width, long):
-    """Centre, inward yaw and length of the four walls; a wall's frame has its back at the wall, its front inwards."""
-    return [((0, long / 2), 0.0, width), ((0, -long / 2), np.pi, width), ((width / 2, 0), np.pi / 2, long),
-            ((-width / 2, 0), -np.pi / 2, long)]  # fmt: skip
+    """Centre, inward yaw and length of the four walls; a wall's frame has its back at the wall,
+    its front inwards.
+    """
+    return [
+        ((0, long / 2), 0.0, width),
+        ((0, -long / 2), np.pi, width),
+        ((width / 2, 0), np.pi / 2, long),
+        ((-width / 2, 0), -np.pi / 2, long),
+    ]
 
 
 def _shell(b, style, width, long, high):
-    """Floor, ceiling with lights, walls with doors, windows, pictures, skirting; returns lamps (L,3)."""
+    """Floor, ceiling with lights, walls with doors, windows, pictures, skirting; returns lamps
+    (L,3).
+    """
     rng = b.rng
     tile = rng.choice([0.0, 0.15, 0.3, 0.6, 1.0])
-    floor = material(rng, FLOOR, rng.uniform(0.1, 0.6), 0.2, mirror=rng.choice([0, 0, 0.08, 0.2]),
-                     stripes=rng.choice([0, 0.4]), stripe_m=0.12)  # fmt: skip
+    floor = material(
+        rng,
+        FLOOR,
+        rng.uniform(0.1, 0.6),
+        0.2,
+        mirror=rng.choice([0, 0, 0.08, 0.2]),
+        stripes=rng.choice([0, 0.4]),
+        stripe_m=0.12,
+    )
     b.stand(0, 0)
-    ground(b, floor, 0, 0, width / 2 + 0.1, long / 2 + 0.1, cells=np.array([tile, tile * rng.choice([1, 1, 5]), 0]),
-           fill=np.full(3, 1 - 0.008 / max(tile, 0.1)), cell_color=np.clip(floor["colors"][0] * 1.1, 0, 1),
-           vary=rng.uniform(0.02, 0.12))  # fmt: skip
+    ground(
+        b,
+        floor,
+        0,
+        0,
+        width / 2 + 0.1,
+        long / 2 + 0.1,
+        cells=np.array([tile, tile * rng.choice([1, 1, 5]), 0]),
+        fill=np.full(3, 1 - 0.008 / max(tile, 0.1)),
+        cell_color=np.clip(floor["colors"][0] * 1.1, 0, 1),
+        vary=rng.uniform(0.02, 0.12),
+    )
     ceiling = material(rng, WALL[:3], 0.4, 0.06, wild=0.04)
     panel = rng.choice([0.0, 0.6])
-    ground(b, ceiling, 0, 0, width / 2 + 0.1, long / 2 + 0.1, y=-high, cells=np.array([panel, panel, 0]),
-           fill=np.full(3, 0.97), cell_color=np.clip(ceiling["colors"][0] * 1.06, 0, 1), vary=0.02)  # fmt: skip
+    ground(
+        b,
+        ceiling,
+        0,
+        0,
+        width / 2 + 0.1,
+        long / 2 + 0.1,
+        y=-high,
+        cells=np.array([panel, panel, 0]),
+        fill=np.full(3, 0.97),
+        cell_color=np.clip(ceiling["colors"][0] * 1.06, 0, 1),
+        vary=0.02,
+    )
     wall = material(rng, WALL, rng.uniform(0.2, 1.5), rng.choice([0.04, 0.1, 0.25]), wild=0.06)
     two = material(rng, WALL, 0.5, 0.08)
     for (x, z), yaw, span in _walls(width, long):
         b.stand(x, z, yaw)
-        b.add(QUAD, [0, -high / 2, 0], [span / 2 + 0.1, high / 2 + 0.1, 1], wall if rng.random() < 0.85 else two)
+        b.add(
+            QUAD,
+            [0, -high / 2, 0],
+            [span / 2 + 0.1, high / 2 + 0.1, 1],
+            wall if rng.random() < 0.85 else two,
+        )
         if rng.random() < 0.7:
             b.box([0, -0.05, 0], [span, 0.1, 0.03], material(rng, WOOD, 0.4, 0.1))
         if style == "corridor" and rng.random() < 0.4:
@@ -86,20 +160,38 @@ def _on_wall(b, style, span, high):
         )
         w = rng.uniform(0.8, 1.0)
         if kind == "door":
-            leaf = material(rng, WOOD + WALL[:1] + CAR, 0.5, 0.1, stripes=rng.choice([0, 0.3]), stripe_m=0.1)
-            b.box([at + w / 2, -1.03, 0], [w + 0.14, 2.08, 0.06], material(rng, WOOD + METAL, 0.5, 0.08))
+            leaf = material(
+                rng, WOOD + WALL[:1] + CAR, 0.5, 0.1, stripes=rng.choice([0, 0.3]), stripe_m=0.1
+            )
+            b.box(
+                [at + w / 2, -1.03, 0],
+                [w + 0.14, 2.08, 0.06],
+                material(rng, WOOD + METAL, 0.5, 0.08),
+            )
             b.box([at + w / 2, -1.0, 0], [w, 2.0, 0.08], leaf)
             b.box([at + w * 0.9, -1.03, -0.07], [0.12, 0.03, 0.04], material(rng, METAL, 0.3, 0.05))
         elif kind == "window":
             w, h = min(rng.uniform(0.8, 2.4), span / 2 - at), rng.uniform(0.8, 1.5)
             b.box([at + w / 2, -1.7, 0], [w + 0.12, h + 0.12, 0.05], material(rng, WALL, 0.5, 0.05))
             half = np.array([w, h, 0.07]) / 2
-            b.add(BOX, [at + w / 2, -1.7, 0], half, material(rng, WALL[:1], 0.5, 0.05), cells=grid(half, [0.7, h, 0]),
-                  fill=np.array([0.92, 0.95, 1]), cell_color=np.array([0.8, 0.9, 0.98]) * rng.uniform(0.3, 1.1),
-                  glow=rng.uniform(0.8, 1.0), vary=0.05)  # fmt: skip
+            b.add(
+                BOX,
+                [at + w / 2, -1.7, 0],
+                half,
+                material(rng, WALL[:1], 0.5, 0.05),
+                cells=grid(half, [0.7, h, 0]),
+                fill=np.array([0.92, 0.95, 1]),
+                cell_color=np.array([0.8, 0.9, 0.98]) * rng.uniform(0.3, 1.1),
+                glow=rng.uniform(0.8, 1.0),
+                vary=0.05,
+            )
         elif kind == "picture":
             w, h = rng.uniform(0.3, 1.2), rng.uniform(0.3, 0.9)
-            b.box([at + w / 2, -1.55, 0], [w + 0.06, h + 0.06, 0.04], material(rng, WOOD + METAL, 0.4, 0.1))
+            b.box(
+                [at + w / 2, -1.55, 0],
+                [w + 0.06, h + 0.06, 0.04],
+                material(rng, WOOD + METAL, 0.4, 0.1),
+            )
             b.box(
                 [at + w / 2, -1.55, 0],
                 [w, h, 0.05],
@@ -112,7 +204,9 @@ def _lights(b, style, width, long, high):
     """Bright panels on the ceiling; returns where light comes from, (L,3) m."""
     rng, lamps = b.rng, []
     across, along = (
-        (1, max(int(long / 3), 1)) if style == "corridor" else (max(int(width / 3), 1), max(int(long / 3.5), 1))
+        (1, max(int(long / 3), 1))
+        if style == "corridor"
+        else (max(int(width / 3), 1), max(int(long / 3.5), 1))
     )
     size = rng.choice([0.3, 0.6]), rng.choice([0.6, 1.2])
     b.stand(0, 0)
@@ -120,17 +214,27 @@ def _lights(b, style, width, long, high):
         for j in range(along):
             x, z = width * ((i + 0.5) / across - 0.5), long * ((j + 0.5) / along - 0.5)
             if len(lamps) < 30:
-                b.box([x, -high, z], [size[0], 0.06, size[1]], material(rng, WALL[:1], 0.5, 0.02), glow=1.0)
+                b.box(
+                    [x, -high, z],
+                    [size[0], 0.06, size[1]],
+                    material(rng, WALL[:1], 0.5, 0.02),
+                    glow=1.0,
+                )
             lamps.append([x, -high, z])
     pick = rng.permutation(len(lamps))[: rng.integers(1, 4)]
     return np.array(lamps)[pick]
 
 
 def _stand_point(b, style, width, long):
-    """Where the camera is, and for a desk where that desk stands (x, z, yaw); keeps the space before it free."""
+    """Where the camera is, and for a desk where that desk stands (x, z, yaw); keeps the space
+    before it free.
+    """
     rng = b.rng
     height = float(np.clip(rng.normal(1.25, 0.35), 0.3, 1.8))
-    pitch, roll = rng.normal(-0.1, 0.14), rng.normal(0, 0.05) if rng.random() < 0.85 else rng.normal(0, 0.2)
+    pitch, roll = (
+        rng.normal(-0.1, 0.14),
+        rng.normal(0, 0.05) if rng.random() < 0.85 else rng.normal(0, 0.2),
+    )
     if style == "corridor":
         x, z = rng.uniform(-0.3, 0.3) * width, -long / 2 + rng.uniform(0.1, 0.5) * long
         yaw, pitch, target = rng.normal(0, 0.15), rng.normal(-0.03, 0.09), None
@@ -140,7 +244,10 @@ def _stand_point(b, style, width, long):
         x, z = rng.uniform(-0.25, 0.25) * width, rng.uniform(-0.35, 0.1) * long
         yaw, far, height = rng.uniform(-np.pi, np.pi), rng.uniform(0.5, 1.5), rng.uniform(1.0, 1.7)
         target = (x + far * np.sin(yaw), z + far * np.cos(yaw), yaw + rng.normal(0, 0.3))
-        yaw, pitch = yaw + rng.normal(0, 0.25), -np.arctan2(height - 0.8, far) * rng.uniform(0.4, 1.15)
+        yaw, pitch = (
+            yaw + rng.normal(0, 0.25),
+            -np.arctan2(height - 0.8, far) * rng.uniform(0.4, 1.15),
+        )
         b.taken.append((target[0], target[1], 1.0))
     else:
         side = rng.uniform(-np.pi, np.pi)
@@ -164,7 +271,9 @@ _BY_WALL = {
 
 
 def _furnish(b, style, width, long, high, target) -> list[Mover]:
-    """Furniture along the walls and in the middle, things on tables, people and things that may move."""
+    """Furniture along the walls and in the middle, things on tables, people and things that may
+    move.
+    """
     if target is not None:
         x, z, yaw = target
         _workplace(b, x, z, yaw, crowded=True)
@@ -231,7 +340,11 @@ def _loose_things(b, width, long) -> list[Mover]:
 
 
 def _somewhere(rng, width, long):
-    return rng.uniform(-0.5, 0.5) * (width - 1.2), rng.uniform(-0.5, 0.5) * (long - 1.2), rng.uniform(-np.pi, np.pi)
+    return (
+        rng.uniform(-0.5, 0.5) * (width - 1.2),
+        rng.uniform(-0.5, 0.5) * (long - 1.2),
+        rng.uniform(-np.pi, np.pi),
+    )
 
 
 def _workplace(b, x, z, yaw, crowded):

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import numpy as np
 
-from depth_ros.core.places.buildings import building, fence, ground, horizon
-from depth_ros.core.places.furniture import carton
-from depth_ros.core.places.materials import ASPHALT, FACADE, GRASS, METAL, PAVING, Builder, material
-from depth_ros.core.places.outdoors import bush, car, person, pole, tree, woods
-from depth_ros.core.places.place import Mover, Place, camera_pose
-from depth_ros.core.surfaces import Sky
-from depth_ros.core.world import BOX
+from depth_ros.synthetic.places.buildings import building, fence, ground, horizon
+from depth_ros.synthetic.places.furniture import carton
+from depth_ros.synthetic.places.materials import (
+    ASPHALT,
+    FACADE,
+    GRASS,
+    METAL,
+    PAVING,
+    Builder,
+    material,
+)
+from depth_ros.synthetic.places.outdoors import bush, car, person, pole, tree, woods
+from depth_ros.synthetic.places.place import Mover, Place, camera_pose
+from depth_ros.synthetic.renderer import BOX
+from depth_ros.synthetic.shading import Sky
 
 
 def random_street(rng: np.random.Generator) -> Place:
-    """Draw a town street, a suburb, a country road or a square, in daylight, with traffic and people.
+    """Draw a town street, a suburb, a country road or a square, in daylight, with traffic and
+    people.
 
-    The camera is 0.2 to 2.2 m above the road (mostly 1.2 to 1.9 m) and looks along it, give or take.
+    The camera is 0.2 to 2.2 m above the road (mostly 1.2 to 1.9 m) and looks along it, give or
+    take.
     """
     b = Builder(rng)
     style = str(rng.choice(["town", "suburb", "country", "square"], p=[0.35, 0.35, 0.17, 0.13]))
-    road = {"town": rng.uniform(2.6, 7), "suburb": rng.uniform(2.4, 4.5), "country": rng.uniform(2.8, 9)}.get(
-        style, 9.0
-    )
+    road = {
+        "town": rng.uniform(2.6, 7),
+        "suburb": rng.uniform(2.4, 4.5),
+        "country": rng.uniform(2.8, 9),
+    }.get(style, 9.0)
     walk = 0.0 if style in ("country", "square") else rng.uniform(1.2, 4.0)
     x = rng.uniform(-0.55, 0.7) * road if style != "square" else rng.uniform(-5, 5)
     height, yaw = _eye_height(rng), rng.normal(0, np.radians(4))
@@ -36,9 +48,13 @@ def random_street(rng: np.random.Generator) -> Place:
     {"town": _town, "suburb": _suburb, "country": _country, "square": _square}[style](b, edge)
     movers = _traffic(b, style, road, edge, x)
     horizon(b)
-    pose = camera_pose(x, 0.0, height, yaw, rng.normal(0, np.radians(2.2)), rng.normal(0, np.radians(1.0)))
+    pose = camera_pose(
+        x, 0.0, height, yaw, rng.normal(0, np.radians(2.2)), rng.normal(0, np.radians(1.0))
+    )
     light = [rng.normal(), -rng.uniform(0.4, 2), rng.normal()]
-    return Place(b.scene(light, _daylight(rng)), np.array(b.groups), pose, 0.0, tuple(movers), "street")
+    return Place(
+        b.scene(light, _daylight(rng)), np.array(b.groups), pose, 0.0, tuple(movers), "street"
+    )
 
 
 def _eye_height(rng):
@@ -53,7 +69,11 @@ _THINGS = {"tree": tree, "bush": bush, "pole": pole}
 def _daylight(rng) -> Sky:
     """Clear, cloudy, overcast or evening sky."""
     kind, black = rng.random(), np.zeros((0, 3), np.float32)
-    zenith, horizon, cloud = np.array([0.25, 0.45, 0.8]), np.array([0.72, 0.82, 0.93]), np.full(3, 0.96)
+    zenith, horizon, cloud = (
+        np.array([0.25, 0.45, 0.8]),
+        np.array([0.72, 0.82, 0.93]),
+        np.full(3, 0.96),
+    )
     cover, ambient, haze = rng.uniform(0, 0.6), rng.uniform(0.35, 0.6), rng.uniform(0.0003, 0.002)
     if kind < 0.35:  # overcast: bright, hardly any shadow
         zenith = horizon = np.full(3, rng.uniform(0.7, 0.98)) * [0.97, 0.99, 1.0]
@@ -64,7 +84,11 @@ def _daylight(rng) -> Sky:
             rng.uniform(0.0005, 0.006),
         )
     elif kind < 0.45:
-        zenith, horizon, haze = np.array([0.3, 0.35, 0.5]), np.array([0.9, 0.7, 0.5]), rng.uniform(0.001, 0.006)
+        zenith, horizon, haze = (
+            np.array([0.3, 0.35, 0.5]),
+            np.array([0.9, 0.7, 0.5]),
+            rng.uniform(0.001, 0.006),
+        )
     values = (zenith, horizon, cloud, cover, haze, ambient, black, 1.0)
     return Sky(*(np.asarray(v, np.float32) for v in values))
 
@@ -76,8 +100,18 @@ def _road(b, style, road, walk):
     wide = PAVING if style in ("town", "square") else GRASS
     slabs = rng.uniform(0.3, 2.0) if style == "square" and rng.random() < 0.7 else 0.0
     floor = material(rng, wide, rng.uniform(0.15, 0.8), 0.25, wild=0.05)
-    ground(b, floor, 0, 100, 400, 400, cells=np.array([slabs, slabs, 0]), fill=np.full(3, 0.97), vary=0.1,
-            cell_color=np.clip(floor["colors"][0] * 1.12, 0, 1))  # fmt: skip
+    ground(
+        b,
+        floor,
+        0,
+        100,
+        400,
+        400,
+        cells=np.array([slabs, slabs, 0]),
+        fill=np.full(3, 0.97),
+        vary=0.1,
+        cell_color=np.clip(floor["colors"][0] * 1.12, 0, 1),
+    )
     if style == "square":
         return
     asphalt = material(rng, ASPHALT, rng.uniform(0.06, 0.35), 0.08, wild=0.03)
@@ -90,16 +124,34 @@ def _road(b, style, road, walk):
     if road > 5.5:
         lines |= {-road / 2: (9.0, 0.4), road / 2: (9.0, 0.4)}
     for x, (period, share) in lines.items():
-        cells = dict(cells=np.array([1e-3, period, 0]), fill=np.array([1, share, 1]), cell_color=white, vary=0.03)
+        cells = dict(
+            cells=np.array([1e-3, period, 0]),
+            fill=np.array([1, share, 1]),
+            cell_color=white,
+            vary=0.03,
+        )
         ground(b, asphalt, x, 100, 0.07, 300, y=-0.01, **cells)
     if walk:
         slab = material(rng, PAVING, 0.3, 0.15)
         tile = rng.choice([0.0, 0.4, 0.8])
         for side in (-1, 1):
             half = np.array([walk / 2, 0.06, 300])
-            b.add(BOX, [side * (road + walk / 2), -0.06, 100], half, slab, cells=np.array([tile, 0, tile]),
-                  fill=np.full(3, 0.96), cell_color=slab["colors"][1], vary=0.06)  # fmt: skip
-            b.add(BOX, [side * (road + 0.07), -0.065, 100], [0.07, 0.065, 300], material(rng, PAVING, 0.2, 0.1))
+            b.add(
+                BOX,
+                [side * (road + walk / 2), -0.06, 100],
+                half,
+                slab,
+                cells=np.array([tile, 0, tile]),
+                fill=np.full(3, 0.96),
+                cell_color=slab["colors"][1],
+                vary=0.06,
+            )
+            b.add(
+                BOX,
+                [side * (road + 0.07), -0.065, 100],
+                [0.07, 0.065, 300],
+                material(rng, PAVING, 0.2, 0.1),
+            )
 
 
 def _town(b, edge):
@@ -123,7 +175,15 @@ def _town(b, edge):
             z += width + (rng.uniform(5, 14) if rng.random() < 0.22 else rng.choice([0.0, 0.05]))
     if rng.random() < 0.5:
         b.stand(0, 0)
-        building(b, 0.01, rng.uniform(60, 180), rng.uniform(10, 14), rng.uniform(30, 60), rng.uniform(6, 20), False)
+        building(
+            b,
+            0.01,
+            rng.uniform(60, 180),
+            rng.uniform(10, 14),
+            rng.uniform(30, 60),
+            rng.uniform(6, 20),
+            False,
+        )
 
 
 def _suburb(b, edge):
@@ -147,10 +207,17 @@ def _suburb(b, edge):
             )
             fence(b, side * (edge + 0.4), z, width, hedge)
             for _ in range(rng.integers(0, 3)):
-                bush(b, side * (edge + rng.uniform(0.8, setback + 0.5)), z + rng.uniform(0, width + 3))
+                bush(
+                    b,
+                    side * (edge + rng.uniform(0.8, setback + 0.5)),
+                    z + rng.uniform(0, width + 3),
+                )
             if rng.random() < 0.5:
                 tree(
-                    b, side * (edge + rng.uniform(1.5, setback + 1)), z + width + rng.uniform(0, 3), rng.uniform(3, 10)
+                    b,
+                    side * (edge + rng.uniform(1.5, setback + 1)),
+                    z + width + rng.uniform(0, 3),
+                    rng.uniform(3, 10),
                 )
             z += width + rng.uniform(2, 9)
 
@@ -168,13 +235,23 @@ def _country(b, edge):
             woods(b, side, edge + rng.uniform(3, 10))
         if rng.random() < 0.4:  # a bank or a noise barrier
             bank = material(rng, GRASS + FACADE, 0.5, 0.3)
-            b.box([side * (edge + rng.uniform(4, 12)), -1.2, 80], [3, rng.uniform(1.5, 4), 240], bank)
+            b.box(
+                [side * (edge + rng.uniform(4, 12)), -1.2, 80], [3, rng.uniform(1.5, 4), 240], bank
+            )
         for _ in range(rng.integers(4, 16)):
             z, x = rng.uniform(-5, 110), edge + rng.exponential(8) + 1.2
             (tree if rng.random() < 0.7 else bush)(b, side * x, z)
         if rng.random() < 0.3:
             b.stand(0, 0)
-            building(b, side * (edge + rng.uniform(14, 35)), rng.uniform(20, 90), 12, 9, rng.uniform(3, 7), True)
+            building(
+                b,
+                side * (edge + rng.uniform(14, 35)),
+                rng.uniform(20, 90),
+                12,
+                9,
+                rng.uniform(3, 7),
+                True,
+            )
 
 
 def _square(b, edge):
@@ -186,7 +263,9 @@ def _square(b, edge):
     for side in (-1, 1):
         for z in np.arange(-30, far, 15.0):
             b.stand(0, 0)
-            building(b, side * rng.uniform(18, 40), z, 14, 12, rng.uniform(5, 18), rng.random() < 0.3)
+            building(
+                b, side * rng.uniform(18, 40), z, 14, 12, rng.uniform(5, 18), rng.random() < 0.3
+            )
     for _ in range(rng.integers(3, 12)):
         x, z = rng.uniform(-14, 14), rng.uniform(2, far)
         if b.free(x, z, 0.8):

@@ -1,9 +1,11 @@
-"""A GPU in software that keeps the rules of CUDA, pycuda and TensorRT: what breaks them fails as it would there.
+"""A GPU in software that keeps the rules of CUDA, pycuda and TensorRT: what breaks them fails as it
+would there.
 
-Work on a stream waits until the stream is synchronised, and reads memory then. Contexts are current in a thread or not;
-pycuda keeps a stack of its own for each thread, and frees only in the thread that made a context or where it is
-current. A stream that is captured runs nothing, and forbids what allocates or waits. A fault of the GPU stays.
-Written after pycuda's cuda.hpp (2026.1), the driver's reference and TensorRT's bindings (8.6 to 11.1).
+Work on a stream waits until the stream is synchronised, and reads memory then. Contexts are current
+in a thread or not; pycuda keeps a stack of its own for each thread, and frees only in the thread
+that made a context or where it is current. A stream that is captured runs nothing, and forbids what
+allocates or waits. A fault of the GPU stays. Written after pycuda's cuda.hpp (2026.1), the driver's
+reference and TensorRT's bindings (8.6 to 11.1).
 """
 
 import collections
@@ -15,18 +17,25 @@ import numpy as np
 
 INVALID, NO_MEMORY, NO_CONTEXT, BAD_HANDLE, ILLEGAL_ADDRESS = 1, 2, 201, 400, 700
 UNSUPPORTED, INVALIDATED, IMPLICIT = 900, 901, 906  # of a capture
-WORDS = {INVALID: "invalid argument", NO_MEMORY: "out of memory", NO_CONTEXT: "invalid device context",
-         BAD_HANDLE: "invalid resource handle", ILLEGAL_ADDRESS: "an illegal memory access was encountered",
-         719: "unspecified launch failure", UNSUPPORTED: "operation not permitted when stream is capturing",
-         INVALIDATED: "operation failed due to a previous error during capture",
-         IMPLICIT: "operation would make the legacy stream depend on a capturing blocking stream"}  # fmt: skip
+WORDS = {
+    INVALID: "invalid argument",
+    NO_MEMORY: "out of memory",
+    NO_CONTEXT: "invalid device context",
+    BAD_HANDLE: "invalid resource handle",
+    ILLEGAL_ADDRESS: "an illegal memory access was encountered",
+    719: "unspecified launch failure",
+    UNSUPPORTED: "operation not permitted when stream is capturing",
+    INVALIDATED: "operation failed due to a previous error during capture",
+    IMPLICIT: "operation would make the legacy stream depend on a capturing blocking stream",
+}
 PRIMARY = "the primary context"
 
 
 class Gpu:
     """State of the driver: memory is arrays of bytes by address, a stream a queue of calls.
 
-    room: bytes of device memory. fault: code that the next work gives. forbidden: names that libcuda lacks.
+    room: bytes of device memory. fault: code that the next work gives. forbidden: names that
+    libcuda lacks.
     """
 
     def __init__(self, room=1 << 30):
@@ -42,24 +51,38 @@ class Gpu:
 
     def used(self):
         """Everything that is held, by kind; all zeros once nothing is."""
-        return {n: len(getattr(self, n)) for n in ("memory", "pinned", "streams", "graphs", "executables", "leaks")}
+        return {
+            n: len(getattr(self, n))
+            for n in ("memory", "pinned", "streams", "graphs", "executables", "leaks")
+        }
 
     def capturing(self, thread=None):
         """The streams in capture, of one thread or of all."""
-        return [s for s in self.streams.values() if s.capture is not None and thread in (None, s.thread)]
+        return [
+            s for s in self.streams.values() if s.capture is not None and thread in (None, s.thread)
+        ]
 
     def unsafe(self):
-        """What allocates or waits: the thread that captures may not, and spoils its capture. Returns a code."""
+        """What allocates or waits: the thread that captures may not, and spoils its capture.
+
+        Returns a code.
+        """
         found = self.capturing(threading.get_ident())
         for stream in found:
             stream.spoilt = True
         return UNSUPPORTED if found else self.ready()
 
     def ready(self):
-        return 0 if self.fault == 0 and self.current[threading.get_ident()] else self.fault or NO_CONTEXT
+        return (
+            0
+            if self.fault == 0 and self.current[threading.get_ident()]
+            else self.fault or NO_CONTEXT
+        )
 
     def default_stream_work(self):
-        """What a builder in another thread does: work on the default stream, which blocking streams wait for."""
+        """What a builder in another thread does: work on the default stream, which blocking
+        streams wait for.
+        """
         blocking = [stream for stream in self.capturing() if not stream.flags & 1]
         for stream in blocking:
             stream.spoilt = True
@@ -158,7 +181,9 @@ class _Libcuda:
     def cuGraphLaunch(self, executable, stream):
         if executable.value not in self._gpu.executables:
             return BAD_HANDLE
-        codes = [self._gpu.put(stream.value, work) for work in self._gpu.executables[executable.value]]
+        codes = [
+            self._gpu.put(stream.value, work) for work in self._gpu.executables[executable.value]
+        ]
         return max(codes)
 
 
@@ -168,7 +193,10 @@ def _pycuda(gpu):
     class Error(Exception):
         pass
 
-    kinds = {name: type(name, (Error,), {}) for name in ("MemoryError", "LogicError", "LaunchError", "RuntimeError")}
+    kinds = {
+        name: type(name, (Error,), {})
+        for name in ("MemoryError", "LogicError", "LaunchError", "RuntimeError")
+    }
 
     def check(code, call):
         if code:
@@ -192,7 +220,9 @@ def _pycuda(gpu):
                 gpu.current[here()].append(PRIMARY)
 
         def __del__(self):
-            if self.valid:  # pycuda then calls what no primary context takes, and says so on the terminal
+            if (
+                self.valid
+            ):  # pycuda then calls what no primary context takes, and says so on the terminal
                 gpu.leaks.append("Context")
 
         def push(self):
@@ -204,7 +234,9 @@ def _pycuda(gpu):
         @staticmethod
         def pop():
             if not gpu.stacks[here()]:
-                raise kinds["LogicError"]("context::pop failed: invalid device context - cannot pop")
+                raise kinds["LogicError"](
+                    "context::pop failed: invalid device context - cannot pop"
+                )
             gpu.current[here()].pop()
             gpu.stacks[here()].pop()
             if gpu.stacks[here()]:
@@ -221,17 +253,23 @@ def _pycuda(gpu):
 
         def __init__(self):
             if not gpu.stacks[here()]:
-                raise kinds["LogicError"]("explicit_context_dependent failed: invalid device context")
+                raise kinds["LogicError"](
+                    "explicit_context_dependent failed: invalid device context"
+                )
             self.context = gpu.stacks[here()][-1]
 
         def __del__(self):
             if not hasattr(self, "handle"):
                 return
             stack = gpu.stacks[here()]
-            if not self.context.valid:  # pycuda takes it for freed with its context, which others may well keep
+            if (
+                not self.context.valid
+            ):  # pycuda takes it for freed with its context, which others may well keep
                 return
             if self.context.thread != here() and not (stack and stack[-1] is self.context):
-                gpu.leaks.append(type(self).__name__)  # "in out-of-thread context could not be cleaned up"
+                gpu.leaks.append(
+                    type(self).__name__
+                )  # "in out-of-thread context could not be cleaned up"
                 return
             code = gpu.capturing(here()) and gpu.unsafe()
             if not code:
@@ -254,7 +292,10 @@ def _pycuda(gpu):
         def __init__(self, size):
             super().__init__()
             check(gpu.unsafe(), "cuMemAlloc")
-            check(NO_MEMORY if sum(map(len, gpu.memory.values())) + size > gpu.room else 0, "cuMemAlloc")
+            check(
+                NO_MEMORY if sum(map(len, gpu.memory.values())) + size > gpu.room else 0,
+                "cuMemAlloc",
+            )
             self.handle = gpu.handle()
             gpu.memory[self.handle] = np.full(size, 0xA5, np.uint8)  # whatever was there before
 
@@ -271,14 +312,23 @@ def _pycuda(gpu):
             self.content = (ctypes.c_char * size)()
             self.handle = ctypes.addressof(self.content)
             gpu.pinned[self.handle] = size
-            self.__array_interface__ = {"data": (self.handle, False), "shape": (size,), "typestr": "|u1", "version": 3}
+            self.__array_interface__ = {
+                "data": (self.handle, False),
+                "shape": (size,),
+                "typestr": "|u1",
+                "version": 3,
+            }
 
         def release(self):
             del gpu.pinned[self.handle]
 
     def pagelocked_zeros(shape, dtype):
         dtype = np.dtype(dtype)
-        return np.asarray(PagelockedHostAllocation(int(np.prod(shape)) * dtype.itemsize)).view(dtype).reshape(shape)
+        return (
+            np.asarray(PagelockedHostAllocation(int(np.prod(shape)) * dtype.itemsize))
+            .view(dtype)
+            .reshape(shape)
+        )
 
     def copied(call, array, address, stream, work):
         """Put a copy on a stream; of memory that is not pinned no capture takes one."""
@@ -288,24 +338,56 @@ def _pycuda(gpu):
             if gpu.streams[stream.handle].capture is not None:
                 gpu.streams[stream.handle].spoilt = True
                 check(UNSUPPORTED, call)
-        bare = np.ndarray(array.shape, array.dtype, (ctypes.c_char * array.nbytes).from_address(array.ctypes.data))
+        bare = np.ndarray(
+            array.shape, array.dtype, (ctypes.c_char * array.nbytes).from_address(array.ctypes.data)
+        )
 
         def run():
-            there = gpu.bytes_at(int(address) if isinstance(address, int) else address.handle, array.nbytes)
-            return ILLEGAL_ADDRESS if there is None else work(there, bare.view(np.uint8).reshape(-1))
+            there = gpu.bytes_at(
+                int(address) if isinstance(address, int) else address.handle, array.nbytes
+            )
+            return (
+                ILLEGAL_ADDRESS if there is None else work(there, bare.view(np.uint8).reshape(-1))
+            )
 
         check(gpu.put(stream.handle, run), call)
 
     def memcpy_htod_async(dest, src, stream=None):
-        copied("cuMemcpyHtoDAsync", src, dest, stream, lambda there, here: there.__setitem__(slice(None), here))
+        copied(
+            "cuMemcpyHtoDAsync",
+            src,
+            dest,
+            stream,
+            lambda there, here: there.__setitem__(slice(None), here),
+        )
 
     def memcpy_dtoh_async(dest, src, stream=None):
-        copied("cuMemcpyDtoHAsync", dest, src, stream, lambda there, here: here.__setitem__(slice(None), there))
+        copied(
+            "cuMemcpyDtoHAsync",
+            dest,
+            src,
+            stream,
+            lambda there, here: here.__setitem__(slice(None), there),
+        )
 
-    Device = type("Device", (), {"__init__": lambda self, index: None, "count": staticmethod(lambda: 1),
-                                 "retain_primary_context": lambda self: Context()})  # fmt: skip
+    Device = type(
+        "Device",
+        (),
+        {
+            "__init__": lambda self, index: None,
+            "count": staticmethod(lambda: 1),
+            "retain_primary_context": lambda self: Context(),
+        },
+    )
     return types.SimpleNamespace(
-        Error=Error, **kinds, Context=Context, Device=Device, Stream=Stream, init=lambda: None,
-        mem_alloc=DeviceAllocation, pagelocked_zeros=pagelocked_zeros, memcpy_htod_async=memcpy_htod_async,
+        Error=Error,
+        **kinds,
+        Context=Context,
+        Device=Device,
+        Stream=Stream,
+        init=lambda: None,
+        mem_alloc=DeviceAllocation,
+        pagelocked_zeros=pagelocked_zeros,
+        memcpy_htod_async=memcpy_htod_async,
         memcpy_dtoh_async=memcpy_dtoh_async,
-    )  # fmt: skip
+    )

@@ -1,4 +1,6 @@
-"""TensorRT in software, on the simulated GPU: what its bindings ask for, and give where something is wrong."""
+"""TensorRT in software, on the simulated GPU: what its bindings ask for, and give where
+something is wrong.
+"""
 
 import types
 
@@ -10,8 +12,8 @@ from .simulated_gpu import ILLEGAL_ADDRESS
 class TensorRT:
     """The library: engines of one network, a function of arrays by name.
 
-    inputs, outputs: name -> (shape, dtype). broken: "runtime", "foreign", "memory", "execute" or "capture" fails.
-    meanwhile: called while a frame is put on its stream, as by another thread.
+    inputs, outputs: name -> (shape, dtype). broken: "runtime", "foreign", "memory", "execute" or
+    "capture" fails. meanwhile: called while a frame is put on its stream, as by another thread.
     """
 
     def __init__(self, gpu, inputs, outputs, network):
@@ -38,11 +40,15 @@ class TensorRT:
             def deserialize_cuda_engine(self, content):
                 assert isinstance(content, bytes)
                 if library.broken == "foreign":
-                    self.log.log(1, library.words or "expecting compute 8.7 got compute 8.6, please rebuild.")
+                    self.log.log(
+                        1, library.words or "expecting compute 8.7 got compute 8.6, please rebuild."
+                    )
                     return None
                 return _Engine(library, self.log, content)
 
-        return types.SimpleNamespace(ILogger=ILogger, Runtime=Runtime, __name__="tensorrt", __version__="10.3.0")
+        return types.SimpleNamespace(
+            ILogger=ILogger, Runtime=Runtime, __name__="tensorrt", __version__="10.3.0"
+        )
 
 
 class _Engine:
@@ -50,7 +56,10 @@ class _Engine:
         self.library, self.log = library, log
         self.inputs, outputs, self.network = library.load(content)
         self.tensors = self.inputs | outputs
-        self.num_io_tensors, self.get_tensor_name = len(self.tensors), list(self.tensors).__getitem__
+        self.num_io_tensors, self.get_tensor_name = (
+            len(self.tensors),
+            list(self.tensors).__getitem__,
+        )
 
     def get_tensor_shape(self, name):
         return self.tensors[name][0]
@@ -80,7 +89,9 @@ class _Execution:
             stream.spoilt = True  # the first run loads kernels, which allocates
             missing = missing or {"warm-up"}
         if missing or library.broken == "execute":
-            self.engine.log.log(1, f"enqueueV3: Neither address or allocator is set for {missing or 'output'}")
+            self.engine.log.log(
+                1, f"enqueueV3: Neither address or allocator is set for {missing or 'output'}"
+            )
             return False
         self.warm = True
         return library.gpu.put(handle, self._kernel) == 0
@@ -88,7 +99,9 @@ class _Execution:
     def _kernel(self):
         gpu, arrays = self.engine.library.gpu, {}
         for name, (shape, kind) in self.engine.inputs.items():
-            there = gpu.bytes_at(self.addresses[name], int(np.prod(shape)) * np.dtype(kind).itemsize)
+            there = gpu.bytes_at(
+                self.addresses[name], int(np.prod(shape)) * np.dtype(kind).itemsize
+            )
             if there is None:
                 return ILLEGAL_ADDRESS
             arrays[name] = there.view(kind).reshape(shape).copy()

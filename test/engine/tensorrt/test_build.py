@@ -1,4 +1,7 @@
-"""Builds with tensorrt_rtx where it is installed: it compiles without a GPU. No engine is run here."""
+"""Builds with tensorrt_rtx where it is installed: it compiles without a GPU.
+
+No engine is run here.
+"""
 
 import json
 import subprocess
@@ -10,15 +13,15 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.build import Request, build, frames_digest, make_key
-from depth_ros.engine.cache import EngineCache, read_engine
-from depth_ros.engine.convert import at_size, convert, input_shapes
 from depth_ros.engine.load import default_model
-from depth_ros.engine.onnx_engine import OnnxEngine
+from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.parity import check_parity, rendered_frames
 from depth_ros.engine.spec import TASKS, ModelSpec
-from depth_ros.engine.tensorrt_library import compile_network, find_gpu, import_library
-from depth_ros.engine.tensors import Tensors
+from depth_ros.engine.tensorrt.api import compile_network, find_gpu, import_library
+from depth_ros.engine.tensorrt.build import Request, build, frames_digest, make_key
+from depth_ros.engine.tensorrt.cache import EngineCache, read_engine
+from depth_ros.engine.tensorrt.convert import at_size, convert, input_shapes
+from depth_ros.engine.tensorrt.tensors import Tensors
 
 SIZE = (96, 128)
 
@@ -26,7 +29,9 @@ SIZE = (96, 128)
 @pytest.fixture(scope="module")
 def rtx():
     pytest.importorskip("onnx", reason="no package onnx: models cannot be converted")
-    return pytest.importorskip("tensorrt_rtx", reason="no package tensorrt_rtx: nothing can be compiled")
+    return pytest.importorskip(
+        "tensorrt_rtx", reason="no package tensorrt_rtx: nothing can be compiled"
+    )
 
 
 @pytest.fixture
@@ -36,7 +41,13 @@ def cache(tmp_path):
 
 MAP, IMAGE = ((1, 1, *SIZE), "float"), ((1, 3, *SIZE), "float")
 COMPILED = {
-    "stereo": {"left": IMAGE, "right": IMAGE, "prior": ((1, 2, *SIZE), "float"), "disparity": MAP, "log_sigma": MAP},
+    "stereo": {
+        "left": IMAGE,
+        "right": IMAGE,
+        "prior": ((1, 2, *SIZE), "float"),
+        "disparity": MAP,
+        "log_sigma": MAP,
+    },
     "mono": {"image": IMAGE, "depth": MAP, "log_rel_sigma": MAP},
     "pose": {"first": IMAGE, "second": IMAGE, "pose": ((1, 6), "float")},
 }
@@ -57,29 +68,36 @@ def test_every_shipped_model_builds(rtx, cache, task, precision, monkeypatch):
         compiled.append(compile_network(*arguments))
         return compiled[-1]
 
-    monkeypatch.setattr("depth_ros.engine.build.compile_network", compile_and_tell)
+    monkeypatch.setattr("depth_ros.engine.tensorrt.build.compile_network", compile_and_tell)
     built = build(request, cache)
     found = read_engine(built.path, built.key)
     expected = dict(COMPILED[task])
     if "prior" in expected:
         expected["prior"] = ((1, 2, *(side // spec.prior_scale for side in SIZE)), "float")
-    # Names, shapes and types as the compiled network has them. A model that takes other inputs must say so here.
+    # Names, shapes and types as the compiled network has them. A model that takes other inputs must
+    # say so here.
     assert {name: tensor for name, tensor in compiled[0][1].items() if name in expected} == expected
     assert set(compiled[0][1]) == {*spec.inputs, *spec.outputs}
     assert built.reason.endswith("no engine is built for this yet")
     assert found.spec == spec and len(found.content) > 100_000
     assert found.about["conversion"]["mean"] <= found.about["conversion"]["limit"]
-    assert (built.key.library, built.key.gpu, built.key.compute_capability) == ("tensorrt_rtx", "any", "8.6")
+    assert (built.key.library, built.key.gpu, built.key.compute_capability) == (
+        "tensorrt_rtx",
+        "any",
+        "8.6",
+    )
 
 
 def tiny(make_model, **changes):
-    return Request(make_model(), (16, 24), **{"precision": "fp16", "compute_capability": "8.6", **changes})
+    return Request(
+        make_model(), (16, 24), **{"precision": "fp16", "compute_capability": "8.6", **changes}
+    )
 
 
 def test_the_second_time_it_is_there(rtx, cache, make_model, monkeypatch):
     first = build(tiny(make_model), cache)
     assert build(tiny(make_model), cache, force=True).reason == "asked to build anew"
-    monkeypatch.setattr("depth_ros.engine.build.compile_network", None)  # would fail
+    monkeypatch.setattr("depth_ros.engine.tensorrt.build.compile_network", None)  # would fail
     second = build(tiny(make_model), cache)
     assert second.reason == "" and second.path == first.path and second.parity == first.parity
 
@@ -108,16 +126,18 @@ def test_an_interrupted_build_writes_nothing(rtx, cache, make_model):
 
 @pytest.mark.parametrize("moment", ["converting", "compiling"])
 def test_a_process_that_ends_while_it_builds_does_not_crash(rtx, tmp_path, moment):
-    """A library torn down under its thread ends in a segmentation fault; a node is often stopped while it builds."""
+    """A library torn down under its thread ends in a segmentation fault; a node is often stopped
+    while it builds.
+    """
     if (path := default_model("stereo")) is None:
         pytest.skip("no stereo model is shipped")
     code = f"""
 import threading, time
-from depth_ros.engine.build import Request, build
-from depth_ros.engine.cache import EngineCache
-from depth_ros.engine.onnx_engine import OnnxEngine
+from depth_ros.engine.tensorrt.build import Request, build
+from depth_ros.engine.tensorrt.cache import EngineCache
+from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.parity import rendered_frames
-from depth_ros.engine.upgrade import UpgradingEngine
+from depth_ros.engine.background import UpgradingEngine
 began = threading.Event()
 def prepare(inputs, cancelled):
     if {moment == "converting"}:
@@ -129,7 +149,9 @@ UpgradingEngine(first, prepare).run(rendered_frames(first.spec, (96, 128))[0])
 assert began.wait(60)
 time.sleep(0.2)
 """
-    ended = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True
+    )
     assert ended.returncode == 0, ended.stderr
     assert not list(tmp_path.glob("*.engine"))
 
@@ -142,27 +164,40 @@ def test_another_gpu_than_asked_for_is_not_built_for(rtx, cache, make_model):
 def test_key_of_the_request(rtx, make_model):
     spec = OnnxEngine(make_model()).spec
     key = make_key(tiny(make_model), rtx, spec)
-    assert key.shapes == {"left": (1, 3, 16, 24), "right": (1, 3, 16, 24)} and key.version == rtx.__version__
+    assert (
+        key.shapes == {"left": (1, 3, 16, 24), "right": (1, 3, 16, 24)}
+        and key.version == rtx.__version__
+    )
     for other in ({"precision": "fp32"}, {"workspace_mib": 64}, {"compute_capability": "8.9"}):
         assert make_key(tiny(make_model, **other), rtx, spec).digest != key.digest
-    assert make_key(Request(make_model(spec="fits"), (16, 32), compute_capability="8.6"), rtx, spec) != key
+    assert (
+        make_key(Request(make_model(spec="fits"), (16, 32), compute_capability="8.6"), rtx, spec)
+        != key
+    )
     black, white = ([{"left": np.full((1, 3, 16, 24), v, np.float32)}] for v in (0, 1))
     assert frames_digest(black) != frames_digest(white)
 
 
 def test_a_graph_that_is_refused(rtx, cache, make_model, monkeypatch):
     nonsense = type("Model", (), {"SerializeToString": lambda self: b"no"})()
-    monkeypatch.setattr("depth_ros.engine.build.convert", lambda *arguments: nonsense)
-    monkeypatch.setattr("depth_ros.engine.build._Graph", lambda *a: OnnxEngine(make_model()))
+    monkeypatch.setattr("depth_ros.engine.tensorrt.build.convert", lambda *arguments: nonsense)
+    monkeypatch.setattr(
+        "depth_ros.engine.tensorrt.build._Graph", lambda *a: OnnxEngine(make_model())
+    )
     with pytest.raises(EngineError, match="expected a graph that TensorRT takes"):
         build(tiny(make_model), cache)
 
 
 def test_sizes_are_fixed_in_the_graph(make_model):
     onnx = pytest.importorskip("onnx")
-    spec = ModelSpec("tiny", "stereo", ("left", "right"), ("disparity", "log_sigma"), 0, 0, divisor=8)
+    spec = ModelSpec(
+        "tiny", "stereo", ("left", "right"), ("disparity", "log_sigma"), 0, 0, divisor=8
+    )
     model = at_size(onnx.load(make_model()), spec, (16, 24))
-    sides = [[d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*model.graph.input, *model.graph.output)]
+    sides = [
+        [d.dim_value for d in v.type.tensor_type.shape.dim]
+        for v in (*model.graph.input, *model.graph.output)
+    ]
     assert sides == [[1, 3, 16, 24], [1, 3, 16, 24], [1, 1, 16, 24], [1, 1, 16, 24]]
     for size in ((15, 24), (0, 24), (-8, 8)):
         with pytest.raises(EngineError, match="expected multiples of 8"):
@@ -212,12 +247,16 @@ class Off:
 )
 def test_parity_gate(make_model, change, words):
     reference = OnnxEngine(make_model())
-    frames = [{"left": np.ones((1, 3, 16, 24), np.float32), "right": np.zeros((1, 3, 16, 24), np.float32)}] * 2
+    frames = [
+        {"left": np.ones((1, 3, 16, 24), np.float32), "right": np.zeros((1, 3, 16, 24), np.float32)}
+    ] * 2
     if change == "reference":  # a mean over nothing proves nothing
         reference = change = Off(reference, lambda x: x * np.float32(np.nan))
         reference.spec, change = reference.engine.spec, lambda x: x
     if words is None:
-        assert check_parity(Off(reference, change), reference, "fp16", frames)["mean"] == pytest.approx(0.04, rel=1e-3)
+        assert check_parity(Off(reference, change), reference, "fp16", frames)[
+            "mean"
+        ] == pytest.approx(0.04, rel=1e-3)
         return
     with pytest.raises(EngineError, match=words):
         check_parity(Off(reference, change), reference, "fp16", frames)
@@ -232,7 +271,10 @@ def test_rendered_frames_have_something_to_match():
     spec = ModelSpec("m", "stereo", ("left", "right", "prior"), ("disparity",), 0, 0)
     frames = rendered_frames(spec, (96, 128))
     assert [frame["prior"].shape for frame in frames] == [(1, 2, 96, 128)] * 2
-    assert all(0 <= frame["left"].min() and frame["left"].max() <= 1 and frame["left"].std() > 0.1 for frame in frames)
+    assert all(
+        0 <= frame["left"].min() and frame["left"].max() <= 1 and frame["left"].std() > 0.1
+        for frame in frames
+    )
     assert all(frame["prior"][0, 1].mean() > 0.5 for frame in frames)  # SGBM answers most of it
 
 
@@ -243,7 +285,7 @@ def test_what_is_missing_is_named(monkeypatch):
     def refuse(name):
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr("depth_ros.engine.tensorrt_library.importlib.import_module", refuse)
+    monkeypatch.setattr("depth_ros.engine.tensorrt.api.importlib.import_module", refuse)
     with pytest.raises(EngineError, match=r"expected TensorRT, got.*tensorrt_rtx.*pip install"):
         import_library()
 
@@ -285,23 +327,33 @@ def test_the_gpu_is_asked_for(monkeypatch):
 
 def test_metadata_is_json_for_people(rtx, cache, make_model):
     about = json.loads(build(tiny(make_model), cache).path.with_suffix(".json").read_text())
-    assert about["spec"]["name"] == "tiny" and about["key"]["precision"] == "fp16" and about["parity"] is None
+    assert (
+        about["spec"]["name"] == "tiny"
+        and about["key"]["precision"] == "fp16"
+        and about["parity"] is None
+    )
 
 
 def test_the_simulated_library_asks_for_nothing_that_the_real_one_lacks(rtx):
     """What the tests stand in for is there, by name, in the bindings that are installed."""
-    from depth_ros.engine.tensorrt_library import _configure, logger, type_name
+    from depth_ros.engine.tensorrt.api import _configure, logger, type_name
 
     from .simulated_tensorrt import TensorRT, _Engine, _Execution
 
     library = TensorRT(None, {}, {}, None)
-    used = {name for name in (*vars(_Engine), *vars(_Engine(library, None))) if not name.startswith("_")}
+    used = {
+        name for name in (*vars(_Engine), *vars(_Engine(library, None))) if not name.startswith("_")
+    }
     assert used - {"library", "log", "tensors", "inputs", "network"} <= set(dir(rtx.ICudaEngine))
-    used = {name for name in vars(_Execution) if not name.startswith("_")} | {"is_stream_capturable"}
+    used = {name for name in vars(_Execution) if not name.startswith("_")} | {
+        "is_stream_capturable"
+    }
     assert used <= set(dir(rtx.IExecutionContext)) and "deserialize_cuda_engine" in dir(rtx.Runtime)
     assert (type_name(rtx.DataType.FLOAT), type_name(rtx.DataType.UINT8)) == ("float", "uint8")
     config = rtx.Builder(logger(rtx)).create_builder_config()
     _configure(rtx, config, "fp32", True, "8.6", 64)
-    assert config.get_flag(rtx.BuilderFlag.REQUIRE_USER_ALLOCATION), "else no frame of it need be recordable"
+    assert config.get_flag(rtx.BuilderFlag.REQUIRE_USER_ALLOCATION), (
+        "else no frame of it need be recordable"
+    )
     assert config.get_memory_pool_limit(rtx.MemoryPoolType.WORKSPACE) == 64 << 20
     assert rtx.ILogger.INTERNAL_ERROR <= rtx.ILogger.ERROR < rtx.ILogger.WARNING

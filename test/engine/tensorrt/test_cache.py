@@ -4,11 +4,20 @@ from dataclasses import replace
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.cache import CacheKey, EngineCache, StaleEngine, default_folder
 from depth_ros.engine.spec import ModelSpec
+from depth_ros.engine.tensorrt.cache import CacheKey, EngineCache, StaleEngine, default_folder
 
 SPEC = ModelSpec("tiny", "stereo", ("left", "right"), ("disparity",), 0, 0, divisor=8)
-KEY = CacheKey("ab" * 32, "tensorrt", "10.3.0", "Orin", "8.7", "fp16", {"left": (1, 3, 16, 24)}, {"workspace_mib": "0"})
+KEY = CacheKey(
+    "ab" * 32,
+    "tensorrt",
+    "10.3.0",
+    "Orin",
+    "8.7",
+    "fp16",
+    {"left": (1, 3, 16, 24)},
+    {"workspace_mib": "0"},
+)
 CONTENT = bytes(range(256)) * 4
 OTHERS = [
     {"model_sha256": "cd" * 32},
@@ -72,7 +81,9 @@ def test_damaged_metadata_is_named(cache, text):
         cache.load(KEY)
 
 
-@pytest.mark.parametrize("change, words", [({"format": 0}, "format: expected 1, got 0"), ({"spec": {}}, "version")])
+@pytest.mark.parametrize(
+    "change, words", [({"format": 0}, "format: expected 1, got 0"), ({"spec": {}}, "version")]
+)
 def test_metadata_of_another_form(cache, change, words):
     file = cache.store(KEY, SPEC, CONTENT).with_suffix(".json")
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
@@ -92,7 +103,7 @@ def test_an_interrupted_write_leaves_the_old_engine(cache, monkeypatch):
     def stop(*paths):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("depth_ros.engine.cache.os.replace", stop)
+    monkeypatch.setattr("depth_ros.engine.tensorrt.cache.os.replace", stop)
     with pytest.raises(KeyboardInterrupt):
         cache.store(KEY, SPEC, b"new")
     assert cache.load(KEY).content == CONTENT
@@ -112,7 +123,7 @@ def test_full_disk_and_bad_folder(cache, tmp_path, monkeypatch):
     with pytest.raises(EngineError, match="expected to write an engine"):
         EngineCache(tmp_path / "file").store(KEY, SPEC, CONTENT)
     with pytest.raises(EngineError, match="MB free"):
-        monkeypatch.setattr("depth_ros.engine.cache._LEAST_FREE", 1e18)
+        monkeypatch.setattr("depth_ros.engine.tensorrt.cache._LEAST_FREE", 1e18)
         cache.store(KEY, SPEC, CONTENT)
 
 

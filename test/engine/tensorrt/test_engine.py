@@ -1,4 +1,6 @@
-"""The way of a frame through a GPU that is simulated by its rules: what a real one answers is not tested here."""
+"""The way of a frame through a GPU that is simulated by its rules: what a real one answers is
+not tested here.
+"""
 
 import gc
 import sys
@@ -9,11 +11,11 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.cache import CacheKey, EngineCache, StaleEngine
 from depth_ros.engine.load import load_engine, on_tensorrt, tensorrt_lacks
-from depth_ros.engine.onnx_engine import OnnxEngine
+from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.spec import ModelSpec
-from depth_ros.engine.tensorrt_engine import TensorrtEngine, import_cuda, open_checked
+from depth_ros.engine.tensorrt.cache import CacheKey, EngineCache, StaleEngine
+from depth_ros.engine.tensorrt.engine import TensorrtEngine, import_cuda, open_checked
 
 from . import simulated_tensorrt
 
@@ -58,16 +60,25 @@ def in_thread(work):
 
 
 def nothing_left(gpu):
-    """True where all is freed and no thread has a context: pycuda ends the process when a thread ends with one."""
+    """True where all is freed and no thread has a context: pycuda ends the process when a thread
+    ends with one.
+    """
     gc.collect()
     return not any(gpu.used().values()) and not any(gpu.stacks.values())
 
 
 def test_copies_in_runs_and_copies_out(gpu, cache):
     engine = TensorrtEngine(cache.load(KEY))
-    assert (engine.spec, engine.model_hash, engine.note) == (SPEC, "ab" * 6, "") and not any(gpu.stacks.values())
+    assert (engine.spec, engine.model_hash, engine.note) == (SPEC, "ab" * 6, "") and not any(
+        gpu.stacks.values()
+    )
     before = gpu.used()
-    assert (before["memory"], before["pinned"], before["executables"], before["graphs"]) == (4, 4, 1, 0)
+    assert (before["memory"], before["pinned"], before["executables"], before["graphs"]) == (
+        4,
+        4,
+        1,
+        0,
+    )
     first = engine.run(pair())
     assert set(first) == {"disparity", "log_sigma"} and np.all(first["disparity"] == 4)
     again = engine.run(pair(3.0))
@@ -82,7 +93,9 @@ def test_copies_in_runs_and_copies_out(gpu, cache):
 
 
 def test_threads_that_end_take_nothing_along(gpu, cache):
-    """A worker opens and runs, the next one runs after it, and the node closes when both have ended."""
+    """A worker opens and runs, the next one runs after it, and the node closes when both have
+    ended.
+    """
     engine = in_thread(lambda: TensorrtEngine(cache.load(KEY)))
     for left in (5.0, 3.0):
         assert in_thread(lambda left=left: np.all(engine.run(pair(left))["disparity"] == left - 1))
@@ -130,24 +143,32 @@ def test_a_gpu_that_fails_later(gpu, cache):
 
 
 def test_a_builder_beside_it_spoils_no_graph(library, cache):
-    """Another thread builds, on the default stream, while this one records: of a blocking stream that is the end."""
+    """Another thread builds, on the default stream, while this one records: of a blocking stream
+    that is the end.
+    """
     library.meanwhile = library.gpu.default_stream_work
     assert TensorrtEngine(cache.load(KEY)).note == ""
 
 
-@pytest.mark.parametrize("why", ["old driver", "cuStreamBeginCapture_v2", "capture", "uncapturable"])
+@pytest.mark.parametrize(
+    "why", ["old driver", "cuStreamBeginCapture_v2", "capture", "uncapturable"]
+)
 def test_without_a_graph_frames_go_one_by_one(library, cache, why, monkeypatch):
     if why == "capture":
         library.broken = "capture"
     elif why == "uncapturable":  # tensorrt_rtx can be asked
         execution = simulated_tensorrt._Execution
-        monkeypatch.setattr(execution, "is_stream_capturable", lambda self, stream: False, raising=False)
+        monkeypatch.setattr(
+            execution, "is_stream_capturable", lambda self, stream: False, raising=False
+        )
     else:
         library.gpu.forbidden = ("cuGraphInstantiateWithFlags",) if why == "old driver" else (why,)
     engine = TensorrtEngine(cache.load(KEY))
     assert engine.note.startswith("no CUDA graph: ") and library.gpu.used()["executables"] == 0
     assert not library.gpu.capturing() and not library.gpu.graphs
-    assert np.all(engine.run(pair())["disparity"] == 4) and np.all(engine.run(pair(3.0))["disparity"] == 2)
+    assert np.all(engine.run(pair())["disparity"] == 4) and np.all(
+        engine.run(pair(3.0))["disparity"] == 2
+    )
     engine.close()
     assert nothing_left(library.gpu)
 
@@ -156,15 +177,25 @@ def test_the_gate_is_passed_once(library, cache, make_model):
     reference, frames = OnnxEngine(make_model()), [pair()]
     open_checked(cache, KEY, reference, frames).close()
     assert cache.load(KEY).about["parity"] == {
-        "output": "disparity", "mean": 0.0, "max": 0.0, "limit": 0.05, "unit": "px", "frames": 1
-    }  # fmt: skip
-    library.network = lambda arrays: {"disparity": arrays["left"][:, :1] + 9, "log_sigma": arrays["left"][:, :1]}
+        "output": "disparity",
+        "mean": 0.0,
+        "max": 0.0,
+        "limit": 0.05,
+        "unit": "px",
+        "frames": 1,
+    }
+    library.network = lambda arrays: {
+        "disparity": arrays["left"][:, :1] + 9,
+        "log_sigma": arrays["left"][:, :1],
+    }
     open_checked(cache, KEY, None, [])
 
 
 def test_a_wrong_engine_is_refused_for_good(library, cache, make_model):
     right, reference, frames = library.network, OnnxEngine(make_model()), [pair()]
-    library.network = lambda arrays: {name: value + np.float32(0.5) for name, value in right(arrays).items()}
+    library.network = lambda arrays: {
+        name: value + np.float32(0.5) for name, value in right(arrays).items()
+    }
     with pytest.raises(EngineError, match=r"parity: expected disparity within 0.05 px .* got 0.5"):
         open_checked(cache, KEY, reference, frames)
     assert nothing_left(library.gpu)
@@ -201,7 +232,10 @@ def test_a_cache_that_cannot_be_written_costs_no_engine(library, cache, make_mod
 
 
 def test_what_tensorrt_does_not_take_is_removed(library, cache):
-    library.broken, library.words = "foreign", "Requested amount of GPU memory could not be allocated"
+    library.broken, library.words = (
+        "foreign",
+        "Requested amount of GPU memory could not be allocated",
+    )
     with pytest.raises(EngineError):
         open_checked(cache, KEY, None, [])
     cache.load(KEY)  # a lack of memory is no fault of the engine
@@ -213,8 +247,13 @@ def test_what_tensorrt_does_not_take_is_removed(library, cache):
 
 
 def test_the_whole_way(library, cache, make_model, monkeypatch):
-    """From the first frame on ONNX Runtime to the engine and back, by way of a build that is a fake."""
-    monkeypatch.setattr("depth_ros.engine.build.build", lambda request, cache, **more: types.SimpleNamespace(key=KEY))
+    """From the first frame on ONNX Runtime to the engine and back, by way of a build that is a
+    fake.
+    """
+    monkeypatch.setattr(
+        "depth_ros.engine.tensorrt.build.build",
+        lambda request, cache, **more: types.SimpleNamespace(key=KEY),
+    )
     monkeypatch.setenv("DEPTH_ROS_CACHE", str(cache.folder))
     said = []
     engine = on_tensorrt(OnnxEngine(make_model()), said.append)
@@ -260,5 +299,7 @@ def test_pycuda_that_is_missing_broken_or_finds_no_gpu(monkeypatch):
     package.driver = fake
     monkeypatch.setitem(sys.modules, "pycuda", package)
     monkeypatch.setitem(sys.modules, "pycuda.driver", fake)
-    with pytest.raises(EngineError, match="expected an NVIDIA driver that works, got: cuInit failed"):
+    with pytest.raises(
+        EngineError, match="expected an NVIDIA driver that works, got: cuInit failed"
+    ):
         import_cuda()

@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 from depth_ros.core.camera import Camera, StereoRig
-from depth_ros.core.cloud import depth_to_cloud
 from depth_ros.core.errors import EngineError
-from depth_ros.core.frame import Frame
-from depth_ros.core.scenes import clip_pose, clip_scene
-from depth_ros.core.world import render
-from depth_ros.engine.convert import at_size, to_fp16
-from depth_ros.engine.io_graph import area_matrix, with_io
+from depth_ros.core.pointcloud import depth_to_cloud
+from depth_ros.core.types import Frame
 from depth_ros.engine.load import default_model
-from depth_ros.engine.onnx_engine import OnnxEngine
+from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.spec import ModelSpec
-from depth_ros.engine.tensorrt_library import compile_network
-from depth_ros.estimator import Estimator, MonoEstimator
-from depth_ros.prepare import tensor_size, to_tensors, working_size
+from depth_ros.engine.tensorrt.api import compile_network
+from depth_ros.engine.tensorrt.convert import at_size, to_fp16
+from depth_ros.engine.tensorrt.fused_graph import area_matrix, with_io
+from depth_ros.estimator.preprocess import tensor_size, to_tensors, working_size
+from depth_ros.estimator.stereo import Estimator, MonoEstimator
+from depth_ros.synthetic.renderer import render
+from depth_ros.synthetic.scenes import clip_pose, clip_scene
 
 onnx = pytest.importorskip("onnx", reason="no package onnx: graphs cannot be made")
 ort = pytest.importorskip("onnxruntime")
@@ -40,14 +40,20 @@ def pictures():
     step = np.eye(4)
     step[0, 3] = RIG.baseline_m
     poses = [clip_pose(3) @ side for side in (np.eye(4), step)]
-    return [np.rint(255 * render(clip_scene(), CAMERA, pose)["rgb"]).astype(np.uint8) for pose in poses]
+    return [
+        np.rint(255 * render(clip_scene(), CAMERA, pose)["rgb"]).astype(np.uint8) for pose in poses
+    ]
 
 
 def run(model, feed):
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return dict(zip(("metres", "sigma_m", "points"), session.run(["metres", "sigma_m", "points"], feed)))
+    session = ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return dict(
+        zip(("metres", "sigma_m", "points"), session.run(["metres", "sigma_m", "points"], feed))
+    )
 
 
 def assert_same(got, wanted, camera, image, within):
@@ -56,7 +62,10 @@ def assert_same(got, wanted, camera, image, within):
         assert got[name].dtype == np.float32 and got[name].shape == value.shape
         np.testing.assert_array_equal(np.isnan(got[name]), np.isnan(value))
         off = np.abs(got[name] / value - 1)
-        assert np.nanmean(off) < within and np.nanpercentile(off, 99) < 10 * within, (name, np.nanmean(off))
+        assert np.nanmean(off) < within and np.nanpercentile(off, 99) < 10 * within, (
+            name,
+            np.nanmean(off),
+        )
     cloud = depth_to_cloud(got["metres"], camera, image)
     np.testing.assert_allclose(got["points"][..., :3], cloud[..., :3], rtol=1e-5, atol=1e-6)
     colours = got["points"].view(np.uint32)[..., 3]
@@ -83,14 +92,18 @@ def test_mono_says_what_the_estimator_says(halve, within):
     path, spec, model = load("mono", camera, halve)
     image = np.kron(pictures()[0], np.ones((3, 3, 1), np.uint8))
     numbers = np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32)
-    wanted = MonoEstimator(OnnxEngine(path)).estimate(Frame(1, "camera", image, None, None, camera=camera))
+    wanted = MonoEstimator(OnnxEngine(path)).estimate(
+        Frame(1, "camera", image, None, None, camera=camera)
+    )
     assert working_size(270, 450, spec) != (270, 450)
     assert_same(run(model, {"image": image, "camera": numbers}), wanted, camera, image, within)
 
 
 @pytest.mark.parametrize("task", ["stereo", "mono"])
 def test_it_compiles(task):
-    rtx = pytest.importorskip("tensorrt_rtx", reason="no package tensorrt_rtx: nothing can be compiled")
+    rtx = pytest.importorskip(
+        "tensorrt_rtx", reason="no package tensorrt_rtx: nothing can be compiled"
+    )
     _, spec, model = load(task, halve=True)
     content, tensors = compile_network(rtx, model.SerializeToString(), "fp16", "8.6")
     images = {name: ((90, 150, 3), "uint8") for name in spec.inputs if name != "prior"}
@@ -112,7 +125,9 @@ def test_areas_are_averaged():
 
 
 def test_other_models_are_refused(make_model):
-    spec = ModelSpec("p", "pose", ("first", "second"), ("pose",), 0, 0, pose_direction="first_T_second")
+    spec = ModelSpec(
+        "p", "pose", ("first", "second"), ("pose",), 0, 0, pose_direction="first_T_second"
+    )
     with pytest.raises(EngineError, match="with-io: expected a stereo or mono model"):
         with_io(None, spec, (90, 150), (90, 150))
     spec = OnnxEngine(make_model()).spec

@@ -8,15 +8,15 @@ import time
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine import build as build_module
-from depth_ros.engine.cache import CacheKey, EngineCache
-from depth_ros.engine.lock import alone
 from depth_ros.engine.spec import ModelSpec
+from depth_ros.engine.tensorrt import build as build_module
+from depth_ros.engine.tensorrt.cache import CacheKey, EngineCache
+from depth_ros.engine.tensorrt.lock import build_lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from depth_ros.engine.lock import alone
+from depth_ros.engine.tensorrt.lock import alone
 with alone(Path(sys.argv[1]), print):
     print("held", flush=True)
     time.sleep(60)
@@ -26,7 +26,9 @@ with alone(Path(sys.argv[1]), print):
 @pytest.fixture
 def holder(tmp_path):
     """Another process that holds the lock."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path / "a.lock"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path / "a.lock"], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()
@@ -37,7 +39,7 @@ def test_the_second_process_waits_and_is_told(tmp_path, holder):
     said, waited = [], []
 
     def want():
-        with alone(tmp_path / "a.lock", said.append) as found:
+        with build_lock(tmp_path / "a.lock", said.append) as found:
             waited.append(found)
 
     thread = threading.Thread(target=want)
@@ -55,34 +57,49 @@ def test_the_second_process_waits_and_is_told(tmp_path, holder):
 def test_waiting_can_be_stopped(tmp_path, holder):
     cancelled = threading.Event()
     cancelled.set()
-    with pytest.raises(EngineError, match="interrupted"), alone(tmp_path / "a.lock", lambda words: None, cancelled):
+    with (
+        pytest.raises(EngineError, match="interrupted"),
+        build_lock(tmp_path / "a.lock", lambda words: None, cancelled),
+    ):
         pass
 
 
 def test_alone_there_is_no_waiting(tmp_path):
     for _ in range(2):
-        with alone(tmp_path / "new" / "a.lock", pytest.fail) as waited:
+        with build_lock(tmp_path / "new" / "a.lock", pytest.fail) as waited:
             assert not waited
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(EngineError, match="expected to write a lock file"), alone(tmp_path / "file" / "a.lock", print):
+    with (
+        pytest.raises(EngineError, match="expected to write a lock file"),
+        build_lock(tmp_path / "file" / "a.lock", print),
+    ):
         pass
 
 
 def test_what_the_other_built_is_taken(tmp_path, make_model, monkeypatch):
-    """Both find nothing; while this one waits the other stores its engine, which is not built a second time."""
-    spec = ModelSpec("tiny", "stereo", ("left", "right"), ("disparity", "log_sigma"), 0, 0, divisor=8)
+    """Both find nothing; while this one waits the other stores its engine, which is not built a
+    second time.
+    """
+    spec = ModelSpec(
+        "tiny", "stereo", ("left", "right"), ("disparity", "log_sigma"), 0, 0, divisor=8
+    )
     shapes = {"left": (1, 3, 16, 24), "right": (1, 3, 16, 24)}
-    key, cache = CacheKey("ab", "tensorrt", "10.3", "Orin", "8.7", "fp16", shapes), EngineCache(tmp_path / "engines")
+    key, cache = (
+        CacheKey("ab", "tensorrt", "10.3", "Orin", "8.7", "fp16", shapes),
+        EngineCache(tmp_path / "engines"),
+    )
     monkeypatch.setattr(build_module, "import_library", lambda name: None)
     monkeypatch.setattr(build_module, "make_key", lambda *arguments: key)
     monkeypatch.setattr(build_module, "convert", lambda *arguments: pytest.fail("built twice"))
     said = []
     request = build_module.Request(make_model(), (16, 24))
-    thread = threading.Thread(target=lambda: said.append(build_module.build(request, cache, say=said.append)))
-    with alone(cache.path(key).with_suffix(".lock"), pytest.fail):
+    thread = threading.Thread(
+        target=lambda: said.append(build_module.build(request, cache, say=said.append))
+    )
+    with build_lock(cache.path(key).with_suffix(".lock"), pytest.fail):
         thread.start()
         while not said:
             time.sleep(0.02)

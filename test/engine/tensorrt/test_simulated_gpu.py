@@ -1,4 +1,7 @@
-"""The simulated GPU has teeth: what CUDA and pycuda refuse, it refuses. Else tests on it would say nothing."""
+"""The simulated GPU has teeth: what CUDA and pycuda refuse, it refuses.
+
+Else tests on it would say nothing.
+"""
 
 import ctypes
 import threading
@@ -28,11 +31,17 @@ def begin(gpu, stream):
 
 def end(gpu, stream):
     graph = ctypes.c_void_p()
-    return gpu.driver.cuStreamEndCapture(ctypes.c_void_p(stream.handle), ctypes.byref(graph)), graph.value
+    return gpu.driver.cuStreamEndCapture(
+        ctypes.c_void_p(stream.handle), ctypes.byref(graph)
+    ), graph.value
 
 
 def test_without_a_context_nothing_is_made(gpu):
-    for make in (gpu.cuda.Stream, lambda: gpu.cuda.mem_alloc(8), lambda: gpu.cuda.pagelocked_zeros(2, "float32")):
+    for make in (
+        gpu.cuda.Stream,
+        lambda: gpu.cuda.mem_alloc(8),
+        lambda: gpu.cuda.pagelocked_zeros(2, "float32"),
+    ):
         with pytest.raises(gpu.cuda.LogicError, match="invalid device context"):
             make()
     with pytest.raises(gpu.cuda.Error, match="cannot pop"):
@@ -51,7 +60,11 @@ def test_copies_happen_at_the_end(gpu, context):
 
 
 def test_freed_memory_is_a_fault_that_stays(gpu, context):
-    stream, there, here = gpu.cuda.Stream(), gpu.cuda.mem_alloc(8), gpu.cuda.pagelocked_zeros(2, "float32")
+    stream, there, here = (
+        gpu.cuda.Stream(),
+        gpu.cuda.mem_alloc(8),
+        gpu.cuda.pagelocked_zeros(2, "float32"),
+    )
     gpu.cuda.memcpy_htod_async(int(there), here, stream)
     del there
     for _ in range(2):
@@ -62,9 +75,12 @@ def test_freed_memory_is_a_fault_that_stays(gpu, context):
 @pytest.mark.parametrize("what", ["mem_alloc", "synchronize", "pageable", "context"])
 def test_a_capture_forbids(gpu, context, what):
     stream, there = gpu.cuda.Stream(), gpu.cuda.mem_alloc(8)
-    calls = {"mem_alloc": lambda: gpu.cuda.mem_alloc(8), "synchronize": stream.synchronize,
-             "pageable": lambda: gpu.cuda.memcpy_htod_async(there, np.zeros(2, np.float32), stream),
-             "context": gpu.cuda.Context.synchronize}  # fmt: skip
+    calls = {
+        "mem_alloc": lambda: gpu.cuda.mem_alloc(8),
+        "synchronize": stream.synchronize,
+        "pageable": lambda: gpu.cuda.memcpy_htod_async(there, np.zeros(2, np.float32), stream),
+        "context": gpu.cuda.Context.synchronize,
+    }
     calls[what]()
     begin(gpu, stream)
     with pytest.raises(gpu.cuda.Error, match="not permitted when stream is capturing"):
@@ -91,4 +107,6 @@ def test_what_another_thread_drops_is_lost(gpu, context):
 
 def test_a_graph_that_was_destroyed(gpu, context):
     stream = gpu.cuda.Stream()
-    assert gpu.driver.cuGraphLaunch(ctypes.c_void_p(77), ctypes.c_void_p(stream.handle)) == BAD_HANDLE
+    assert (
+        gpu.driver.cuGraphLaunch(ctypes.c_void_p(77), ctypes.c_void_p(stream.handle)) == BAD_HANDLE
+    )

@@ -1,4 +1,6 @@
-"""What differs between TensorRT 8.6, 10 and 11, after their bindings: attributes that one lacks are lacking here."""
+"""What differs between TensorRT 8.6, 10 and 11, after their bindings: attributes that one lacks
+are lacking here.
+"""
 
 import enum
 import threading
@@ -7,10 +9,12 @@ import types
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.tensorrt_library import compile_network
+from depth_ros.engine.tensorrt.api import compile_network
 
 DataType = enum.Enum("DataType", ["FLOAT", "HALF", "INT32", "BOOL", "UINT8"])
-LayerType = enum.Enum("LayerType", ["CONVOLUTION", "ELEMENTWISE", "CONSTANT", "CAST", "SHAPE", "SHUFFLE"])
+LayerType = enum.Enum(
+    "LayerType", ["CONVOLUTION", "ELEMENTWISE", "CONSTANT", "CAST", "SHAPE", "SHUFFLE"]
+)
 
 
 class Layer:
@@ -20,7 +24,11 @@ class Layer:
 
     def __init__(self, kind, dtype, name, shape_tensor=False):
         self.name, self.type, self.num_outputs, self.output_types = name, kind, 1, {}
-        self.outputs = [types.SimpleNamespace(name=name, dtype=dtype, shape=(1, 8), is_shape_tensor=shape_tensor)]
+        self.outputs = [
+            types.SimpleNamespace(
+                name=name, dtype=dtype, shape=(1, 8), is_shape_tensor=shape_tensor
+            )
+        ]
 
     def get_output(self, index):
         return self.outputs[index]
@@ -30,15 +38,22 @@ class Layer:
 
 
 def layers():
-    return [Layer(LayerType.CONVOLUTION, DataType.HALF, "network"), Layer(LayerType.CAST, DataType.FLOAT, "cast"),
-            Layer(LayerType.CONSTANT, DataType.FLOAT, "weights"), Layer(LayerType.ELEMENTWISE, DataType.BOOL, "less"),
-            Layer(LayerType.SHUFFLE, DataType.FLOAT, "sizes", shape_tensor=True),
-            Layer(LayerType.ELEMENTWISE, DataType.FLOAT, "metres")]  # fmt: skip
+    return [
+        Layer(LayerType.CONVOLUTION, DataType.HALF, "network"),
+        Layer(LayerType.CAST, DataType.FLOAT, "cast"),
+        Layer(LayerType.CONSTANT, DataType.FLOAT, "weights"),
+        Layer(LayerType.ELEMENTWISE, DataType.BOOL, "less"),
+        Layer(LayerType.SHUFFLE, DataType.FLOAT, "sizes", shape_tensor=True),
+        Layer(LayerType.ELEMENTWISE, DataType.FLOAT, "metres"),
+    ]
 
 
 def library(version):
     """The builder's half of a version's bindings; .seen holds what was asked of it."""
-    major, seen = int(version.split(".")[0]), types.SimpleNamespace(flags=set(), cleared=set(), layers=layers())
+    major, seen = (
+        int(version.split(".")[0]),
+        types.SimpleNamespace(flags=set(), cleared=set(), layers=layers()),
+    )
     creation = {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1}
     creation.pop({8: "STRONGLY_TYPED", 11: "EXPLICIT_BATCH"}.get(major), None)
     flags = ["TF32", "PREFER_PRECISION_CONSTRAINTS", "FP16", "INT8"]
@@ -47,7 +62,9 @@ def library(version):
         ERROR = 1
 
     class Config:
-        __slots__ = ("progress_monitor",) if major > 8 else ()  # pybind's objects take no other attributes
+        __slots__ = (
+            ("progress_monitor",) if major > 8 else ()
+        )  # pybind's objects take no other attributes
 
         def set_memory_pool_limit(self, pool, size):
             seen.workspace = size
@@ -64,10 +81,17 @@ def library(version):
 
         def create_network(self, flags):
             seen.strong = bool(flags & 2)
-            assert flags == (1 if major == 8 else 2), "8.6 takes batches as they stand only where it is asked to"
+            assert flags == (1 if major == 8 else 2), (
+                "8.6 takes batches as they stand only where it is asked to"
+            )
             outputs = [layer.get_output(0) for layer in seen.layers[-1:]]
-            return types.SimpleNamespace(num_layers=len(seen.layers), get_layer=seen.layers.__getitem__, num_inputs=0,
-                                         num_outputs=1, get_output=outputs.__getitem__)  # fmt: skip
+            return types.SimpleNamespace(
+                num_layers=len(seen.layers),
+                get_layer=seen.layers.__getitem__,
+                num_inputs=0,
+                num_outputs=1,
+                get_output=outputs.__getitem__,
+            )
 
         def create_builder_config(self):
             return Config()
@@ -79,19 +103,26 @@ def library(version):
             monitor = getattr(config, "progress_monitor", None)
             if monitor is not None:
                 monitor.phase_start("Building Engine", None, 2)
-                if not (monitor.step_complete("Building Engine", 0) and monitor.step_complete("Building Engine", 1)):
+                if not (
+                    monitor.step_complete("Building Engine", 0)
+                    and monitor.step_complete("Building Engine", 1)
+                ):
                     return None
                 monitor.phase_finish("Building Engine")
             return memoryview(b"engine")
 
     parser = types.SimpleNamespace(parse=lambda content: True)
     module = types.SimpleNamespace(
-        ILogger=ILogger, Builder=Builder, OnnxParser=lambda network, log: parser,
-        DataType=DataType, LayerType=LayerType,
+        ILogger=ILogger,
+        Builder=Builder,
+        OnnxParser=lambda network, log: parser,
+        DataType=DataType,
+        LayerType=LayerType,
         NetworkDefinitionCreationFlag=enum.IntEnum("Creation", creation),
         BuilderFlag=enum.Enum("BuilderFlag", flags[: 1 if major == 11 else 4]),
-        MemoryPoolType=types.SimpleNamespace(WORKSPACE=0), seen=seen,
-    )  # fmt: skip
+        MemoryPoolType=types.SimpleNamespace(WORKSPACE=0),
+        seen=seen,
+    )
     if major > 8:
         module.IProgressMonitor = type("IProgressMonitor", (), {"__init__": lambda self: None})
     return module
@@ -101,12 +132,19 @@ def library(version):
 @pytest.mark.parametrize("version", ["8.6.1", "10.3.0", "11.1.0"])
 def test_every_version_builds_every_precision(version, precision):
     trt, shares = library(version), []
-    content, tensors = compile_network(trt, b"graph", precision, "", 64, shares.append, threading.Event())
-    assert (content, tensors) == (b"engine", {"metres": ((1, 8), "float")}) and trt.seen.workspace == 64 << 20
+    content, tensors = compile_network(
+        trt, b"graph", precision, "", 64, shares.append, threading.Event()
+    )
+    assert (content, tensors) == (
+        b"engine",
+        {"metres": ((1, 8), "float")},
+    ) and trt.seen.workspace == 64 << 20
     assert ("TF32" in trt.seen.cleared) == (precision == "fp32")
     weak = version.startswith("8")
     assert shares == ([] if weak else [0.5, 1.0]), "8.6 does not say how far it is"
-    flags = {"fp32": set(), "fp16": {"FP16", "PREFER_PRECISION_CONSTRAINTS"}, "int8": {"INT8"}}[precision]
+    flags = {"fp32": set(), "fp16": {"FP16", "PREFER_PRECISION_CONSTRAINTS"}, "int8": {"INT8"}}[
+        precision
+    ]
     assert trt.seen.flags == (flags if weak else set())
     # What is float32 in the graph stays it, where the flag would let it go: colours need 24 bits.
     held = [layer.name for layer in trt.seen.layers if layer.output_types == {0: DataType.FLOAT}]

@@ -1,4 +1,6 @@
-"""A street along a path: it leaves the way free, carries the camera at its height, and renders as the slow way does."""
+"""A street along a path: it leaves the way free, carries the camera at its height, and renders
+as the slow way does.
+"""
 
 import numpy as np
 import pytest
@@ -6,16 +8,18 @@ import pytest
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
 from depth_ros.core.lie import se3_exp
-from depth_ros.core.places.route import street_along
-from depth_ros.core.screen import render_on_screen
-from depth_ros.core.world import render
+from depth_ros.synthetic.renderer import render
+from experiments.odometry.route import street_along
+from experiments.odometry.screen import render_on_screen
 
 CAMERA = Camera(96, 48, 60.0, 62.0, 50.0, 20.0)
 
 
 @pytest.fixture(scope="module")
 def poses():
-    """40 m ahead, then a right turn of 90 degrees with 20 m of radius, then 60 m uphill by 3 degrees."""
+    """40 m ahead, then a right turn of 90 degrees with 20 m of radius, then 60 m uphill by 3
+    degrees.
+    """
     step, turn = np.zeros((95, 6)), np.radians(90) / 31
     step[:, 2] = 1.0
     step[40:71, 4] = turn
@@ -52,7 +56,9 @@ def test_the_fast_way_renders_what_the_slow_way_renders(poses, street):
 
 
 def test_what_is_near_along_the_way_is_all_that_is_shown(poses, street):
-    near = street.near(94)  # at the end: behind lies a turn, whose beginning is not far away in space
+    near = street.near(
+        94
+    )  # at the end: behind lies a turn, whose beginning is not far away in space
     off = np.linalg.norm(near.center - poses[94][:3, 3], axis=1)
     first = np.linalg.norm(near.center - poses[30][:3, 3], axis=1)
     assert off.max() < 110 + 30 and first.min() > 20

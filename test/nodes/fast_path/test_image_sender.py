@@ -1,4 +1,6 @@
-"""Images by librcl and by rclpy: the same message arrives; what is refused, and what chooses between the two."""
+"""Images by librcl and by rclpy: the same message arrives; what is refused, and what chooses
+between the two.
+"""
 
 import numpy as np
 import pytest
@@ -11,11 +13,10 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 
 from depth_ros.core.errors import ImageError
-from depth_ros.nodes import image_sender
-from depth_ros.nodes.image_sender import ImageSender
-from depth_ros.nodes.messages import array_to_image, make_header
-
-from . import dds
+from depth_ros.nodes.fast_path import image_sender
+from depth_ros.nodes.fast_path.image_sender import ImageSender
+from depth_ros.nodes.output.messages import array_to_image, make_header
+from nodes import dds
 
 STAMP_NS = 1_700_000_000_123_456_789
 
@@ -82,8 +83,13 @@ def test_what_arrives_is_what_rclpy_sends(wire, name, frame_id):
         plain = wire.receive()
         sender.send(array, encoding, stamp_ns, frame_id)
         ours = wire.receive()
-        assert len(ours) == len(plain) and ours[-array.nbytes :] == plain[-array.nbytes :] == array.tobytes()
-        assert deserialize_message(ours, Image) == deserialize_message(plain, Image)  # gaps may hold anything
+        assert (
+            len(ours) == len(plain)
+            and ours[-array.nbytes :] == plain[-array.nbytes :] == array.tobytes()
+        )
+        assert deserialize_message(ours, Image) == deserialize_message(
+            plain, Image
+        )  # gaps may hold anything
 
 
 def test_a_change_of_frame_size_or_encoding_is_laid_out_anew(wire):
@@ -92,7 +98,11 @@ def test_a_change_of_frame_size_or_encoding_is_laid_out_anew(wire):
     for frame_id, (encoding, array) in zip(("a", "b", "b", "b"), sent):
         sender.send(array, encoding, STAMP_NS, frame_id)
         got = deserialize_message(wire.receive(), Image)
-        assert (got.header.frame_id, got.encoding, got.height, got.width) == (frame_id, encoding, *array.shape[:2])
+        assert (got.header.frame_id, got.encoding, got.height, got.width) == (
+            frame_id,
+            encoding,
+            *array.shape[:2],
+        )
         assert bytes(got.data) == array.tobytes() and got.step * got.height == array.nbytes
 
 
@@ -131,7 +141,11 @@ def test_rclpy_publishes_where_a_library_lacks_something(wire, name, monkeypatch
 
 
 def test_another_layout_is_found_out(wire, monkeypatch):
-    fields = [("length", image_sender._NUMBER), ("buffer", image_sender._ADDRESS), *image_sender._Message._fields_[2:]]
+    fields = [
+        ("length", image_sender._NUMBER),
+        ("buffer", image_sender._ADDRESS),
+        *image_sender._Message._fields_[2:],
+    ]
     other = type("Other", (image_sender.ctypes.Structure,), {"_fields_": fields})
     monkeypatch.setattr(image_sender, "_Message", other)
     assert "another" in ImageSender(wire.publisher).why_plain

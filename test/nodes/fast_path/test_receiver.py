@@ -1,4 +1,6 @@
-"""Images by the receiver and by the executor: the same pairs, byte for byte, and what chooses between the two."""
+"""Images by the receiver and by the executor: the same pairs, byte for byte, and what chooses
+between the two.
+"""
 
 import importlib
 import sys
@@ -14,13 +16,12 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 
-from depth_ros.nodes import quiet, receiver
-from depth_ros.nodes.decode import image_to_rgb, stamp_to_ns
-from depth_ros.nodes.inputs import Inputs
+from depth_ros.nodes.fast_path import event_callbacks, receiver
+from depth_ros.nodes.health.statistics import Statistics
+from depth_ros.nodes.input.subscriptions import Inputs
 from depth_ros.nodes.parameters import Parameters
-from depth_ros.nodes.statistics import Statistics
-
-from . import dds
+from depth_ros.recordings.decode import image_to_rgb, stamp_to_ns
+from nodes import dds
 
 DOMAIN = dds.domain(8)
 
@@ -38,7 +39,9 @@ class Rig:
         self.statistics, self.pairs = Statistics(), []
         self.inputs = Inputs(self.node, Parameters(), self.statistics, self.pairs.append)
         self.world.wait_for_node()
-        ours = self.inputs._subscriptions.values()  # a camera is matched by both sides, not at the same time
+        ours = (
+            self.inputs._subscriptions.values()
+        )  # a camera is matched by both sides, not at the same time
         assert self.wait(lambda: all(subscription.get_publisher_count() for subscription in ours))
 
     def wait(self, condition, limit_s=8.0):
@@ -89,7 +92,9 @@ def test_both_ways_give_what_plain_messages_give(rig):
             assert got.header.frame_id == plain.header.frame_id
             assert bytes(got.data) == bytes(plain.data)
             np.testing.assert_array_equal(image_to_rgb(got), image_to_rgb(plain))
-    assert rig.statistics.received == {f"{s} {w}": 5 for s in ("left", "right") for w in ("image", "camera_info")}
+    assert rig.statistics.received == {
+        f"{s} {w}": 5 for s in ("left", "right") for w in ("image", "camera_info")
+    }
 
 
 def test_both_ways_wait_for_camera_infos_that_come_late(rig):
@@ -131,7 +136,11 @@ def test_a_wait_set_with_other_methods_is_found_out_before_the_thread_starts(mon
         def clear_entities(self):
             raise TypeError("another interface")
 
-    monkeypatch.setattr(receiver, "_rclpy", lambda: SimpleNamespace(WaitSet=Other, GuardCondition=real.GuardCondition))
+    monkeypatch.setattr(
+        receiver,
+        "_rclpy",
+        lambda: SimpleNamespace(WaitSet=Other, GuardCondition=real.GuardCondition),
+    )
     rig = Rig()
     try:
         assert rig.inputs.path == "executor (TypeError: another interface)"
@@ -148,7 +157,9 @@ def test_the_executor_takes_over_where_the_thread_ends(monkeypatch):
         rig.world.send()
         assert rig.wait(lambda: rig.inputs.path.startswith("executor (ZeroDivisionError"))
         rig.world.send()
-        assert rig.wait(lambda: len(rig.pairs) == 3)  # the second pair, too, is still there to be taken
+        assert rig.wait(
+            lambda: len(rig.pairs) == 3
+        )  # the second pair, too, is still there to be taken
     finally:
         rig.close()
 
@@ -158,18 +169,24 @@ def test_quiet_has_the_names_of_humble(monkeypatch):
         def __init__(self, *, use_default_callbacks):
             self.use_default_callbacks = use_default_callbacks
 
-    humble = SimpleNamespace(PublisherEventCallbacks=Callbacks, SubscriptionEventCallbacks=Callbacks)
+    humble = SimpleNamespace(
+        PublisherEventCallbacks=Callbacks, SubscriptionEventCallbacks=Callbacks
+    )
     monkeypatch.setitem(sys.modules, "rclpy.event_handler", None)  # Humble has none
     monkeypatch.setitem(sys.modules, "rclpy.qos_event", humble)
     try:
-        importlib.reload(quiet)
-        assert isinstance(quiet.NO_SUBSCRIPTION_EVENTS, Callbacks) and isinstance(quiet.NO_PUBLISHER_EVENTS, Callbacks)
-        assert quiet.NO_PUBLISHER_EVENTS.use_default_callbacks is False
+        importlib.reload(event_callbacks)
+        assert isinstance(event_callbacks.NO_SUBSCRIPTION_EVENTS, Callbacks) and isinstance(
+            event_callbacks.NO_PUBLISHER_EVENTS, Callbacks
+        )
+        assert event_callbacks.NO_PUBLISHER_EVENTS.use_default_callbacks is False
     finally:
         monkeypatch.undo()
-        importlib.reload(quiet)
+        importlib.reload(event_callbacks)
 
 
 def test_only_quiet_knows_where_events_live():
     sources = (dds.ROOT / "depth_ros").rglob("*.py")
-    assert [p.name for p in sources if "event_handler" in p.read_text() or "qos_event" in p.read_text()] == ["quiet.py"]
+    assert [
+        p.name for p in sources if "event_handler" in p.read_text() or "qos_event" in p.read_text()
+    ] == ["event_callbacks.py"]

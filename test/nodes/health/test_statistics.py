@@ -1,6 +1,6 @@
 """Counts of the node: what was dropped, and which frames."""
 
-from depth_ros.nodes.statistics import Statistics
+from depth_ros.nodes.health.statistics import Statistics
 
 
 def test_dropped_frames_are_named_once():
@@ -8,7 +8,9 @@ def test_dropped_frames_are_named_once():
     statistics.drop("busy", stamp_ns=10)
     statistics.drop("bad_image", "expected rgb8", 20)
     statistics.drop("bad_image", "one that nobody could read")
-    assert statistics.take_log() == [(10, "busy"), (20, "bad_image")] and statistics.take_log() == []
+    assert (
+        statistics.take_log() == [(10, "busy"), (20, "bad_image")] and statistics.take_log() == []
+    )
     assert dict(statistics.drops) == {"busy": 1, "bad_image": 2}
 
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from depth_ros.nodes.watchdog import Snapshot, Stream, explain
+from depth_ros.nodes.health.watchdog import Snapshot, Stream, explain
 
 NOW_NS = 1_700_000_000_000_000_000
 
@@ -11,8 +11,14 @@ def stream(name, /, **changes):
     side, what = name.split()
     kind = "sensor_msgs/msg/CameraInfo" if what == "camera_info" else "sensor_msgs/msg/Image"
     topic = f"/{side}/{'camera_info' if what == 'camera_info' else 'image_rect'}"
-    values = {"name": name, "topic": topic, "type_name": kind, "qos": "best effort, volatile, depth 5",
-              "publishers": 1, "received": 50}
+    values = {
+        "name": name,
+        "topic": topic,
+        "type_name": kind,
+        "qos": "best effort, volatile, depth 5",
+        "publishers": 1,
+        "received": 50,
+    }
     return Stream(**{**values, **changes})
 
 
@@ -24,34 +30,96 @@ def snapshot(changes=None, **values):
     return Snapshot(**{"silent_s": 6.0, "streams": streams, "clock_ns": NOW_NS, **values})
 
 
-@pytest.mark.parametrize("given, words", [
-    (snapshot({"right image": {"publishers": 0, "received": 0}}),
-     "no publisher on /right/image_rect (right image; subscribed as sensor_msgs/msg/Image, best effort, volatile, "
-     "depth 5)"),
-    (snapshot({"right image": {"publishers": 0, "received": 0, "similar_topics": ("/cam1/image",)}}), "/cam1/image"),
-    (snapshot({"left camera_info": {"publishers": 0, "received": 0}}), "no publisher on /left/camera_info"),
-    (snapshot({"left image": {"publishers": 0, "other_types": ("sensor_msgs/msg/CompressedImage",), "received": 0}}),
-     "it is published as sensor_msgs/msg/CompressedImage: image_transport raw or compressed?"),
-    (snapshot({"left image": {"conflict": "RELIABILITY", "received": 0}}), "incompatible QoS (RELIABILITY)"),
-    (snapshot({"left image": {"received": 0}}), "too large for the shared memory of the sender"),
-    (snapshot({"left camera_info": {"received": 0}}), "no message on /left/camera_info"),
-    (snapshot({"left camera_info": {"received": 0}}), "images arrive but no camera_info does: sent once, before? set "
-     "durability and reliability in qos_overrides./left/camera_info"),
-    (snapshot(pairs=9, drops={"no_camera_info": 9}, texts={"no_camera_info": "nothing yet on /left/camera_info"}),
-     "nothing yet on /left/camera_info"),
-    (snapshot(pairs=9, drops={"bad_calibration": 9}, texts={"bad_calibration": "K: expected positive, got zero"}),
-     "camera_info is refused (bad_calibration, 9 times): K: expected positive, got zero"),
-    (snapshot(pairs=9, drops={"size_mismatch": 9}, texts={"size_mismatch": "64x48"}), "sizes differ"),
-    (snapshot(drops={"unmatched": 90}, closest_gap_ns=3_500_000), "never meet within sync_tolerance_s = 0; the closest "
-     "differ by 0.003500 s"),
-    (snapshot(drops={"stamp_reversed": 8, "duplicate_stamp": 2}), "do not advance: 8 went back, 2 repeated"),
-    (snapshot(use_sim_time=True, clock_ns=0), "nothing arrives on /clock"),
-    (snapshot(pairs=3, last_stamp_ns=NOW_NS - 3_600_000_000_000), "3600.0 s behind the node's clock: recorded data? "
-     "set use_sim_time"),
-    (snapshot(pairs=3, drops={"time_jump": 1}), "stamps jump back"),
-    (snapshot(pairs=3, subscribers=0), "nobody subscribes"),
-    (snapshot(pairs=3), "the engine has not answered for 6 s: 3 pairs came in"),
-])
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        (
+            snapshot({"right image": {"publishers": 0, "received": 0}}),
+            "no publisher on /right/image_rect (right image; subscribed as "
+            "sensor_msgs/msg/Image, best effort, volatile, "
+            "depth 5)",
+        ),
+        (
+            snapshot(
+                {
+                    "right image": {
+                        "publishers": 0,
+                        "received": 0,
+                        "similar_topics": ("/cam1/image",),
+                    }
+                }
+            ),
+            "/cam1/image",
+        ),
+        (
+            snapshot({"left camera_info": {"publishers": 0, "received": 0}}),
+            "no publisher on /left/camera_info",
+        ),
+        (
+            snapshot(
+                {
+                    "left image": {
+                        "publishers": 0,
+                        "other_types": ("sensor_msgs/msg/CompressedImage",),
+                        "received": 0,
+                    }
+                }
+            ),
+            "it is published as sensor_msgs/msg/CompressedImage: image_transport raw or "
+            "compressed?",
+        ),
+        (
+            snapshot({"left image": {"conflict": "RELIABILITY", "received": 0}}),
+            "incompatible QoS (RELIABILITY)",
+        ),
+        (
+            snapshot({"left image": {"received": 0}}),
+            "too large for the shared memory of the sender",
+        ),
+        (snapshot({"left camera_info": {"received": 0}}), "no message on /left/camera_info"),
+        (
+            snapshot({"left camera_info": {"received": 0}}),
+            "images arrive but no camera_info does: sent once, before? set "
+            "durability and reliability in qos_overrides./left/camera_info",
+        ),
+        (
+            snapshot(
+                pairs=9,
+                drops={"no_camera_info": 9},
+                texts={"no_camera_info": "nothing yet on /left/camera_info"},
+            ),
+            "nothing yet on /left/camera_info",
+        ),
+        (
+            snapshot(
+                pairs=9,
+                drops={"bad_calibration": 9},
+                texts={"bad_calibration": "K: expected positive, got zero"},
+            ),
+            "camera_info is refused (bad_calibration, 9 times): K: expected positive, got zero",
+        ),
+        (
+            snapshot(pairs=9, drops={"size_mismatch": 9}, texts={"size_mismatch": "64x48"}),
+            "sizes differ",
+        ),
+        (
+            snapshot(drops={"unmatched": 90}, closest_gap_ns=3_500_000),
+            "never meet within sync_tolerance_s = 0; the closest differ by 0.003500 s",
+        ),
+        (
+            snapshot(drops={"stamp_reversed": 8, "duplicate_stamp": 2}),
+            "do not advance: 8 went back, 2 repeated",
+        ),
+        (snapshot(use_sim_time=True, clock_ns=0), "nothing arrives on /clock"),
+        (
+            snapshot(pairs=3, last_stamp_ns=NOW_NS - 3_600_000_000_000),
+            "3600.0 s behind the node's clock: recorded data? set use_sim_time",
+        ),
+        (snapshot(pairs=3, drops={"time_jump": 1}), "stamps jump back"),
+        (snapshot(pairs=3, subscribers=0), "nobody subscribes"),
+        (snapshot(pairs=3), "the engine has not answered for 6 s: 3 pairs came in"),
+    ],
+)
 def test_the_reason_is_named(given, words):
     assert words in "; ".join(explain(given))
 
@@ -59,8 +127,13 @@ def test_the_reason_is_named(given, words):
 def test_one_camera_is_spoken_of_as_one():
     streams = stream("left image", name="image"), stream("left camera_info", name="camera_info")
     for values, words in (
-        ({"pairs": 3, "drops": {"no_scale": 3}, "texts": {"no_scale": "the robot hardly moves"}},
-         ["metres are asked for, but their scale is not known (no_scale, 3 times): the robot hardly moves"]),
+        (
+            {"pairs": 3, "drops": {"no_scale": 3}, "texts": {"no_scale": "the robot hardly moves"}},
+            [
+                "metres are asked for, but their scale is not known (no_scale, 3 times): "
+                "the robot hardly moves"
+            ],
+        ),
         ({"drops": {"duplicate_stamp": 9}}, ["stamps do not advance: 0 went back, 9 repeated"]),
     ):
         assert explain(Snapshot(6.0, streams, clock_ns=NOW_NS, **values)) == words

@@ -4,14 +4,16 @@ pytest.importorskip("rclpy")
 from rclpy.serialization import serialize_message
 
 from depth_ros.core.camera import Camera
-from depth_ros.nodes.infos import Gate, InfoReader
-from depth_ros.nodes.messages import camera_to_info, make_header
+from depth_ros.nodes.input.camera_info import Gate, InfoReader
+from depth_ros.nodes.output.messages import camera_to_info, make_header
 
 CAMERA = Camera(96, 56, 80.0, 84.0, 44.25, 30.5)
 
 
 def raw(stamp_ns, baseline_m=0.0):
-    return serialize_message(camera_to_info(CAMERA, make_header(stamp_ns, "left_optical"), baseline_m))
+    return serialize_message(
+        camera_to_info(CAMERA, make_header(stamp_ns, "left_optical"), baseline_m)
+    )
 
 
 def test_only_a_change_is_unpacked():

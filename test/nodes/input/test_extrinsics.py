@@ -1,4 +1,6 @@
-"""Where extrinsics come from; tf2_ros, which comes with ROS only, is a stand-in with the calls that are made."""
+"""Where extrinsics come from; tf2_ros, which comes with ROS only, is a stand-in with the calls
+that are made.
+"""
 
 import sys
 from types import ModuleType, SimpleNamespace
@@ -10,11 +12,15 @@ pytest.importorskip("rclpy")
 from geometry_msgs.msg import TransformStamped
 
 from depth_ros.core.lie import inverse, quat_to_matrix
-from depth_ros.nodes.extrinsics import Extrinsics
-from depth_ros.nodes.frame_tree import FrameTree, pose_to_matrix
+from depth_ros.nodes.input.extrinsics import Extrinsics
+from depth_ros.nodes.input.frame_tree import FrameTree, pose_to_matrix
 from depth_ros.nodes.parameters import Parameters
 
-MAST, CAMERA, IMU = (0.1, 0.2, 1.5, 0, 0, 0, 1), (0.05, -0.3, 0.02, -0.5, 0.5, -0.5, 0.5), (0, 0, 0.4, 0, 0, 0.6, 0.8)
+MAST, CAMERA, IMU = (
+    (0.1, 0.2, 1.5, 0, 0, 0, 1),
+    (0.05, -0.3, 0.02, -0.5, 0.5, -0.5, 0.5),
+    (0, 0, 0.4, 0, 0, 0.6, 0.8),
+)
 
 
 @pytest.fixture
@@ -48,7 +54,11 @@ def tf2_ros(monkeypatch, without_tf):
             self.is_up = False
 
     module = ModuleType("tf2_ros")
-    module.Buffer, module.TransformListener, module.TransformException = Buffer, TransformListener, TransformException
+    module.Buffer, module.TransformListener, module.TransformException = (
+        Buffer,
+        TransformListener,
+        TransformException,
+    )
     monkeypatch.setitem(sys.modules, "tf2_ros", module)
 
 
@@ -60,11 +70,15 @@ def test_the_tree_finds_its_way():
     base_T_camera = pose_to_matrix(MAST) @ pose_to_matrix(CAMERA)
     np.testing.assert_allclose(tree.find("base", "camera"), base_T_camera)
     np.testing.assert_allclose(tree.find("camera", "base"), inverse(base_T_camera), atol=1e-12)
-    np.testing.assert_allclose(tree.find("camera", "imu"), inverse(base_T_camera) @ pose_to_matrix(IMU), atol=1e-12)
+    np.testing.assert_allclose(
+        tree.find("camera", "imu"), inverse(base_T_camera) @ pose_to_matrix(IMU), atol=1e-12
+    )
     np.testing.assert_array_equal(tree.find("imu", "imu"), np.eye(4))
     assert tree.find("base", "lidar") is None
     tree.add("base", "mast", pose_to_matrix(IMU))  # it was moved
-    np.testing.assert_allclose(tree.find("base", "camera"), pose_to_matrix(IMU) @ pose_to_matrix(CAMERA))
+    np.testing.assert_allclose(
+        tree.find("base", "camera"), pose_to_matrix(IMU) @ pose_to_matrix(CAMERA)
+    )
 
 
 def test_parents_in_a_circle_end():
@@ -104,5 +118,7 @@ def test_tf2_ros_is_asked(tf2_ros):
 
 def test_an_imu_in_the_base_needs_the_parameter_only(without_tf):
     extrinsics = Extrinsics(None, Parameters(base_T_camera=list(CAMERA), imu_topic="imu"))
-    np.testing.assert_allclose(extrinsics.camera_T_imu("camera", "base_link"), inverse(pose_to_matrix(CAMERA)))
+    np.testing.assert_allclose(
+        extrinsics.camera_T_imu("camera", "base_link"), inverse(pose_to_matrix(CAMERA))
+    )
     assert extrinsics.camera_T_imu("camera", "imu") is None

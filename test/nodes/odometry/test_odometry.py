@@ -18,14 +18,13 @@ from sensor_msgs.msg import Imu
 from std_srvs.srv import Trigger
 
 from depth_ros.core.lie import inverse, se3_exp
-from depth_ros.nodes.decode import stamp_to_ns
-from depth_ros.nodes.frame_tree import pose_to_matrix
-from depth_ros.nodes.messages import make_header
-from depth_ros.nodes.motion import Motion
+from depth_ros.nodes.input.frame_tree import pose_to_matrix
+from depth_ros.nodes.odometry.odometry import Motion
+from depth_ros.nodes.output.messages import make_header
 from depth_ros.nodes.parameters import Parameters
-
-from . import dds
-from .ego import STEP_NS, Ego, start_pose, stereo_estimate
+from depth_ros.recordings.decode import stamp_to_ns
+from nodes import dds
+from nodes.ego import STEP_NS, Ego, start_pose, stereo_estimate
 
 AHEAD = (0.3, 0.1, 0.8, -0.5, 0.5, -0.5, 0.5)  # a camera that looks along x of the base
 START_NS = 1_700_000_000_000_000_000
@@ -71,7 +70,11 @@ class Bench:
 
     def odometry(self, stamp_ns):
         """Wait for the odometry of a stamp."""
-        return self.wait(lambda: next((m for m in self.heard["odom"] if stamp_to_ns(m.header.stamp) == stamp_ns), None))
+        return self.wait(
+            lambda: next(
+                (m for m in self.heard["odom"] if stamp_to_ns(m.header.stamp) == stamp_ns), None
+            )
+        )
 
     def close(self):
         self.motion.destroy()
@@ -102,7 +105,10 @@ def place(msg):
 
 def test_odom_is_the_pose_of_the_base(make_bench):
     bench = make_bench(base_T_camera=list(AHEAD), base_frame="robot", odom_frame="world")
-    assert bench.motion.wanted() == set() and bench.motion.values()["odom"] == "resting: nobody listens"
+    assert (
+        bench.motion.wanted() == set()
+        and bench.motion.values()["odom"] == "resting: nobody listens"
+    )
     subscription = bench.listen(Odometry, "odom")
     first, second = bench.odometry(bench.step()), bench.odometry(bench.step())
     assert (first.header.frame_id, first.child_frame_id) == ("world", "robot")
@@ -110,11 +116,22 @@ def test_odom_is_the_pose_of_the_base(make_bench):
     turn = second.pose.pose.orientation
     np.testing.assert_allclose([turn.x, turn.y, turn.z, turn.w], [0, 0, 0, 1], atol=1e-12)
     linear, angular = second.twist.twist.linear, second.twist.twist.angular
-    # 0.5 rad/s about the camera's y, which points down: -0.5 about z; the base is behind and to the right of it
-    np.testing.assert_allclose([linear.x, linear.y, angular.z], [10.0 - 0.5 * 0.1, 0.5 * 0.3, -0.5], atol=1e-12)
+    # 0.5 rad/s about the camera's y, which points down: -0.5 about z; the base is behind and to the
+    # right of it
+    np.testing.assert_allclose(
+        [linear.x, linear.y, angular.z], [10.0 - 0.5 * 0.1, 0.5 * 0.3, -0.5], atol=1e-12
+    )
     values = bench.motion.values()
-    assert (values["odom"], values["odom_child"], values["odom_extrinsics"]) == ("tracking", "robot", "parameter")
-    assert (values["odom_scale_source"], values["odom_inliers"], values["odom_tf"]) == ("stereo baseline", 77, "off")
+    assert (values["odom"], values["odom_child"], values["odom_extrinsics"]) == (
+        "tracking",
+        "robot",
+        "parameter",
+    )
+    assert (values["odom_scale_source"], values["odom_inliers"], values["odom_tf"]) == (
+        "stereo baseline",
+        77,
+        "off",
+    )
     assert values["odom_sigma_m"] == pytest.approx(0.1) and values["odom_frames"] == 2
     assert bench.motion.notes() == ()
     bench.other.destroy_subscription(subscription)
@@ -130,8 +147,10 @@ def test_without_extrinsics_the_child_is_the_camera(make_bench):
     assert (msg.header.frame_id, msg.child_frame_id) == ("odom", "camera_optical")
     np.testing.assert_allclose(place(msg), [1, 0, 0], atol=1e-12)
     assert msg.twist.twist.linear.z == 10.0
-    assert any("the child of odom is camera_optical: no transform from camera_optical to base_link" in note
-               for note in bench.motion.notes())  # fmt: skip
+    assert any(
+        "the child of odom is camera_optical: no transform from camera_optical to base_link" in note
+        for note in bench.motion.notes()
+    )
 
 
 def test_lost_says_so_in_every_way(make_bench):
@@ -143,7 +162,9 @@ def test_lost_says_so_in_every_way(make_bench):
     assert np.reshape(msg.pose.covariance, (6, 6))[0, 0] >= 1e6
     assert bench.motion.notes() == ("odometry lost: black image",)
     values = bench.motion.values()
-    assert (values["odom"], values["odom_reason"]) == ("lost", "black image") and values["odom_sigma_m"] >= 1e3
+    assert (values["odom"], values["odom_reason"]) == ("lost", "black image") and values[
+        "odom_sigma_m"
+    ] >= 1e3
 
 
 def test_numbers_that_are_none_are_not_published(make_bench):
@@ -205,8 +226,11 @@ def test_set_pose_is_a_service_and_takes_the_covariance(make_bench):
     bench.step()
     quarter = (5.0, -2.0, 0.0, 0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5))
     assert call_set_pose(bench, stamped_pose(quarter, variances=(0.04, 0.09, 0, 0, 0, 0.01)))
-    np.testing.assert_allclose(place(bench.odometry(bench.step())), [5.0, -1.0, 0.0], atol=1e-12)  # a metre along y
-    # the camera is at 0.3, 0.1 of the base, which after a quarter turn is -0.1, 0.3 of odom: it swings about that
+    np.testing.assert_allclose(
+        place(bench.odometry(bench.step())), [5.0, -1.0, 0.0], atol=1e-12
+    )  # a metre along y
+    # the camera is at 0.3, 0.1 of the base, which after a quarter turn is -0.1, 0.3 of odom: it
+    # swings about that
     wanted = [0.04 + 0.01 * 0.3**2, 0.09 + 0.01 * 0.1**2, 0, 0, 0, 0.01]
     np.testing.assert_allclose(np.diag(bench.ego.covariance), wanted, atol=1e-12)
     assert bench.ego.covariance[0, 1] == pytest.approx(0.01 * 0.3 * 0.1)
@@ -235,16 +259,23 @@ def test_set_pose_places_the_base(make_bench):
     assert bench.wait(lambda: not np.allclose(bench.ego.pose, start_pose()))
     # ego-motion's odom is the first camera in body axes, which stood at AHEAD
     odom_T_first = pose_to_matrix((*AHEAD[:3], 0, 0, 0, 1))
-    np.testing.assert_allclose(bench.ego.pose, inverse(odom_T_first) @ wanted @ base_T_camera, atol=1e-12)
-    np.testing.assert_allclose(place(bench.odometry(bench.step())), [4.0, -2.0, 0.0], atol=1e-12)  # a metre ahead
+    np.testing.assert_allclose(
+        bench.ego.pose, inverse(odom_T_first) @ wanted @ base_T_camera, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        place(bench.odometry(bench.step())), [4.0, -2.0, 0.0], atol=1e-12
+    )  # a metre ahead
 
 
-@pytest.mark.parametrize("numbers, frame_id, parameters", [
-    ((5.0, 0, 0, 0, 0, 0, 1.0), "map", {"base_T_camera": list(AHEAD)}),
-    ((5.0, 0, 0, 0, 0, 0, 0.0), "odom", {"base_T_camera": list(AHEAD)}),
-    ((float("nan"), 0, 0, 0, 0, 0, 1.0), "odom", {"base_T_camera": list(AHEAD)}),
-    ((5.0, 0, 0, 0, 0, 0, 1.0), "odom", {}),
-])
+@pytest.mark.parametrize(
+    "numbers, frame_id, parameters",
+    [
+        ((5.0, 0, 0, 0, 0, 0, 1.0), "map", {"base_T_camera": list(AHEAD)}),
+        ((5.0, 0, 0, 0, 0, 0, 0.0), "odom", {"base_T_camera": list(AHEAD)}),
+        ((float("nan"), 0, 0, 0, 0, 0, 1.0), "odom", {"base_T_camera": list(AHEAD)}),
+        ((5.0, 0, 0, 0, 0, 0, 1.0), "odom", {}),
+    ],
+)
 def test_set_pose_is_refused(make_bench, numbers, frame_id, parameters):
     bench = make_bench(**parameters)
     send_pose(bench, tuple(map(float, numbers)), frame_id)
@@ -280,10 +311,16 @@ def test_an_imu_is_turned_into_the_camera(make_bench):
     assert [sample.stamp_ns - START_NS - STEP_NS for sample in samples] == [0, 1_000_000]
     np.testing.assert_allclose(samples[0].accel, (0, -9.81, 0), atol=1e-12)
     np.testing.assert_allclose(samples[0].gyro, (0, -0.25, 0), atol=1e-12)
-    assert (bench.motion.values()["odom_imu"], bench.motion.values()["odom_imu_received"]) == ("used", 3)
+    assert (bench.motion.values()["odom_imu"], bench.motion.values()["odom_imu_received"]) == (
+        "used",
+        3,
+    )
     bench.step(stamp_ns=START_NS + STEP_NS + 5_000_000)
     assert len(bench.ego.imu[-1]) == 3, "those before belong to a keyframe"
-    msg.header, msg.linear_acceleration.z = make_header(START_NS + STEP_NS + 20_000_000, "base_link"), 1.0
+    msg.header, msg.linear_acceleration.z = (
+        make_header(START_NS + STEP_NS + 20_000_000, "base_link"),
+        1.0,
+    )
     publisher.publish(msg)
     bench.wait(lambda: False, 0.3)
     bench.step(stamp_ns=START_NS + STEP_NS + 25_000_000)
@@ -363,7 +400,9 @@ def test_tf_waits_for_extrinsics(tf_kind, make_bench):
     bench.step()
     bench.wait(lambda: False, 0.3)
     assert not bench.heard["/tf"]
-    assert bench.motion.values()["odom_tf"].startswith("withheld: no transform from camera_optical to base_link")
+    assert bench.motion.values()["odom_tf"].startswith(
+        "withheld: no transform from camera_optical to base_link"
+    )
 
 
 def test_a_second_publisher_of_the_base_silences_ours(tf_kind, make_bench):
@@ -391,4 +430,6 @@ def test_a_second_publisher_of_the_base_silences_ours(tf_kind, make_bench):
 def test_se3_of_the_test_camera():
     """AHEAD is what it says: the optical axis is the base's x."""
     np.testing.assert_allclose(pose_to_matrix(AHEAD)[:3, 2], [1, 0, 0], atol=1e-12)
-    np.testing.assert_allclose(pose_to_matrix(AHEAD) @ se3_exp([0, 0, 1, 0, 0, 0]) @ [0, 0, 0, 1], [1.3, 0.1, 0.8, 1])
+    np.testing.assert_allclose(
+        pose_to_matrix(AHEAD) @ se3_exp([0, 0, 1, 0, 0, 0]) @ [0, 0, 0, 1], [1.3, 0.1, 0.8, 1]
+    )

@@ -1,5 +1,6 @@
-"""Odometry of the real node over real DDS: a textured wall, past which a stereo camera slides to its right."""
-
+"""Odometry of the real node over real DDS: a textured wall, past which a stereo camera slides to
+its right.
+"""
 
 import cv2
 import numpy as np
@@ -10,10 +11,9 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from std_srvs.srv import Trigger
 
-from depth_ros.nodes import messages
-from depth_ros.nodes.decode import stamp_to_ns
-
-from . import dds
+from depth_ros.nodes.output import messages
+from depth_ros.recordings.decode import stamp_to_ns
+from nodes import dds
 
 DOMAIN = dds.domain(9)
 STEP_PX = 3
@@ -43,7 +43,9 @@ def world(node):
 
     world = dds.World(DOMAIN)
     world.transforms = []
-    world.ros.create_subscription(TFMessage, "/tf", lambda msg: world.transforms.extend(msg.transforms), 100)
+    world.ros.create_subscription(
+        TFMessage, "/tf", lambda msg: world.transforms.extend(msg.transforms), 100
+    )
     world.listen("odom", Odometry)
     world.wait_for_node()
     world.wait(lambda: False, 1.0)
@@ -67,7 +69,9 @@ def odometry(world, stamp_ns):
 
 
 def slide(world, wall, n):
-    """Send n frames, a step after each; gives their odometry, and waits for each, so that none is dropped."""
+    """Send n frames, a step after each; gives their odometry, and waits for each, so that none
+    is dropped.
+    """
     found = []
     for _ in range(n):
         msg = odometry(world, send(world, wall, world.at_px))
@@ -89,20 +93,29 @@ def test_the_base_moves_as_the_wall_says(world, wall):
     found = slide(world, wall, 10)
     assert {(msg.header.frame_id, msg.child_frame_id) for msg in found} == {("odom", "base_link")}
     np.testing.assert_allclose(place(found[0]), 0, atol=1e-9)
-    np.testing.assert_allclose(place(found[-1]) - place(found[0]), [0, -9 * STEP_M, 0], atol=0.05 * 9 * STEP_M)
+    np.testing.assert_allclose(
+        place(found[-1]) - place(found[0]), [0, -9 * STEP_M, 0], atol=0.05 * 9 * STEP_M
+    )
     velocity = found[-1].twist.twist.linear
-    np.testing.assert_allclose([velocity.x, velocity.y], [0, -STEP_M / 0.033333333], atol=0.1 * STEP_M / 0.0333)
+    np.testing.assert_allclose(
+        [velocity.x, velocity.y], [0, -STEP_M / 0.033333333], atol=0.1 * STEP_M / 0.0333
+    )
     sigma = np.sqrt(np.diag(np.reshape(found[-1].pose.covariance, (6, 6))))
     assert 0 < sigma[:3].max() < 0.3 and 0 < sigma[3:].max() < 0.2
     values = world.fresh_values()
     assert (values["odom"], values["odom_scale_source"], values["odom_tf"]) == (
-        "tracking", "stereo baseline", "published")  # fmt: skip
+        "tracking",
+        "stereo baseline",
+        "published",
+    )
 
 
 def test_tf_says_what_odom_says(world, wall):
     (msg,) = slide(world, wall, 1)
     stamp_ns = stamp_to_ns(msg.header.stamp)
-    item = world.wait(lambda: next((t for t in world.transforms if stamp_to_ns(t.header.stamp) == stamp_ns), None))
+    item = world.wait(
+        lambda: next((t for t in world.transforms if stamp_to_ns(t.header.stamp) == stamp_ns), None)
+    )
     assert (item.header.frame_id, item.child_frame_id) == ("odom", "base_link")
     at = item.transform.translation
     np.testing.assert_array_equal([at.x, at.y, at.z], place(msg))
@@ -129,7 +142,9 @@ def test_a_short_darkness_loses_it_and_it_comes_back(world, wall):
     stamps = {stamp_to_ns(item.header.stamp) for item in world.transforms}
     assert not stamps & {stamp_to_ns(msg.header.stamp) for msg in lost}, "TF is withheld"
     again = slide(world, wall, 3)
-    np.testing.assert_allclose(place(again[-1]) - place(before), [0, -3 * STEP_M, 0], atol=0.3 * STEP_M)
+    np.testing.assert_allclose(
+        place(again[-1]) - place(before), [0, -3 * STEP_M, 0], atol=0.3 * STEP_M
+    )
     assert variance(again[-1]) < 0.1
 
 
@@ -144,8 +159,8 @@ def test_three_in_ten_stamps_lost(world, wall):
     for is_kept in kept:
         if is_kept:
             msg = odometry(world, send(world, wall, world.at_px))
-            way_m = (world.at_px - start_px) * STEP_M / STEP_PX
-            np.testing.assert_allclose(walked(msg, start), [0, -way_m, 0], atol=0.3 * STEP_M)
+            path_m = (world.at_px - start_px) * STEP_M / STEP_PX
+            np.testing.assert_allclose(walked(msg, start), [0, -path_m, 0], atol=0.3 * STEP_M)
             assert variance(msg) < 0.1
         else:
             world.next_stamp()
@@ -165,7 +180,9 @@ def test_half_a_second_without_frames_is_bridged(world, wall):
 
 
 def test_another_camera_in_mid_stream_is_a_gap_with_a_name(world, wall):
-    """Half as long a lens again: what was known of the scene no longer fits, but disparities mean the same steps."""
+    """Half as long a lens again: what was known of the scene no longer fits, but disparities
+    mean the same steps.
+    """
     longer = 1.5 * dds.FX
     p = [longer, 0.0, dds.CX, 0.0, 0.0, longer, dds.CY, 0.0, 0.0, 0.0, 1.0, 0.0]
     k = [longer, 0.0, dds.CX, 0.0, longer, dds.CY, 0.0, 0.0, 1.0]
@@ -177,7 +194,10 @@ def test_another_camera_in_mid_stream_is_a_gap_with_a_name(world, wall):
             msg.k, msg.p = k, [*p[:3], -longer * dds.BASELINE_M * (side == "right"), *p[4:]]
             publisher.publish(msg)
         header = messages.make_header(stamp_ns, "left_optical")
-        views = [wall[:, left : left + dds.WIDTH] for left in (world.at_px, world.at_px + dds.DISPARITY_PX)]
+        views = [
+            wall[:, left : left + dds.WIDTH]
+            for left in (world.at_px, world.at_px + dds.DISPARITY_PX)
+        ]
         world.send_images(*(messages.rgb_to_image(view, header) for view in views))
         return odometry(world, stamp_ns)
 
@@ -190,7 +210,9 @@ def test_another_camera_in_mid_stream_is_a_gap_with_a_name(world, wall):
     others = [step() for _ in range(3)]
     np.testing.assert_allclose(walked(others[-1], first), [0, -3 * STEP_M, 0], atol=0.3 * STEP_M)
     assert all(variance(msg) > 1e3 for msg in others), "what lay between is not known"
-    assert world.fresh_values()["odom"] == "tracking" and "odometry has a gap" in world.status.message
+    assert (
+        world.fresh_values()["odom"] == "tracking" and "odometry has a gap" in world.status.message
+    )
     slide(world, wall, 2)  # and back
 
 
@@ -215,13 +237,21 @@ def test_set_pose_moves_the_base_and_motion_goes_on_from_there(world, wall):
     assert world.wait(publisher.get_subscription_count)
     msg = PoseWithCovarianceStamped(header=messages.make_header(0, "odom"))
     at, turn = msg.pose.pose.position, msg.pose.pose.orientation
-    at.x, at.y, at.z, turn.z, turn.w = 5.0, -2.0, 0.0, np.sqrt(0.5), np.sqrt(0.5)  # a quarter turn to the left
+    at.x, at.y, at.z, turn.z, turn.w = (
+        5.0,
+        -2.0,
+        0.0,
+        np.sqrt(0.5),
+        np.sqrt(0.5),
+    )  # a quarter turn to the left
     publisher.publish(msg)
     world.wait(lambda: False, 0.5)
     found = slide(world, wall, 3)  # to the right of the base: now along x
     np.testing.assert_allclose(place(found[-1]), [5.0 + 3 * STEP_M, -2.0, 0.0], atol=0.3 * STEP_M)
     assert variance(found[-1]) < 0.1
-    assert found[-1].twist.twist.linear.y == pytest.approx(-STEP_M / 0.033333333, rel=0.1)  # base axes
+    assert found[-1].twist.twist.linear.y == pytest.approx(
+        -STEP_M / 0.033333333, rel=0.1
+    )  # base axes
 
 
 def test_a_bag_that_loops_begins_anew(world, wall):

@@ -4,11 +4,10 @@ import time
 import numpy as np
 import pytest
 
-from depth_ros.core.frame import Estimate
 from depth_ros.core.lie import se3_exp
-from depth_ros.nodes.motion_worker import MotionWorker, chained
-
-from .ego import STEP_NS, Ego, stereo_estimate
+from depth_ros.core.types import Estimate
+from depth_ros.nodes.odometry.worker import MotionWorker, chained
+from nodes.ego import STEP_NS, Ego, stereo_estimate
 
 STEPS = [se3_exp([0.1 * i, 0.2, 1.0, 0.02, -0.03 * i, 0.01]) for i in range(1, 5)]
 
@@ -57,15 +56,28 @@ def test_a_stereo_frame_arrives_whole(worker, ego, heard):
     worker.put(estimate)
     until(lambda: heard)
     frame = ego.frames[0]
-    assert (frame.stamp_ns, frame.baseline_m, frame.camera, frame.scale) == (5, 0.2, estimate.camera, "stereo baseline")
+    assert (frame.stamp_ns, frame.baseline_m, frame.camera, frame.scale) == (
+        5,
+        0.2,
+        estimate.camera,
+        "stereo baseline",
+    )
     assert frame.image is estimate.left and frame.right is estimate.right
-    assert frame.depth is estimate.depth and frame.sigma_m is estimate.sigma_m and frame.network_motion is None
+    assert (
+        frame.depth is estimate.depth
+        and frame.sigma_m is estimate.sigma_m
+        and frame.network_motion is None
+    )
     assert heard == [(5, "left")]
 
 
 def test_a_mono_frame_has_no_baseline(worker, ego, heard):
     pair = stereo_estimate(5)
-    worker.put(Estimate(5, "c", None, pair.left, pair.depth, None, camera=pair.camera, scale="camera height"))
+    worker.put(
+        Estimate(
+            5, "c", None, pair.left, pair.depth, None, camera=pair.camera, scale="camera height"
+        )
+    )
     until(lambda: heard)
     frame = ego.frames[0]
     assert (frame.is_stereo, frame.baseline_m, frame.scale) == (False, None, "camera height")
@@ -89,7 +101,11 @@ def test_chained_needs_every_link():
     np.testing.assert_allclose(chained(links, 20, 40), STEPS[1] @ STEPS[2])
     np.testing.assert_allclose(chained(links, 30, 40), STEPS[2])
     assert chained(links[::2], 10, 40) is None
-    assert chained(links, 15, 40) is None and chained(links, None, 40) is None and chained([], 10, 20) is None
+    assert (
+        chained(links, 15, 40) is None
+        and chained(links, None, 40) is None
+        and chained([], 10, 20) is None
+    )
     looped = [*links, (5, 10, STEPS[3]), (10, 20, STEPS[3])]  # a bag that began anew
     np.testing.assert_allclose(chained(looped, 5, 20), STEPS[3] @ STEPS[3])
 
@@ -117,12 +133,18 @@ def test_after_a_reset_nothing_of_before_is_published(worker, ego, heard, block)
     assert ego.resets == 2 and not heard  # its own, and that of start
     go.set()
     resetting.join(5)
-    assert heard == [(0, "camera_optical")] and (ego.resets, worker.resets, worker.latest) == (3, 1, None)
+    assert heard == [(0, "camera_optical")] and (ego.resets, worker.resets, worker.latest) == (
+        3,
+        1,
+        None,
+    )
 
 
 def test_the_imu_is_asked_for_each_frame(ego, heard):
     asked = []
-    worker = MotionWorker(ego, lambda *item: heard.append(item), lambda *item: asked.append(item) or ["sample"])
+    worker = MotionWorker(
+        ego, lambda *item: heard.append(item), lambda *item: asked.append(item) or ["sample"]
+    )
     worker.start()
     worker.put(stereo_estimate(7, "front"))
     until(lambda: heard)
@@ -149,11 +171,18 @@ def test_one_camera_without_metres_gets_wheels_and_height_but_no_relative_steps(
         asked.append((start_ns, end_ns))
         return 0.25
 
-    worker = MotionWorker(ego, lambda *item: heard.append(item), travelled_m=travelled_m, camera_height_m=1.2)
+    worker = MotionWorker(
+        ego, lambda *item: heard.append(item), travelled_m=travelled_m, camera_height_m=1.2
+    )
     worker.start()
     pair = stereo_estimate(0)
     for i in range(2):
-        relative = {"prev_T_curr": STEPS[0], "prev_stamp_ns": (i - 1) * STEP_NS, "scale": "none", "camera": pair.camera}
+        relative = {
+            "prev_T_curr": STEPS[0],
+            "prev_stamp_ns": (i - 1) * STEP_NS,
+            "scale": "none",
+            "camera": pair.camera,
+        }
         worker.put(Estimate(i * STEP_NS, "c", None, pair.left, None, None, **relative))
         until(lambda: len(heard) == i + 1)  # noqa: B023 - called at once
     worker.stop()

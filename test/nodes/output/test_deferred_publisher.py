@@ -1,4 +1,5 @@
-"""Publishing one step behind: order, and for what an estimate may wait; by itself and in the real node.
+"""Publishing one step behind: order, and for what an estimate may wait; by itself and in the real
+node.
 
 Not by the clock but by what comes before what: a busy machine sleeps as long as it likes.
 """
@@ -15,11 +16,11 @@ import rclpy
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
-from depth_ros.core.frame import Estimate
-from depth_ros.nodes import behind, depth_node, outputs
-from depth_ros.nodes.behind import Behind
-
-from . import dds
+from depth_ros.core.types import Estimate
+from depth_ros.nodes import depth_node
+from depth_ros.nodes.output import deferred_publisher, publishers
+from depth_ros.nodes.output.deferred_publisher import Behind
+from nodes import dds
 
 
 def play(engine_s, publish_s, frames=6):
@@ -53,7 +54,9 @@ def test_the_engine_goes_on_while_a_frame_is_published():
     assert met == [True]
 
 
-@pytest.mark.parametrize("engine_s, publish_s", [(0.005, 0.05), (0.02, 0.05), (0.05, 0.05), (0.04, 0.03)])
+@pytest.mark.parametrize(
+    "engine_s, publish_s", [(0.005, 0.05), (0.02, 0.05), (0.05, 0.05), (0.04, 0.03)]
+)
 def test_no_estimate_waits_for_more_than_the_publish_before_it(engine_s, publish_s):
     log = play(engine_s, publish_s)
     assert [frame for what, frame in log if what == "published"] == list(range(6))
@@ -61,7 +64,9 @@ def test_no_estimate_waits_for_more_than_the_publish_before_it(engine_s, publish
         waited_for = between(log, ("estimated", frame), ("publishing", frame))
         assert {one for what, one in waited_for if what.startswith("publish")} <= {frame - 1}
         meanwhile = between(log, ("publishing", frame), ("published", frame))
-        assert not [what for what, _ in meanwhile if what in ("publishing", "published")]  # never two at a time
+        assert not [
+            what for what, _ in meanwhile if what in ("publishing", "published")
+        ]  # never two at a time
 
 
 def test_what_a_job_raises_stops_nothing():
@@ -72,9 +77,11 @@ def test_what_a_job_raises_stops_nothing():
     assert done.is_set()
 
 
-@pytest.mark.parametrize("limit_s, expected", [(60.0, [False, True, True]), (0.0, [False, False, False])])
+@pytest.mark.parametrize(
+    "limit_s, expected", [(60.0, [False, True, True]), (0.0, [False, False, False])]
+)
 def test_a_job_is_done_at_once_where_the_last_was_short(limit_s, expected, monkeypatch):
-    monkeypatch.setattr(behind, "_SHORT_S", limit_s)
+    monkeypatch.setattr(deferred_publisher, "_SHORT_S", limit_s)
     here, at_once, one = threading.get_ident(), [], Behind("publish")
     for _ in range(3):
         one.submit(lambda: at_once.append(threading.get_ident() == here))
@@ -94,7 +101,9 @@ class SlowEngine:
     """Answers after a while with depth 1 m; notes begin and end."""
 
     is_metric, scale = True, None
-    engine = SimpleNamespace(name="slow", model_hash="0", spec=SimpleNamespace(name="slow", scale_source="stereo"))
+    engine = SimpleNamespace(
+        name="slow", model_hash="0", spec=SimpleNamespace(name="slow", scale_source="stereo")
+    )
 
     def __init__(self, engine_s, log):
         self._engine_s, self._log = engine_s, log
@@ -104,14 +113,16 @@ class SlowEngine:
         time.sleep(self._engine_s)
         self._log.append(("estimated", frame.stamp_ns))
         depth = np.ones(frame.left.shape[:2], np.float32)
-        return Estimate(frame.stamp_ns, frame.frame_id, frame.rig, frame.left, depth, None, None, {})
+        return Estimate(
+            frame.stamp_ns, frame.frame_id, frame.rig, frame.left, depth, None, None, {}
+        )
 
 
 @pytest.mark.parametrize("engine_s, publish_s", [(0.02, 0.05), (0.05, 0.03)])
 def test_the_node_delays_no_estimate_by_more_than_one_publish(engine_s, publish_s, monkeypatch):
     domain_id, log = dds.domain(7), []
     slow = SlowEngine(engine_s, log)
-    real = outputs.Outputs.publish
+    real = publishers.Outputs.publish
 
     def publish(self, estimate, *more):
         log.append(("publishing", estimate.stamp_ns))
@@ -119,7 +130,7 @@ def test_the_node_delays_no_estimate_by_more_than_one_publish(engine_s, publish_
         real(self, estimate, *more)
         log.append(("published", estimate.stamp_ns))
 
-    monkeypatch.setattr(outputs.Outputs, "publish", publish)
+    monkeypatch.setattr(publishers.Outputs, "publish", publish)
     context = rclpy.Context()
     rclpy.init(args=[], context=context, domain_id=domain_id)
     off = Parameter("egomotion_method", value="off")
@@ -136,10 +147,15 @@ def test_the_node_delays_no_estimate_by_more_than_one_publish(engine_s, publish_
         assert stamps == sorted(stamps) and len(stamps) > 8 and set(stamps) <= set(sent)
         for before_ns, stamp_ns in zip(stamps, stamps[1:]):
             waited_for = between(log, ("estimated", stamp_ns), ("publishing", stamp_ns))
-            assert {seen_ns for what, seen_ns in waited_for if what.startswith("publish")} <= {before_ns}
+            assert {seen_ns for what, seen_ns in waited_for if what.startswith("publish")} <= {
+                before_ns
+            }
         assert sum(is_beside(log, stamp_ns) for stamp_ns in stamps) > len(stamps) / 2
         counted = node.statistics
-        assert counted.frames_out + counted.drops["busy"] + counted.drops["no_subscriber"] == counted.frames_in
+        assert (
+            counted.frames_out + counted.drops["busy"] + counted.drops["no_subscriber"]
+            == counted.frames_in
+        )
         assert set(world.heard["depth/image_rect"]) == set(stamps)
     finally:
         world.close()

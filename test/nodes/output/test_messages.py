@@ -8,8 +8,13 @@ from stereo_msgs.msg import DisparityImage
 
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.errors import ImageError
-from depth_ros.nodes import messages
-from depth_ros.nodes.decode import image_to_depth, image_to_rgb, info_to_calibration, stamp_to_ns
+from depth_ros.nodes.output import messages
+from depth_ros.recordings.decode import (
+    image_to_depth,
+    image_to_rgb,
+    info_to_calibration,
+    stamp_to_ns,
+)
 
 HEADER = messages.make_header(12_000_000_034, "left_optical")
 DEPTH = np.array([[1.5, np.nan, 2.0], [0.5, 4.0, 70.0]], np.float32)
@@ -34,7 +39,14 @@ def test_depth_round_trip():
 
 def test_depth_in_millimetres():
     msg = over_the_wire(messages.depth_to_image(DEPTH, HEADER, "16UC1"), Image)
-    assert np.frombuffer(msg.data, np.uint16).tolist() == [1500, 0, 2000, 500, 4000, 0]  # 70 m do not fit in 16 bits
+    assert np.frombuffer(msg.data, np.uint16).tolist() == [
+        1500,
+        0,
+        2000,
+        500,
+        4000,
+        0,
+    ]  # 70 m do not fit in 16 bits
 
 
 def test_an_array_of_the_wrong_type_is_refused():
@@ -43,8 +55,12 @@ def test_an_array_of_the_wrong_type_is_refused():
 
 
 def test_rgb_round_trip():
-    rgb = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)[:, ::-1]  # not contiguous
-    assert np.array_equal(image_to_rgb(over_the_wire(messages.rgb_to_image(rgb, HEADER), Image)), rgb)
+    rgb = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)[
+        :, ::-1
+    ]  # not contiguous
+    assert np.array_equal(
+        image_to_rgb(over_the_wire(messages.rgb_to_image(rgb, HEADER), Image)), rgb
+    )
 
 
 def test_camera_info_is_that_of_the_resized_image():
@@ -84,7 +100,13 @@ def test_cloud():
     camera = Camera(3, 2, 2.0, 4.0, 1.0, 0.5)
     rgb = np.full((2, 3, 3), (1, 2, 3), np.uint8)
     msg = over_the_wire(messages.depth_to_points(DEPTH, camera, rgb, HEADER), PointCloud2)
-    assert (msg.height, msg.width, msg.point_step, msg.row_step, msg.is_dense) == (2, 3, 16, 48, False)
+    assert (msg.height, msg.width, msg.point_step, msg.row_step, msg.is_dense) == (
+        2,
+        3,
+        16,
+        48,
+        False,
+    )
     assert [(f.name, f.offset) for f in msg.fields] == [("x", 0), ("y", 4), ("z", 8), ("rgb", 12)]
     points = np.frombuffer(msg.data, np.float32).reshape(2, 3, 4)
     assert points[1, 2, :3].tolist() == [70.0 * (2 - 1) / 2, 70.0 * (1 - 0.5) / 4, 70.0]

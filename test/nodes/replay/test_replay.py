@@ -5,21 +5,28 @@ import struct
 
 import numpy as np
 import pytest
+from bags import DISPARITY_PX, START_NS, STEP_NS, STORE
 from click.testing import CliRunner
+from evaluation.test_mono import flat_model
 
-from depth_ros import cli
+from depth_ros.cli import main as cli
 from depth_ros.core.errors import InputError
 from depth_ros.engine.spec import ModelSpec
-from depth_ros.replay.account import NodeCounters, Sent, account, causes_of
-from depth_ros.replay.bag import Bag, cdr_stamp_ns
-from depth_ros.replay.dds import Arrival, _Ledger, fill, node_parameters, read_entries, replay, with_stamp
-from depth_ros.replay.evaluate import Evaluation
-from depth_ros.replay.figures import to_report
-from depth_ros.replay.mono_bag import MonoBag
-from depth_ros.replay.sample import open_source
-
-from .conftest import DISPARITY_PX, START_NS, STEP_NS, STORE
-from .test_mono import flat_model
+from depth_ros.evaluation.evaluate import Evaluation
+from depth_ros.evaluation.report.figures import to_report
+from depth_ros.nodes.replay.accounting import NodeCounters, Sent, account, causes_of
+from depth_ros.nodes.replay.replay import (
+    Arrival,
+    _Ledger,
+    fill,
+    node_parameters,
+    read_entries,
+    replay,
+    with_stamp,
+)
+from depth_ros.recordings.bag import Bag, cdr_stamp_ns
+from depth_ros.recordings.mono_bag import MonoBag
+from depth_ros.recordings.sample import open_source
 
 TEN = {stamp: 0 for stamp in range(10)}
 
@@ -27,9 +34,14 @@ TEN = {stamp: 0 for stamp in range(10)}
 def test_stamp_changes_and_nothing_else(make_bag):
     entry = next(read_entries(Bag(make_bag())))
     changed = with_stamp(entry.raw, 12 * 10**9 + 34)
-    message, before = (STORE.deserialize_cdr(raw, "sensor_msgs/msg/CameraInfo") for raw in (changed, entry.raw))
+    message, before = (
+        STORE.deserialize_cdr(raw, "sensor_msgs/msg/CameraInfo") for raw in (changed, entry.raw)
+    )
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (12, 34)
-    assert message.header.frame_id == before.header.frame_id and message.p.tolist() == before.p.tolist()
+    assert (
+        message.header.frame_id == before.header.frame_id
+        and message.p.tolist() == before.p.tolist()
+    )
 
 
 def test_stamp_of_big_endian_bytes():
@@ -43,7 +55,10 @@ def test_parameters_follow_the_bag(bag_builder, pair):
         bag.info(side, START_NS)
         bag.compressed(side, START_NS, image)
     parameters = node_parameters(Bag(bag.close()).topics, None, "sgbm", 64, 0.01, "off")
-    assert parameters["left_image_topic"] == "/left/image_rect" and parameters["image_transport"] == "compressed"
+    assert (
+        parameters["left_image_topic"] == "/left/image_rect"
+        and parameters["image_transport"] == "compressed"
+    )
     assert parameters["rectify"] is False and parameters["right_info_topic"] == "/right/camera_info"
 
 
@@ -52,7 +67,11 @@ def test_parameters_follow_the_bag(bag_builder, pair):
     [
         (range(10), NodeCounters(), {}),
         (range(6), NodeCounters({"left": 10, "right": 10}, 6, {"busy": 4}), {"busy": 4}),
-        (range(6), NodeCounters({"left": 10, "right": 10}, 9, {"busy": 1}), {"busy": 1, "lost_after_node": 3}),
+        (
+            range(6),
+            NodeCounters({"left": 10, "right": 10}, 9, {"busy": 1}),
+            {"busy": 1, "lost_after_node": 3},
+        ),
         (
             range(7),
             NodeCounters({"left": 10, "right": 8}, 7, {"unmatched": 3}),
@@ -69,7 +88,12 @@ def test_account_adds_up(answered, counters, expected):
 
 def test_ledger_pairs_by_the_recording():
     ledger = _Ledger(tolerance_ns=2)
-    for side, stamp_ns, sent_ns in (("left", 10, 1), ("right", 12, 5), ("left", 20, 6), ("right", 30, 7)):
+    for side, stamp_ns, sent_ns in (
+        ("left", 10, 1),
+        ("right", 12, 5),
+        ("left", 20, 6),
+        ("right", 30, 7),
+    ):
         ledger.add(side, stamp_ns, sent_ns)
     sent = ledger.close()
     assert sent.pairs == {10: 5} and sent.singles == 2 and sent.messages == {"left": 2, "right": 2}
@@ -78,7 +102,14 @@ def test_ledger_pairs_by_the_recording():
 def test_latency_and_age():
     run = Evaluation("b", "m", "sgbm")
     sent = Sent({100: 5_000_000, 200: 6_000_000}, {"left": 2, "right": 2})
-    fill(run, sent, 1000, {1100: Arrival(9_000_000, 2_001_100)}, NodeCounters(drops={"busy": 1}), {1200: "busy"})
+    fill(
+        run,
+        sent,
+        1000,
+        {1100: Arrival(9_000_000, 2_001_100)},
+        NodeCounters(drops={"busy": 1}),
+        {1200: "busy"},
+    )
     assert run.latency_ms == [4.0] and run.age_ms == [2.0]
     assert run.frames_in == 2 and run.dropped == {"busy": 1} and run.causes == {"200": "busy"}
 
@@ -100,11 +131,18 @@ def test_real_node_answers_or_counts_every_pair(bag_builder, pair, tmp_path):
                 bag.image(side, stamp_ns, image, **({"encoding": "yuv9"} if i == 4 else {}))
     run = replay(Bag(bag.close()), None, "sgbm", 32)
     report = to_report(run)
-    assert report["frames"] == {"in": 6, "out": 4, "dropped": {"bad_image": 1, "unmatched_in_bag": 1}}
+    assert report["frames"] == {
+        "in": 6,
+        "out": 4,
+        "dropped": {"bad_image": 1, "unmatched_in_bag": 1},
+    }
     assert set(report["latency_ms"]) == {"p50", "p95", "p99", "engine_p50"}
     assert 0 < report["latency_ms"]["engine_p50"] < report["latency_ms"]["p50"] < 2000
     assert len(run.age_ms) == 4 and run.results[0].coverage == 1.0
-    assert run.causes == {str(START_NS + 2 * STEP_NS): "unmatched_in_bag", str(START_NS + 4 * STEP_NS): "bad_image"}
+    assert run.causes == {
+        str(START_NS + 2 * STEP_NS): "unmatched_in_bag",
+        str(START_NS + 4 * STEP_NS): "bad_image",
+    }
     json.dumps(report, allow_nan=False)
 
 
@@ -125,9 +163,18 @@ def mono_parameters(bag_builder, image, compressed):
 
 
 def test_parameters_of_one_camera(bag_builder, pair):
-    plain, packed = (mono_parameters(bag_builder, pair[0], compressed) for compressed in (False, True))
-    assert plain["mode"] == "mono" and plain["egomotion_method"] == "hybrid" and plain["rectify"] is False
-    assert plain["image_topic"] == packed["image_topic"] == "/eye/image_rect" and "left_image_topic" not in plain
+    plain, packed = (
+        mono_parameters(bag_builder, pair[0], compressed) for compressed in (False, True)
+    )
+    assert (
+        plain["mode"] == "mono"
+        and plain["egomotion_method"] == "hybrid"
+        and plain["rectify"] is False
+    )
+    assert (
+        plain["image_topic"] == packed["image_topic"] == "/eye/image_rect"
+        and "left_image_topic" not in plain
+    )
     assert (plain["image_transport"], packed["image_transport"]) == ("raw", "compressed")
     assert plain["info_topic"] == "/eye/camera_info"
 
@@ -150,14 +197,21 @@ def test_one_camera_without_metres_in_the_real_node(bag_builder, pair, tmp_path)
     model = flat_model(tmp_path / "flat.onnx", spec, depth=4.0)
     run = replay(MonoBag(wall_bag(bag_builder, pair[0], n=4, bad=2)), model, "onnxruntime", 32)
     report = to_report(run)
-    assert (report["mode"], report["frames"]) == ("mono", {"in": 4, "out": 3, "dropped": {"bad_image": 1}})
+    assert (report["mode"], report["frames"]) == (
+        "mono",
+        {"in": 4, "out": 3, "dropped": {"bad_image": 1}},
+    )
     assert run.causes == {str(START_NS + 2 * STEP_NS): "bad_image"} and run.track is None
-    assert report["depth_median"]["abs_rel"] == pytest.approx(0.0, abs=1e-6) and "depth" not in report
+    assert (
+        report["depth_median"]["abs_rel"] == pytest.approx(0.0, abs=1e-6) and "depth" not in report
+    )
     assert len(run.latency_ms) == len(run.age_ms) == 3 and 0 < report["latency_ms"]["p50"] < 2000
 
 
 def test_a_disparity_of_zero_is_an_answer(bag_builder, pair, rig):
-    """Both images are the same: what is far away has a disparity of 0, and no depth that could be published."""
+    """Both images are the same: what is far away has a disparity of 0, and no depth that could
+    be published.
+    """
     pytest.importorskip("rclpy")
     bag = bag_builder()
     for side in ("left", "right"):
@@ -170,11 +224,24 @@ def test_a_disparity_of_zero_is_an_answer(bag_builder, pair, rig):
 
 
 def test_command_stands_the_offline_way_beside_the_published_one(bag_builder, pair, tmp_path):
-    """The node and the offline run have the same model, 4 m of a wall at 5 m, and the same method."""
+    """The node and the offline run have the same model, 4 m of a wall at 5 m, and the same
+    method.
+    """
     pytest.importorskip("rclpy")
     spec = ModelSpec("tiny", "mono", ("image",), ("depth",), 0, 0, scale_source="procedural metric")
-    model, bag = flat_model(tmp_path / "flat.onnx", spec, depth=4.0), wall_bag(bag_builder, pair[0], n=7, bad=3)
-    command = ["evaluate", str(bag), "--model", str(model), "--replay", "--out", str(tmp_path / "out")]
+    model, bag = (
+        flat_model(tmp_path / "flat.onnx", spec, depth=4.0),
+        wall_bag(bag_builder, pair[0], n=7, bad=3),
+    )
+    command = [
+        "evaluate",
+        str(bag),
+        "--model",
+        str(model),
+        "--replay",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     result = CliRunner().invoke(cli.main, command)
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "out/report.json").read_text())
@@ -184,5 +251,8 @@ def test_command_stands_the_offline_way_beside_the_published_one(bag_builder, pa
     assert report["dropped_frames"][str(START_NS + 3 * STEP_NS)] == "bad_image"
     assert report["depth"]["abs_rel"] == offline["depth"]["abs_rel"] == pytest.approx(0.2)
     assert report["odometry"]["method"] == offline["odometry"]["method"] == "hybrid"
-    assert report["odometry"]["truth_path_m"] == 0.0 and "The way that the node published is" in result.output
+    assert (
+        report["odometry"]["truth_path_m"] == 0.0
+        and "The way that the node published is" in result.output
+    )
     assert "yuv9" in " ".join(finding["words"] for finding in report["findings"])

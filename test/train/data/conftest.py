@@ -13,7 +13,9 @@ def put_image():
 
     def put(path, value=0, height=HEIGHT, width=WIDTH):
         path.parent.mkdir(parents=True, exist_ok=True)
-        image = value if isinstance(value, np.ndarray) else np.full((height, width, 3), value, np.uint8)
+        image = (
+            value if isinstance(value, np.ndarray) else np.full((height, width, 3), value, np.uint8)
+        )
         cv2.imwrite(str(path), np.ascontiguousarray(image[..., ::-1]))
         return image
 

@@ -8,7 +8,15 @@ import pytest
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
 from train.data import augment
-from train.data.augment import Look, Window, colour_mix, cover, mirror_camera, mirror_image, random_look
+from train.data.augment import (
+    Look,
+    Window,
+    colour_mix,
+    cover,
+    mirror_camera,
+    mirror_image,
+    random_look,
+)
 
 
 def test_examples():
@@ -18,7 +26,9 @@ def test_examples():
 def test_a_point_of_the_ramp_is_where_the_camera_says():
     """The picture is a ramp in u, so a pixel's value tells which column it came from."""
     camera = Camera(96, 56, 80.0, 84.0, 44.25, 30.5)
-    image = np.repeat(np.broadcast_to(2 * np.arange(96, dtype=np.uint8), (56, 96))[..., None], 3, axis=2)
+    image = np.repeat(
+        np.broadcast_to(2 * np.arange(96, dtype=np.uint8), (56, 96))[..., None], 3, axis=2
+    )
     window = cover(camera, 64, 80, zoom=1.25, at=(0.3, 0.8))
     cropped, moved = window.image(np.ascontiguousarray(image)), window.camera(camera)
     assert cropped.shape == (64, 80, 3)
@@ -47,7 +57,14 @@ def test_cover_cuts_and_stretch_keeps():
 @pytest.mark.parametrize("wrong", [{"zoom": 0.5}, {"height": 0}, {"fit_mode": "squeeze"}])
 def test_what_is_no_window_is_refused(wrong):
     with pytest.raises(InputError):
-        cover(**{"camera": Camera(96, 56, 80.0, 84.0, 44.25, 30.5), "height": 56, "width": 48, **wrong})
+        cover(
+            **{
+                "camera": Camera(96, 56, 80.0, 84.0, 44.25, 30.5),
+                "height": 56,
+                "width": 48,
+                **wrong,
+            }
+        )
 
 
 def test_the_plain_look_changes_nothing_and_grey_stays_grey():

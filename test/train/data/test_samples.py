@@ -1,4 +1,6 @@
-"""Samples of the procedural world: whatever the augmentation did, depth, K and poses still explain the pictures."""
+"""Samples of the procedural world: whatever the augmentation did, depth, K and poses still
+explain the pictures.
+"""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -11,8 +13,8 @@ torch = pytest.importorskip("torch")
 
 from depth_ros.core.camera import Camera, StereoRig  # noqa: E402
 from depth_ros.core.errors import InputError  # noqa: E402
-from depth_ros.core.scenes import clip_scene  # noqa: E402
-from depth_ros.core.world import render_stereo  # noqa: E402
+from depth_ros.synthetic.renderer import render_stereo  # noqa: E402
+from depth_ros.synthetic.scenes import clip_scene  # noqa: E402
 from train.data.samples import Samples  # noqa: E402
 from train.data.view import View  # noqa: E402
 
@@ -40,23 +42,37 @@ class Drive:
 def _rendered(index):
     angle = 0.03 * index
     pose = np.eye(4)
-    pose[:3, :3] = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+    pose[:3, :3] = [
+        [np.cos(angle), 0, np.sin(angle)],
+        [0, 1, 0],
+        [-np.sin(angle), 0, np.cos(angle)],
+    ]
     pose[:3, 3] = 0.05 * index, -0.03 * index, 0.11 * index
     pair = render_stereo(clip_scene(), StereoRig(CAMERA, BASELINE_M), pose)
     return View(
-        pair["left"], CAMERA, pair["right"], BASELINE_M, pair["depth"], world_T_camera=pose, name=f"frame {index}"
+        pair["left"],
+        CAMERA,
+        pair["right"],
+        BASELINE_M,
+        pair["depth"],
+        world_T_camera=pose,
+        name=f"frame {index}",
     )
 
 
 def photometric(image, other, depth, other_T_image, K):
-    """Median |difference| between a picture and another one looked up where depth and pose say it was seen."""
+    """Median |difference| between a picture and another one looked up where depth and pose say
+    it was seen.
+    """
     height, width = depth.shape
     v, u = np.mgrid[:height, :width]
     points = np.linalg.inv(K) @ np.stack([u, v, np.ones_like(u)]).reshape(3, -1) * depth.ravel()
     moved = K @ (other_T_image[:3, :3] @ points + other_T_image[:3, 3:])
     with np.errstate(invalid="ignore"):
         at = [(moved[i] / moved[2]).reshape(height, width).astype(np.float32) for i in (0, 1)]
-    seen = cv2.remap(other, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(np.nan,) * 3)
+    seen = cv2.remap(
+        other, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(np.nan,) * 3
+    )
     return float(np.nanmedian(np.abs(seen - image)))
 
 
@@ -87,7 +103,9 @@ def test_the_mirror_puts_the_right_camera_at_the_left_or_swaps_it():
     for epoch in range(8):
         sample = arrays(swapped[0, epoch])
         assert sample["right_T_target"][0, 3] == pytest.approx(-BASELINE_M)
-        if np.isnan(sample["depth"]).all():  # the mirrored right picture; the left one lies at its right
+        if np.isnan(
+            sample["depth"]
+        ).all():  # the mirrored right picture; the left one lies at its right
             cx = Samples(Drive(), 72, 120, stereo=True, mirror="none")[0, epoch]["K"][0, 2].item()
             assert sample["K"][0, 2] == pytest.approx(119 - cx, abs=1e-3)
             return
@@ -95,17 +113,23 @@ def test_the_mirror_puts_the_right_camera_at_the_left_or_swaps_it():
 
 
 def test_swapped_poses_are_those_of_the_right_camera():
-    """The left camera turns about itself, so that the right one moves on a circle of the baseline."""
+    """The left camera turns about itself, so that the right one moves on a circle of the
+    baseline.
+    """
     from train.data.samples import mirrored_view, source_T_target
 
-    first, turned = _rendered(0), replace(_rendered(0), world_T_camera=np.diag([-1.0, 1, -1, 1]))  # half a turn
+    first, turned = (
+        _rendered(0),
+        replace(_rendered(0), world_T_camera=np.diag([-1.0, 1, -1, 1])),
+    )  # half a turn
     motion = source_T_target(mirrored_view(turned, swap=True), mirrored_view(first, swap=True))
     np.testing.assert_allclose(np.abs(motion[:3, 3]), [2 * BASELINE_M, 0, 0], atol=1e-9)
 
 
 def test_without_augmentation_the_crop_is_central_and_the_camera_known():
     sample = Samples(Drive(), 64, 96, augment=False)[2]
-    # 120 x 72 covers 96 x 64 at 8/9: 107 x 64, of which 6 columns (half of 11, to even) are cut at the left
+    # 120 x 72 covers 96 x 64 at 8/9: 107 x 64, of which 6 columns (half of 11, to even) are cut at
+    # the left
     fx, cx = 100 * 107 / 120, (55.25 + 0.5) * 107 / 120 - 0.5 - 6
     np.testing.assert_allclose(sample["K"][0], [fx, 0, cx], rtol=1e-6)
     assert torch.equal(sample["image"], sample["image_aug"])
@@ -143,6 +167,8 @@ def test_what_does_not_fit_is_refused():
 
 
 def test_batches_collate():
-    loader = torch.utils.data.DataLoader(Samples(Drive(), 64, 96, offsets=(-1, 1), stereo=True), batch_size=2)
+    loader = torch.utils.data.DataLoader(
+        Samples(Drive(), 64, 96, offsets=(-1, 1), stereo=True), batch_size=2
+    )
     batch = next(iter(loader))
     assert batch["sources"].shape == (2, 2, 3, 64, 96) and batch["baseline_m"].shape == (2,)

@@ -9,7 +9,7 @@ from depth_ros.core.lie import se3_exp
 from train.data.view import View
 
 torch = pytest.importorskip("torch")
-compare = pytest.importorskip("train.compare")
+compare = pytest.importorskip("train.evaluate.compare")
 recipes = pytest.importorskip("train.recipe")
 
 
@@ -26,7 +26,9 @@ def frames():
     images = random.integers(0, 256, (3, 64, 96, 3), dtype=np.uint8)
     depth = np.full((64, 96), 4.0, np.float32)
     poses = [se3_exp([0, 0, 0.5 * i, 0, 0, 0]) for i in range(3)]
-    return Track(View(image, camera, depth=depth, world_T_camera=pose) for image, pose in zip(images, poses))
+    return Track(
+        View(image, camera, depth=depth, world_T_camera=pose) for image, pose in zip(images, poses)
+    )
 
 
 @pytest.fixture
@@ -36,12 +38,17 @@ def make_run(tmp_path):
     def make(name, **sections):
         from train.objective import make_objective
 
-        values = {"data": {"sizes": [[64, 96]], "offsets": [-1, 1]}, "network": {"pretrained": False}}
+        values = {
+            "data": {"sizes": [[64, 96]], "offsets": [-1, 1]},
+            "network": {"pretrained": False},
+        }
         values |= {"pose": {"use": True, "encoder": "shared", "pretrained": False}, **sections}
         recipe = recipes.Recipe.from_dict(values)
         (tmp_path / name).mkdir()
         recipe.save(tmp_path / name / "recipe.yaml")
-        weights = {f"module.{key}": value for key, value in make_objective(recipe).state_dict().items()}
+        weights = {
+            f"module.{key}": value for key, value in make_objective(recipe).state_dict().items()
+        }
         torch.save({"average": weights}, tmp_path / name / "checkpoint.pt")
         return tmp_path / name
 
@@ -49,19 +56,30 @@ def make_run(tmp_path):
 
 
 def rows(table):
-    return [tuple(cell.strip() for cell in line.strip("|").split("|")[:2]) for line in table.splitlines()[2:]]
+    return [
+        tuple(cell.strip() for cell in line.strip("|").split("|")[:2])
+        for line in table.splitlines()[2:]
+    ]
 
 
 def test_metres_are_judged_only_where_there_are_any(make_run, frames):
-    video, known = make_run("video", loss={"photometric": 1.0}), make_run("known", loss={"silog": 1.0})
-    expected = [("mean depth", "none"), ("mean depth", "median"), ("mean picture", "none"), ("mean picture", "median")]
+    video, known = (
+        make_run("video", loss={"photometric": 1.0}),
+        make_run("known", loss={"silog": 1.0}),
+    )
+    expected = [
+        ("mean depth", "none"),
+        ("mean depth", "median"),
+        ("mean picture", "none"),
+        ("mean picture", "median"),
+    ]
     expected += [("video", "median"), ("known", "none"), ("known", "median")]
     table = compare.compare_depth([video, known], frames, frames, most=1)
     assert rows(table) == expected
     assert "| mean depth | none | 0.000 |" in table  # the mean of 4 m is 4 m
-    assert rows(compare.compare_depth([known], frames, alignments=("scale-shift",), flip=True, most=1)) == [
-        ("known (flip)", "scale-shift")
-    ]
+    assert rows(
+        compare.compare_depth([known], frames, alignments=("scale-shift",), flip=True, most=1)
+    ) == [("known (flip)", "scale-shift")]
 
 
 def test_untrained_motion_is_nearly_none(make_run, frames):
@@ -72,7 +90,9 @@ def test_untrained_motion_is_nearly_none(make_run, frames):
 
 
 def test_refuses(make_run, frames, tmp_path):
-    stands_still = make_run("still", data={"sizes": [[64, 96]]}, pose={"use": False}, loss={"silog": 1.0})
+    stands_still = make_run(
+        "still", data={"sizes": [[64, 96]]}, pose={"use": False}, loss={"silog": 1.0}
+    )
     for call in (
         lambda: compare.depth_predictor(tmp_path),
         lambda: compare.pose_predictor(stands_still),

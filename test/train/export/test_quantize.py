@@ -1,4 +1,6 @@
-"""The int8 form of a stereo model: the same answers, nearly, and its spec; one that is worse is not written."""
+"""The int8 form of a stereo model: the same answers, nearly, and its spec; one that is worse is
+not written.
+"""
 
 import numpy as np
 import pytest
@@ -6,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from depth_ros.core.errors import EngineError, InputError  # noqa: E402
-from depth_ros.engine.onnx_engine import OnnxEngine  # noqa: E402
-from train import export, quantised  # noqa: E402
+from depth_ros.engine.onnx import OnnxEngine  # noqa: E402
+from train.export import onnx, quantize  # noqa: E402
 from train.model.stereo_fast import FastStereoNet  # noqa: E402
 from train.recipe import Recipe  # noqa: E402
 
@@ -21,41 +23,49 @@ def pool(tmp_path_factory):
     for seed in range(5):
         wide = np.random.default_rng(seed).integers(0, 255, (64, 96 + SHIFT_PX, 3), dtype=np.uint8)
         truth = np.full((64, 96), SHIFT_PX, np.float32)
-        np.savez(folder / f"{seed}.npz", left=wide[:, :96], right=wide[:, SHIFT_PX:], disparity=truth)
+        np.savez(
+            folder / f"{seed}.npz", left=wide[:, :96], right=wide[:, SHIFT_PX:], disparity=truth
+        )
     return folder
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     torch.manual_seed(1)
-    recipe = Recipe.from_dict({"task": "stereo", "network": {"prior_scale": 2, "width_channels": 8}})
+    recipe = Recipe.from_dict(
+        {"task": "stereo", "network": {"prior_scale": 2, "width_channels": 8}}
+    )
     path = tmp_path_factory.mktemp("model") / "net.onnx"
-    export.export(FastStereoNet(8).eval(), export.make_spec(recipe, "stereo", None, "", "net"), path)
+    onnx.export(FastStereoNet(8).eval(), onnx.make_spec(recipe, "stereo", None, "", "net"), path)
     return path
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(quantised, "_HELD_OUT", 2)
+    monkeypatch.setattr(quantize, "_HELD_OUT", 2)
 
 
 def test_int8_answers_as_the_model_does(model, pool, tmp_path):
-    whole, less = quantised.quantise(model, tmp_path / "net_int8.onnx", pool)
+    whole, less = quantize.quantise(model, tmp_path / "net_int8.onnx", pool)
     assert whole < 10 and less < 10  # untrained, both give the match, which finds a wall of noise
     rounded = OnnxEngine(tmp_path / "net_int8.onnx")
     assert (rounded.spec.name, rounded.spec.prior_scale) == ("net_int8", 2)
-    answer = rounded.run(quantised.arrays(sorted(pool.glob("*.npz"))[0], rounded.spec))["disparity"][0, 0]
+    answer = rounded.run(quantize.arrays(sorted(pool.glob("*.npz"))[0], rounded.spec))["disparity"][
+        0, 0
+    ]
     assert np.median(answer[:, 16:]) == pytest.approx(SHIFT_PX, abs=0.3)
     assert (tmp_path / "net_int8.onnx").stat().st_size < model.stat().st_size
 
 
 def test_int8_that_is_worse_is_not_written(model, pool, tmp_path, monkeypatch):
-    monkeypatch.setattr(quantised, "_bad2", lambda file, engine: 10.0 + 5 * (engine.spec.name == "bad"))
+    monkeypatch.setattr(
+        quantize, "_bad2", lambda file, engine: 10.0 + 5 * (engine.spec.name == "bad")
+    )
     with pytest.raises(EngineError, match="got 15.00 %"):
-        quantised.quantise(model, tmp_path / "bad.onnx", pool)
+        quantize.quantise(model, tmp_path / "bad.onnx", pool)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_pool_without_enough_pairs(model, tmp_path):
     with pytest.raises(InputError, match="0 pairs"):
-        quantised.quantise(model, tmp_path / "out.onnx", tmp_path)
+        quantize.quantise(model, tmp_path / "out.onnx", tmp_path)

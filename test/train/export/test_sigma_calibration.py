@@ -5,8 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from train.export.sigma_calibration import fit_spread  # noqa: E402
 from train.model.stereo_fast import FastStereoNet  # noqa: E402
-from train.spread import fit_spread  # noqa: E402
 
 
 def test_a_sigma_twice_too_wide_is_halved():

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from replay.conftest import START_NS, STEP_NS, BagBuilder
+from bags import START_NS, STEP_NS, BagBuilder
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
 from depth_ros.core.lie import so3_exp
-from train.bag_measures import exposure, level, motion, turn_residual
-from train.check_bag import check_bag
+from train.finetune.bag_measures import exposure, level, motion, turn_residual
+from train.finetune.check_bag import check_bag
 
 CAMERA = Camera(320, 200, 260.0, 264.0, 150.5, 104.25)
 
@@ -32,7 +32,9 @@ def turned(image, camera, rotvec):
 def two_depths(image, shift_px):
     """The upper half moves by shift_px, the lower one by three times that."""
     half = image.shape[0] // 2
-    return np.concatenate([np.roll(image[:half], shift_px, 1), np.roll(image[half:], 3 * shift_px, 1)])
+    return np.concatenate(
+        [np.roll(image[:half], shift_px, 1), np.roll(image[half:], 3 * shift_px, 1)]
+    )
 
 
 def test_a_turn_has_flow_and_no_parallax():
@@ -76,7 +78,10 @@ def test_exposure_counts_the_ends():
 
 def test_level_finds_rows_that_differ_and_a_swap():
     wide = texture(200, 340)
-    left, right = wide[:, :320], np.roll(wide[:, 12:332], 3, 0)  # a disparity of 12 px, 3 rows lower
+    left, right = (
+        wide[:, :320],
+        np.roll(wide[:, 12:332], 3, 0),
+    )  # a disparity of 12 px, 3 rows lower
     matches, rows, further_left = level(left, right)
     assert matches > 50 and rows == pytest.approx(-6, abs=0.6) and further_left > 0.9
     assert level(right, left)[2] < 0.1
@@ -94,7 +99,9 @@ def record(tmp_path, make_calibration):
         builder = BagBuilder(tmp_path / name, make_calibration)
         sides = ("left", "right") if np.ndim(pictures[0]) == 4 else ("left",)
         for side in sides:
-            builder.info(side, START_NS, width=width, height=height, K=K, P=right_P if side == "right" else P)
+            builder.info(
+                side, START_NS, width=width, height=height, K=K, P=right_P if side == "right" else P
+            )
         for i, images in enumerate(pictures):
             for side, image in zip(sides, images if len(sides) == 2 else [images]):
                 builder.image(side, START_NS + i * STEP_NS, np.ascontiguousarray(image))
@@ -122,7 +129,11 @@ def test_a_drive_is_accepted(record):
 
 def test_standing_still_is_refused(record):
     report = check_bag(record([texture(160, 240)] * 24))
-    assert report.still == 1.0 and "stands still" in reasons(report) and "Record while driving" in reasons(report)
+    assert (
+        report.still == 1.0
+        and "stands still" in reasons(report)
+        and "Record while driving" in reasons(report)
+    )
 
 
 def test_turning_on_the_spot_is_refused_in_mono_only(record):
@@ -151,7 +162,9 @@ def test_bad_pairs_are_refused(record):
     assert "Uncover" in reasons(check_bag(record(covered, "covered")))
 
 
-def test_what_cannot_be_opened_is_an_error_and_what_is_uncalibrated_a_refusal(tmp_path, make_calibration):
+def test_what_cannot_be_opened_is_an_error_and_what_is_uncalibrated_a_refusal(
+    tmp_path, make_calibration
+):
     with pytest.raises(InputError, match="metadata"):
         check_bag(tmp_path)
     builder = BagBuilder(tmp_path / "bag", make_calibration)

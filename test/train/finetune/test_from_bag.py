@@ -1,4 +1,6 @@
-"""From a recording to a model: what is refused, held out, resumed and exported, on a room of a few pixels."""
+"""From a recording to a model: what is refused, held out, resumed and exported, on a room of a
+few pixels.
+"""
 
 from dataclasses import replace
 
@@ -6,19 +8,21 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # of torch's exporter
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::UserWarning"
+)  # of torch's exporter
 
-from replay.conftest import START_NS, STEP_NS, BagBuilder  # noqa: E402
+from bags import START_NS, STEP_NS, BagBuilder  # noqa: E402
 
 from depth_ros.core.camera import Camera, StereoRig  # noqa: E402
 from depth_ros.core.errors import InputError  # noqa: E402
-from depth_ros.core.scenes import clip_pose, clip_scene  # noqa: E402
-from depth_ros.core.world import render_stereo  # noqa: E402
-from depth_ros.engine.onnx_engine import OnnxEngine  # noqa: E402
-from train.bag_recipe import load_init, start_weights, widest_step  # noqa: E402
-from train.check_bag import check_bag  # noqa: E402
-from train.data.bag import HELD_OUT, BagFrames  # noqa: E402
-from train.from_bag import from_bag, judge, mixed  # noqa: E402
+from depth_ros.engine.onnx import OnnxEngine  # noqa: E402
+from depth_ros.synthetic.renderer import render_stereo  # noqa: E402
+from depth_ros.synthetic.scenes import clip_pose, clip_scene  # noqa: E402
+from train.data.datasets.bag import HELD_OUT, BagFrames  # noqa: E402
+from train.finetune.bag_recipe import load_init, start_weights, widest_step  # noqa: E402
+from train.finetune.check_bag import check_bag  # noqa: E402
+from train.finetune.from_bag import from_bag, judge, mixed  # noqa: E402
 from train.objective import make_objective  # noqa: E402
 from train.recipe import Data, Network, Pose, Recipe  # noqa: E402
 
@@ -38,7 +42,9 @@ def room(tmp_path_factory):
 
     def make(stereo, truth=False):
         if (stereo, truth) not in bags:
-            bags[stereo, truth] = write(tmp_path_factory.mktemp("bag") / "room", pairs, stereo, truth)
+            bags[stereo, truth] = write(
+                tmp_path_factory.mktemp("bag") / "room", pairs, stereo, truth
+            )
         return bags[stereo, truth]
 
     return make
@@ -53,7 +59,9 @@ def write(path, pairs, stereo, truth):
     def calibration(baseline_m=0.0, **_):
         K = (left.fx, 0, left.cx, 0, left.fy, left.cy, 0, 0, 1)
         moved = P[:3] + (-left.fx * RIG.baseline_m if baseline_m else 0.0,) + P[4:]
-        return Calibration(left.width, left.height, "plumb_bob", (0.0,) * 5, K, (1, 0, 0, 0, 1, 0, 0, 0, 1), moved)
+        return Calibration(
+            left.width, left.height, "plumb_bob", (0.0,) * 5, K, (1, 0, 0, 0, 1, 0, 0, 0, 1), moved
+        )
 
     bag = BagBuilder(path, calibration)
     for side in ("left", "right") if stereo else ("left",):
@@ -69,15 +77,26 @@ def test_stereo_gives_a_metric_model_that_resumes(room, tmp_path):
     bag, out, said = room(stereo=True, truth=True), tmp_path / "own.onnx", []
     result = from_bag(bag, out, minutes=0.05, threads=1, start=START, say=said.append)
     assert "20 frames at 10.0 Hz, stereo" in said[0]
-    assert set(result.before) == {"photometric", "photometric, not moved", "abs_rel", "abs_rel, median-scaled"}
+    assert set(result.before) == {
+        "photometric",
+        "photometric, not moved",
+        "abs_rel",
+        "abs_rel, median-scaled",
+    }
     assert result.after["photometric, not moved"] == result.before["photometric, not moved"]
     assert result.after["photometric"] != result.before["photometric"]
     spec = OnnxEngine(out).spec
-    assert spec.is_metric and spec.scale_source == "from bag: stereo baseline" and "room" in spec.trained_on
+    assert (
+        spec.is_metric
+        and spec.scale_source == "from bag: stereo baseline"
+        and "room" in spec.trained_on
+    )
     assert spec.focal_px == 110.0 and spec.working_pixels == 96 * 128 and result.parity < 1e-3
     assert f"model:={out}" in str(result)
 
-    again = from_bag(bag, out, minutes=0.05, threads=1, start=START, say=said.append)  # nothing left to do
+    again = from_bag(
+        bag, out, minutes=0.05, threads=1, start=START, say=said.append
+    )  # nothing left to do
     assert again.minutes == result.minutes and again.after == pytest.approx(result.after)
     assert again.before == pytest.approx(result.before)
     with pytest.raises(InputError, match="another recording"):
@@ -88,19 +107,25 @@ def test_stereo_gives_a_metric_model_that_resumes(room, tmp_path):
     objective = make_objective(recipe)
     objective.load_state_dict(start_weights(objective, weights))
     measured = judge(objective, recipe, BagFrames(bag, HELD_OUT))
-    assert measured == pytest.approx(result.after, rel=1e-3)  # the model holds all that a next training needs
+    assert measured == pytest.approx(
+        result.after, rel=1e-3
+    )  # the model holds all that a next training needs
 
 
 def test_one_camera_gives_a_relative_model(room, tmp_path):
     out = tmp_path / "own.onnx"
-    result = from_bag(room(stereo=False), out, minutes=0.03, threads=1, start=START, say=lambda text: None)
+    result = from_bag(
+        room(stereo=False), out, minutes=0.03, threads=1, start=START, say=lambda text: None
+    )
     spec = OnnxEngine(out).spec
     assert not spec.is_metric and "relative" in str(result)
     assert set(result.after) == {"photometric", "photometric, not moved"}
 
 
 def test_the_true_depth_is_judged_better_than_a_wrong_one(room):
-    """A network that answers one depth: the photometric error is least near the depth that the room has."""
+    """A network that answers one depth: the photometric error is least near the depth that the
+    room has.
+    """
     recipe = replace(START, data=replace(START.data, reader="bag", stereo=True))
     recipe = replace(recipe, loss=replace(recipe.loss, photometric=1.0))
     objective = make_objective(recipe)
@@ -137,9 +162,20 @@ def test_what_cannot_start_a_training_is_refused(tmp_path):
 
 
 def test_the_result_is_a_mix_of_start_and_training():
-    start = {"depth.a": torch.tensor([0.0, 2.0]), "depth.count": torch.tensor(3), "pose.a": torch.tensor(1.0)}
-    trained = {"depth.a": torch.tensor([4.0, 6.0]), "depth.count": torch.tensor(9), "pose.a": torch.tensor(7.0)}
+    start = {
+        "depth.a": torch.tensor([0.0, 2.0]),
+        "depth.count": torch.tensor(3),
+        "pose.a": torch.tensor(1.0),
+    }
+    trained = {
+        "depth.a": torch.tensor([4.0, 6.0]),
+        "depth.count": torch.tensor(9),
+        "pose.a": torch.tensor(7.0),
+    }
     result = mixed(start, trained, 0.25)
-    assert result["depth.a"].tolist() == [3.0, 5.0] and (result["depth.count"], result["pose.a"]) == (9, 7.0)
+    assert result["depth.a"].tolist() == [3.0, 5.0] and (
+        result["depth.count"],
+        result["pose.a"],
+    ) == (9, 7.0)
     with pytest.raises(InputError, match="1.5"):
         mixed(start, trained, 1.5)

@@ -13,9 +13,15 @@ def export(net, path, inputs, outputs, size=(64, 96)):
     example = tuple(torch.rand(1, 3, *size) for _ in inputs)
     axes = {name: {2: "height", 3: "width"} for name in inputs}
     torch.onnx.export(
-        net, example, str(path), opset_version=OPSET, dynamo=False, input_names=inputs, output_names=outputs,
+        net,
+        example,
+        str(path),
+        opset_version=OPSET,
+        dynamo=False,
+        input_names=inputs,
+        output_names=outputs,
         dynamic_axes=axes,
-    )  # fmt: skip
+    )
     onnx.checker.check_model(onnx.load(path), full_check=True)
     return path
 

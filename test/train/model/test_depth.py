@@ -27,13 +27,20 @@ def answer_everywhere(net, raw):
 def test_scales_channels_and_types():
     net = make(left_right=True, log_sigma=True)
     inv_depth, log_sigma = net(torch.rand(2, 3, 64, 96))
-    assert [tuple(x.shape) for x in inv_depth] == [(2, 2, 64, 96), (2, 2, 32, 48), (2, 2, 16, 24), (2, 2, 8, 12)]
+    assert [tuple(x.shape) for x in inv_depth] == [
+        (2, 2, 64, 96),
+        (2, 2, 32, 48),
+        (2, 2, 16, 24),
+        (2, 2, 8, 12),
+    ]
     assert log_sigma.shape == (2, 1, 64, 96) and log_sigma.dtype == torch.float32
     inv_depth, log_sigma = make(scales=1)(torch.rand(2, 3, 32, 64))
     assert [tuple(x.shape) for x in inv_depth] == [(2, 1, 32, 64)] and log_sigma is None
 
 
-@pytest.mark.parametrize("options", [{}, {"min_depth_m": 0.5, "max_depth_m": 80.0}, {"encoder": "resnet18"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"min_depth_m": 0.5, "max_depth_m": 80.0}, {"encoder": "resnet18"}]
+)
 def test_it_starts_at_a_depth_that_scenes_have(options):
     inv_depth, log_sigma = make(log_sigma=True, **options)(torch.rand(2, 3, 64, 96))
     for x in inv_depth:
@@ -47,7 +54,8 @@ def test_a_range_that_does_not_hold_the_usual_start_starts_in_its_geometric_midd
 
 
 @pytest.mark.parametrize(
-    "raw, depth_m, sigma", [(-200, 80.0, 0.01), (0, math.sqrt(40.0), math.sqrt(0.02)), (200, 0.5, 2.0)]
+    "raw, depth_m, sigma",
+    [(-200, 80.0, 0.01), (0, math.sqrt(40.0), math.sqrt(0.02)), (200, 0.5, 2.0)],
 )
 def test_depth_and_sigma_keep_their_bounds_and_are_logarithmic_between(raw, depth_m, sigma):
     net = make(min_depth_m=0.5, max_depth_m=80.0, log_sigma=True)
@@ -63,7 +71,9 @@ def test_every_parameter_learns_from_the_first_step():
     net = make(left_right=True, log_sigma=True)
     inv_depth, log_sigma = net(torch.rand(2, 3, 64, 64))
     (sum(x.log().square().mean() for x in inv_depth) + log_sigma.square().mean()).backward()
-    assert not [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not [
+        name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
 
 
 def test_forward_is_features_then_decode():
@@ -73,7 +83,9 @@ def test_forward_is_features_then_decode():
 
 
 def test_it_learns_that_the_bright_half_is_near():
-    """Left half dark and 20 m away, right half bright and 2 m: the decoder has it to a third in 60 steps."""
+    """Left half dark and 20 m away, right half bright and 2 m: the decoder has it to a third in
+    60 steps.
+    """
     net = make()
     image, depth = torch.rand(2, 3, 32, 64) * 0.3, torch.full((2, 1, 32, 64), 20.0)
     image[..., 32:] += 0.6
@@ -90,9 +102,16 @@ def test_it_learns_that_the_bright_half_is_near():
         assert float(half.log().mean().exp()) == pytest.approx(wanted, rel=0.33)
 
 
-@pytest.mark.parametrize("options", [
-    {"min_depth_m": 0.0}, {"min_depth_m": 5.0, "max_depth_m": 5.0}, {"scales": 0}, {"scales": 5}, {"encoder": "vgg"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"min_depth_m": 0.0},
+        {"min_depth_m": 5.0, "max_depth_m": 5.0},
+        {"scales": 0},
+        {"scales": 5},
+        {"encoder": "vgg"},
+    ],
+)
 def test_senseless_options_are_refused(options):
     with pytest.raises(InputError, match="expected .* got"):
         make(**options)
@@ -115,4 +134,6 @@ def test_onnx_runtime_answers_the_same_at_other_sizes(tmp_path):
     net = Answer(make(log_sigma=True)).eval()
     path = export(net, tmp_path / "depth.onnx", ["image"], ["depth", "log_rel_sigma"])
     assert largest_relative_difference(net, path, [(64, 96), (32, 160), (96, 64)]) < 1e-4
-    assert set(resizes(path)) == {("linear", "half_pixel")}  # the one that ONNX Runtime and TensorRT agree on
+    assert set(resizes(path)) == {
+        ("linear", "half_pixel")
+    }  # the one that ONNX Runtime and TensorRT agree on

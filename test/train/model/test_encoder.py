@@ -23,7 +23,9 @@ def test_five_maps_at_their_strides(name):
     net = make_encoder(name, pretrained=False).eval()
     with torch.no_grad():
         features = net(torch.rand(1, 3, 64, 96))
-    assert [tuple(f.shape) for f in features] == [(1, c, 64 // s, 96 // s) for c, s in zip(net.channels, STRIDES)]
+    assert [tuple(f.shape) for f in features] == [
+        (1, c, 64 // s, 96 // s) for c, s in zip(net.channels, STRIDES)
+    ]
 
 
 @pytest.mark.parametrize("name", LITE)
@@ -34,12 +36,16 @@ def test_every_published_value_arrives_and_only_the_classifier_stays_behind(name
 
 
 def by_hand(weights, x, size, until):
-    """The network of the weight file up to block `until`, without a class of ours: what it was trained to compute."""
+    """The network of the weight file up to block `until`, without a class of ours: what it was
+    trained to compute.
+    """
 
     def conv(x, key, stride=1, groups=1):
         nonlocal size
         w = weights[key + ".weight"]
-        total = max(0, (-(-size // stride) - 1) * stride + w.shape[-1] - size)  # SAME, as TensorFlow defines it
+        total = max(
+            0, (-(-size // stride) - 1) * stride + w.shape[-1] - size
+        )  # SAME, as TensorFlow defines it
         size = -(-size // stride)
         low, high = total // 2, total - total // 2
         return F.conv2d(F.pad(x, (low, high, low, high)), w, None, stride, groups=groups)
@@ -62,7 +68,8 @@ def by_hand(weights, x, size, until):
 
 
 @pytest.mark.parametrize(
-    "name, strided, blocks", [("efficientnet_lite0", (1, 3, 5, 11), 16), ("efficientnet_lite2", (1, 4, 7, 15), 21)]
+    "name, strided, blocks",
+    [("efficientnet_lite0", (1, 3, 5, 11), 16), ("efficientnet_lite2", (1, 4, 7, 15), 21)],
 )
 def test_the_last_map_is_what_the_weights_were_trained_to_compute(name, strided, blocks):
     weights, x = published(name), torch.rand(1, 3, 64, 96)
@@ -81,7 +88,9 @@ def test_equal_stacked_pictures_give_what_one_gives():
     three.load_state_dict(weights)
     x = torch.rand(2, 3, 32, 64)
     with torch.no_grad():
-        torch.testing.assert_close(three(torch.cat([x, x, x], 1))[1], one(x)[1], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            three(torch.cat([x, x, x], 1))[1], one(x)[1], rtol=1e-4, atol=1e-4
+        )
 
 
 def test_a_pretrained_pair_sees_a_standing_camera_as_one_picture():
@@ -106,8 +115,15 @@ def test_resnet_takes_a_file_and_refuses_to_invent_one(tmp_path):
 
 def test_resnet_has_the_names_and_size_of_the_published_one():
     own = dict(make_encoder("resnet18", False).named_parameters())
-    assert sum(p.numel() for p in own.values()) == 11_689_512 - 513_000  # He et al.: 11.69 M, less the classifier
-    assert {"conv1.weight", "bn1.bias", "layer1.1.conv2.weight", "layer4.0.downsample.1.weight"} <= own.keys()
+    assert (
+        sum(p.numel() for p in own.values()) == 11_689_512 - 513_000
+    )  # He et al.: 11.69 M, less the classifier
+    assert {
+        "conv1.weight",
+        "bn1.bias",
+        "layer1.1.conv2.weight",
+        "layer4.0.downsample.1.weight",
+    } <= own.keys()
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 60, 64), (1, 3, 64, 80), (1, 6, 32, 32)])

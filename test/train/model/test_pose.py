@@ -30,8 +30,15 @@ def test_one_pair_gives_one_motion_that_is_nearly_none():
 def test_several_sources_give_a_motion_and_a_mask_each():
     pose, masks = make(sources=3, explain=True)(pictures(1)[0], pictures(3))
     assert pose.shape == (2, 3, 6)
-    assert [tuple(m.shape) for m in masks] == [(2, 3, 32, 64), (2, 3, 16, 32), (2, 3, 8, 16), (2, 3, 4, 8)]
-    assert all(0.5 < float(torch.sigmoid(m.detach()).mean()) < 0.9 for m in masks)  # it starts by believing the motion
+    assert [tuple(m.shape) for m in masks] == [
+        (2, 3, 32, 64),
+        (2, 3, 16, 32),
+        (2, 3, 8, 16),
+        (2, 3, 4, 8),
+    ]
+    assert all(
+        0.5 < float(torch.sigmoid(m.detach()).mean()) < 0.9 for m in masks
+    )  # it starts by believing the motion
 
 
 def test_shared_features_replace_pictures():
@@ -54,7 +61,10 @@ def test_answers_come_in_their_units():
 
 @pytest.mark.parametrize("encoder", ["separate", "shared"])
 def test_the_order_of_the_pictures_matters(encoder):
-    net, inputs = make(encoder=encoder).eval(), [torch.rand(2, 3, 32, 64) * bright for bright in (0.3, 1)]
+    net, inputs = (
+        make(encoder=encoder).eval(),
+        [torch.rand(2, 3, 32, 64) * bright for bright in (0.3, 1)],
+    )
     if encoder == "shared":
         depth = DepthNet(LITE, pretrained=False).eval()
         inputs = [depth.features(x) for x in inputs]
@@ -65,16 +75,23 @@ def test_every_parameter_learns_from_the_first_step():
     net = make(sources=2, explain=True)
     pose, masks = net(*(pictures(1, (64, 64)) + [pictures(2, (64, 64))]))
     (pose.square().sum() + sum(m.square().mean() for m in masks)).backward()
-    assert not [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not [
+        name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
 
 
 def test_it_learns_which_way_the_picture_moved():
-    """Pictures shifted by some columns left or right: the head learns the yaw of both in 60 steps."""
+    """Pictures shifted by some columns left or right: the head learns the yaw of both in 60
+    steps.
+    """
     depth, net = DepthNet(LITE, pretrained=False), make(encoder="shared")
     wide = torch.nn.functional.interpolate(torch.rand(2, 3, 8, 10), scale_factor=4, mode="bilinear")
     centre, left, right = wide[..., 4:36], wide[..., 0:32], wide[..., 8:40]
     with torch.no_grad():
-        first, second = depth.features(torch.cat([centre, centre])), depth.features(torch.cat([left, right]))
+        first, second = (
+            depth.features(torch.cat([centre, centre])),
+            depth.features(torch.cat([left, right])),
+        )
     yaw = torch.tensor([0.05] * 2 + [-0.05] * 2)
     optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3)
     for _ in range(60):

@@ -1,4 +1,6 @@
-"""A rosbag2 recording as training views: an index in memory, the messages read from the bag when they are asked for."""
+"""A rosbag2 recording as training views: an index in memory, the messages read from the bag when
+they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,10 @@ from depth_ros.core.camera import Calibration, Camera, StereoRig
 from depth_ros.core.errors import DepthRosError, InputError
 from depth_ros.core.lie import quat_to_matrix
 from depth_ros.core.rectify import rectify_map
-from depth_ros.nodes.decode import image_to_depth, image_to_rgb
-from depth_ros.replay.bag import InfoTimeline, cdr_stamp_ns, messages, open_reader, raw_messages
-from depth_ros.replay.sample import Drops
-from train.data.bag_topics import CameraTopics, find_camera_topics
+from depth_ros.recordings.bag import InfoTimeline, cdr_stamp_ns, messages, open_reader, raw_messages
+from depth_ros.recordings.decode import image_to_depth, image_to_rgb
+from depth_ros.recordings.sample import Drops
+from train.data.datasets.bag_topics import CameraTopics, find_camera_topics
 from train.data.view import View
 
 HELD_OUT = ("val", "test")
@@ -29,7 +31,9 @@ _GAP_STEPS = 2.5  # frames further apart than this many usual steps are not neig
 
 
 def read_bag(path: Path, split: str = "", part: str = "train") -> BagFrames:
-    """Open a bag; split "": blocks of time by part (see block_parts), "all": every frame in every part."""
+    """Open a bag; split "": blocks of time by part (see block_parts), "all": every frame in
+    every part.
+    """
     if split not in ("", "all"):
         raise InputError(f"bag: expected split '' or 'all', got {split!r}")
     return BagFrames(path, None if split == "all" else (part,))
@@ -37,7 +41,9 @@ def read_bag(path: Path, split: str = "", part: str = "train") -> BagFrames:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one instant lies in the bag: its stamp, and (log time, stamp) of each message, None where there is none."""
+    """Where one instant lies in the bag: its stamp, and (log time, stamp) of each message, None
+    where there is none.
+    """
 
     stamp_ns: int
     images: tuple[tuple[int, int], ...]
@@ -45,18 +51,24 @@ class Entry:
 
 
 class BagFrames:
-    """Frames (see train.data.view) of a rosbag2 directory: mono or stereo, raw or compressed, rectified or raw.
+    """Frames (see train.data.view) of a rosbag2 directory: mono or stereo, raw or compressed,
+    rectified or raw.
 
-    Raw images are rectified with D, R and P. /ground_truth/depth, and /ground_truth/odometry (the pose of the left
-    optical frame), become depth and world_T_camera where their stamps are those of a rectified image.
-    parts: those of block_parts to keep, None for all. tolerance_ns: by how much the stamps of a pair may differ.
-    cache_mb: decoded views kept, MiB a process. drops: what cannot be used, counted by cause; reasons: first words.
-    Works in the worker processes of a DataLoader: each opens the bag for itself.
-    Raises InputError for a bag without usable frames and CalibrationError for a camera that is not calibrated.
+    Raw images are rectified with D, R and P. /ground_truth/depth, and /ground_truth/odometry (the
+    pose of the left optical frame), become depth and world_T_camera where their stamps are those of
+    a rectified image. parts: those of block_parts to keep, None for all. tolerance_ns: by how much
+    the stamps of a pair may differ. cache_mb: decoded views kept, MiB a process. drops: what cannot
+    be used, counted by cause; reasons: first words. Works in the worker processes of a DataLoader:
+    each opens the bag for itself. Raises InputError for a bag without usable frames and
+    CalibrationError for a camera that is not calibrated.
     """
 
     def __init__(
-        self, path: str | Path, parts: tuple[str, ...] | None = None, tolerance_ns: int = 0, cache_mb: int = 256
+        self,
+        path: str | Path,
+        parts: tuple[str, ...] | None = None,
+        tolerance_ns: int = 0,
+        cache_mb: int = 256,
     ):
         self.path, self._limit, self._opened = Path(path), cache_mb << 20, (0, None, None)
         self._cache: OrderedDict[int, View] = OrderedDict()
@@ -68,7 +80,10 @@ class BagFrames:
             self._entries = _index(reader, self.topics, tolerance_ns, drops)
             self._poses = _poses(reader, self.topics.odometry) if self.topics.rectified else {}
         if not self._entries:
-            raise InputError(f"{self.path}: expected images with stamps that pair, got none of {self.topics.images}")
+            raise InputError(
+                f"{self.path}: expected images with stamps that pair, got none of "
+                f"{self.topics.images}"
+            )
         self.stamps_ns = np.array([entry.stamp_ns for entry in self._entries])
         self.camera, self.baseline_m = self._geometry(self.stamps_ns[0])[:2]
         self._runs = runs(self.stamps_ns, block_parts(self.stamps_ns), parts)
@@ -103,29 +118,45 @@ class BagFrames:
     def close(self) -> None:
         """Close the bag's files; the next view opens them again."""
         process, _, stack = self._opened
-        if stack is not None and process == os.getpid():  # what a fork inherited is its parent's to close
+        if (
+            stack is not None and process == os.getpid()
+        ):  # what a fork inherited is its parent's to close
             stack.close()
         self._opened = (0, None, None)
 
     def _read(self, entry: Entry) -> View:
-        """Read and decode one instant; raises InputError naming it where its messages do not decode."""
+        """Read and decode one instant; raises InputError naming it where its messages do not
+        decode.
+        """
         name = f"{self.path.name}/{entry.stamp_ns}"
         try:
             camera, baseline_m, doffs_px, raw = self._geometry(entry.stamp_ns)
-            images = [image_to_rgb(self._message(t, at)) for t, at in zip(self.topics.images, entry.images)]
+            images = [
+                image_to_rgb(self._message(t, at))
+                for t, at in zip(self.topics.images, entry.images)
+            ]
             if any(image.shape[:2] != (camera.height, camera.width) for image in images):
                 shapes = [image.shape for image in images]
-                raise InputError(f"expected images of {camera.width}x{camera.height} as in camera_info, got {shapes}")
+                raise InputError(
+                    f"expected images of {camera.width}x{camera.height} as in camera_info, "
+                    f"got {shapes}"
+                )
             if not self.topics.rectified:
                 images = [_rectified(image, calibration) for image, calibration in zip(images, raw)]
             if doffs_px and len(images) == 2:
                 images[1] = _shifted(images[1], -doffs_px)
-            depth = image_to_depth(self._message(self.topics.depth, entry.depth)) if entry.depth else None
+            depth = (
+                image_to_depth(self._message(self.topics.depth, entry.depth))
+                if entry.depth
+                else None
+            )
         except (DepthRosError, cv2.error) as error:
             raise InputError(f"{name}: {error}") from error
         depth = depth if depth is not None and depth.shape == images[0].shape[:2] else None
         pose, right = self._poses.get(entry.stamp_ns), images[1] if len(images) == 2 else None
-        return View(np.array(images[0]), camera, right, baseline_m, depth, None, pose, entry.stamp_ns, name)
+        return View(
+            np.array(images[0]), camera, right, baseline_m, depth, None, pose, entry.stamp_ns, name
+        )
 
     def _geometry(self, stamp_ns: int) -> tuple[Camera, float | None, float, list[Calibration]]:
         """The rectified left camera, baseline_m, doffs_px and the camera_infos of a time."""
@@ -146,10 +177,15 @@ class BagFrames:
                     return reader.deserialize(raw, connection.msgtype)
         except Exception as error:  # rosbags passes on what sqlite3, zstd and struct raise
             raise InputError(f"{topic}: expected a readable message, got: {error}") from error
-        raise InputError(f"{topic}: expected the message of {stamp_ns} that was there before, got none: bag changed?")
+        raise InputError(
+            f"{topic}: expected the message of {stamp_ns} that was there before, got none: "
+            "bag changed?"
+        )
 
     def _reader(self):
-        """This process's open reader: a file position shared with another process would read nonsense."""
+        """This process's open reader: a file position shared with another process would read
+        nonsense.
+        """
         if self._opened[0] != os.getpid():
             stack = ExitStack()
             self._opened = (os.getpid(), stack.enter_context(open_reader(self.path)), stack)
@@ -157,13 +193,21 @@ class BagFrames:
 
 
 def block_parts(stamps_ns: np.ndarray) -> list[str]:
-    """Assign frames to parts by blocks of time, so that what is held out is another place than what is trained on.
+    """Assign frames to parts by blocks of time, so that what is held out is another place than what
+    is trained on.
 
-    A block is 1 s, or 20 frames where that is longer, but at most a tenth of the recording; of every ten blocks the
-    last but one is "test" and the last "val": together one stretch. stamps_ns: (N,) ascending. Returns N names.
+    A block is 1 s, or 20 frames where that is longer, but at most a tenth of the recording; of
+    every ten blocks the last but one is "test" and the last "val": together one stretch. stamps_ns:
+    (N,) ascending. Returns N names.
 
     >>> parts = block_parts(np.arange(60) * 100_000_000)
-    >>> [parts.index("test"), parts.count("test"), parts.index("val"), parts.count("val"), parts.count("train")]
+    >>> [
+    ...     parts.index("test"),
+    ...     parts.count("test"),
+    ...     parts.index("val"),
+    ...     parts.count("val"),
+    ...     parts.count("train"),
+    ... ]
     [48, 6, 54, 6, 48]
     """
     count = len(stamps_ns)
@@ -175,7 +219,9 @@ def block_parts(stamps_ns: np.ndarray) -> list[str]:
 
 
 def runs(stamps_ns: np.ndarray, names: list[str], parts: tuple[str, ...] | None) -> np.ndarray:
-    """Number the stretches (N,) of wanted parts without a gap; -1 for frames of parts that are not wanted."""
+    """Number the stretches (N,) of wanted parts without a gap; -1 for frames of parts that are
+    not wanted.
+    """
     steps = np.diff(stamps_ns)
     gap = steps > _GAP_STEPS * np.median(steps) if len(steps) else np.zeros(0, bool)
     wanted = np.array([parts is None or name in parts for name in names])
@@ -184,8 +230,12 @@ def runs(stamps_ns: np.ndarray, names: list[str], parts: tuple[str, ...] | None)
 
 
 def _index(reader, topics: CameraTopics, tolerance_ns: int, drops: Drops) -> list[Entry]:
-    """Read every image's stamp once, in the order of stamps; left and right are paired by the nearest."""
-    found: dict[str, dict[int, int]] = {topic: {} for topic in (*topics.images, topics.depth) if topic}
+    """Read every image's stamp once, in the order of stamps; left and right are paired by the
+    nearest.
+    """
+    found: dict[str, dict[int, int]] = {
+        topic: {} for topic in (*topics.images, topics.depth) if topic
+    }
     for connection, log_ns, raw in raw_messages(reader, *found):
         stamp_ns = cdr_stamp_ns(raw)
         if stamp_ns in found[connection.topic]:
@@ -200,16 +250,23 @@ def _index(reader, topics: CameraTopics, tolerance_ns: int, drops: Drops) -> lis
         if None in partners:
             drops.add("unmatched", "stamps of left and right that do not pair")
             continue
-        images = ((left[stamp_ns], stamp_ns), *((other[at], at) for other, at in zip(others, partners)))
+        images = (
+            (left[stamp_ns], stamp_ns),
+            *((other[at], at) for other, at in zip(others, partners)),
+        )
         depth = (depths[stamp_ns], stamp_ns) if topics.rectified and stamp_ns in depths else None
         entries.append(Entry(stamp_ns, images, depth))
     return entries
 
 
 def _nearest(stamps: list[int], stamp_ns: int, tolerance_ns: int) -> int | None:
-    """The stamp of a sorted list nearest to another one, None where it is further off than the tolerance."""
+    """The stamp of a sorted list nearest to another one, None where it is further off than the
+    tolerance.
+    """
     at = bisect.bisect_left(stamps, stamp_ns)
-    near = min(stamps[max(0, at - 1) : at + 1], key=lambda other: abs(other - stamp_ns), default=None)
+    near = min(
+        stamps[max(0, at - 1) : at + 1], key=lambda other: abs(other - stamp_ns), default=None
+    )
     return near if near is not None and abs(near - stamp_ns) <= tolerance_ns else None
 
 
@@ -237,4 +294,6 @@ def _rectified(image: np.ndarray, calibration: Calibration) -> np.ndarray:
 def _shifted(image: np.ndarray, shift_px: float) -> np.ndarray:
     """Move a picture along its rows, so that both principal points agree."""
     move = np.float32([[1, 0, shift_px], [0, 1, 0]])
-    return cv2.warpAffine(image, move, image.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(
+        image, move, image.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )

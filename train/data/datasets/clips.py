@@ -1,7 +1,8 @@
 """A pool of procedural videos on disk, and the reader that gives them to a training.
 
-One clip a file, named by its seed: a pool may grow while a training reads it, several processes may fill it, and it is
-the same everywhere. Frames are stored plain (no compression), so that one frame is read without the others.
+One clip a file, named by its seed: a pool may grow while a training reads it, several processes may
+fill it, and it is the same everywhere. Frames are stored plain (no compression), so that one frame
+is read without the others.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.errors import InputError
-from depth_ros.core.video import Clip, is_usable, random_clip, random_mono_camera, render_clip
+from depth_ros.synthetic.clips import Clip, is_usable, random_clip, random_mono_camera, render_clip
 from train.data.view import View
 
 _SPLITS = ("", "far-sky", "street", "room")
@@ -24,8 +25,11 @@ _CYCLE = 12  # seeds in a cycle: the first is held out for validation, the secon
 _SIZE_SEED, _CLIP_SEED = 1, 2
 
 
-def make_clip(seed: int, frames: int, sizes: list[tuple[int, int]], place: str = "mix", stereo: bool = True) -> Clip:
-    """Draw clip `seed`: one of the sizes (height, width) px, a camera of 45 to 100 degrees, a baseline of 10 to 60 cm.
+def make_clip(
+    seed: int, frames: int, sizes: list[tuple[int, int]], place: str = "mix", stereo: bool = True
+) -> Clip:
+    """Draw clip `seed`: one of the sizes (height, width) px, a camera of 45 to 100 degrees, a
+    baseline of 10 to 60 cm.
 
     Clips whose camera stands against something are drawn again.
     """
@@ -42,10 +46,15 @@ def make_clip(seed: int, frames: int, sizes: list[tuple[int, int]], place: str =
 def write_clip(path: Path, clip: Clip) -> None:
     """Render a clip into an .npz; written aside and renamed, so that no half file is ever read.
 
-    Keys: camera (6,) width height fx fy cx cy; baseline_m (0 for mono); place; world_T_camera (N,4,4); and for each
-    frame i left_i, right_i (H,W,3) uint8, depth_i (H,W) float16 m, infinite where the sky is.
+    Keys: camera (6,) width height fx fy cx cy; baseline_m (0 for mono); place; world_T_camera
+    (N,4,4); and for each frame i left_i, right_i (H,W,3) uint8, depth_i (H,W) float16 m, infinite
+    where the sky is.
     """
-    arrays = {"world_T_camera": clip.world_T_camera, "baseline_m": clip.baseline_m or 0.0, "place": clip.place}
+    arrays = {
+        "world_T_camera": clip.world_T_camera,
+        "baseline_m": clip.baseline_m or 0.0,
+        "place": clip.place,
+    }
     c = clip.camera
     arrays["camera"] = np.array([c.width, c.height, c.fx, c.fy, c.cx, c.cy])
     for i in range(len(clip.world_T_camera)):
@@ -61,20 +70,32 @@ def write_clip(path: Path, clip: Clip) -> None:
 
 
 def fill_clips(
-    folder: Path, clips: int, frames: int = 3, sizes=((128, 224),), place: str = "mix", jobs: int = 1,
-    stereo: bool = True, first: int = 0,
-) -> None:  # fmt: skip
-    """Render the clips `first` to `clips` - 1 that the folder lacks; sizes: (height, width) px, one drawn per clip."""
+    folder: Path,
+    clips: int,
+    frames: int = 3,
+    sizes=((128, 224),),
+    place: str = "mix",
+    jobs: int = 1,
+    stereo: bool = True,
+    first: int = 0,
+) -> None:
+    """Render the clips `first` to `clips` - 1 that the folder lacks; sizes: (height, width) px,
+    one drawn per clip.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    todo = [p for p in (folder / f"{seed:07d}.npz" for seed in range(first, clips)) if not p.exists()]
+    todo = [
+        p for p in (folder / f"{seed:07d}.npz" for seed in range(first, clips)) if not p.exists()
+    ]
     work = [(p, frames, list(sizes), place, stereo) for p in todo]
     if jobs == 1:
         for item in tqdm(work, desc=f"render {folder}", unit="clip"):
             _write(item)
         return
     with get_context("spawn").Pool(jobs) as pool:
-        for _ in tqdm(pool.imap_unordered(_write, work), total=len(work), desc=f"render {folder}", unit="clip"):
+        for _ in tqdm(
+            pool.imap_unordered(_write, work), total=len(work), desc=f"render {folder}", unit="clip"
+        ):
             pass
 
 
@@ -84,7 +105,8 @@ def _write(item) -> None:
 
 
 class ClipFrames:
-    """The frames of a pool's clips of one part, those on disk when it was opened; see train.data.view.Frames.
+    """The frames of a pool's clips of one part, those on disk when it was opened; see
+    train.data.view.Frames.
 
     far_m: depth that is given for the sky; NaN (unknown) unless told.
     """
@@ -106,11 +128,14 @@ class ClipFrames:
             baseline = float(data["baseline_m"])
             depth = data[f"depth_{i}"].astype(np.float32)
             return View(
-                image=data[f"left_{i}"], camera=Camera(int(width), int(height), *numbers),
-                right=data[f"right_{i}"] if baseline else None, baseline_m=baseline or None,
+                image=data[f"left_{i}"],
+                camera=Camera(int(width), int(height), *numbers),
+                right=data[f"right_{i}"] if baseline else None,
+                baseline_m=baseline or None,
                 depth=np.where(np.isinf(depth), self.far_m, depth).astype(np.float32),
-                world_T_camera=data["world_T_camera"][i], name=f"{path.stem}/{i}",
-            )  # fmt: skip
+                world_T_camera=data["world_T_camera"][i],
+                name=f"{path.stem}/{i}",
+            )
 
     def neighbour(self, index: int, offset: int) -> int | None:
         """Give the index of the frame `offset` later in the same clip, None where there is none."""
@@ -125,11 +150,12 @@ def _place(path: Path) -> str:
 
 
 def read_clips(path: Path, split: str = "", part: str = "train") -> ClipFrames:
-    """Open a pool: of every twelve seeds one is for `val`, one for `test`, the rest for `train`, however it grows.
+    """Open a pool: of every twelve seeds one is for `val`, one for `test`, the rest for `train`,
+    however it grows.
 
-    split: "" gives the sky as unknown; "far-sky" gives it a depth of 1000 m, which a network that answers inverse depth
-    may learn as zero; "street" and "room" give the clips of one kind. Raises InputError for another split, and for a
-    folder without such clips.
+    split: "" gives the sky as unknown; "far-sky" gives it a depth of 1000 m, which a network that
+    answers inverse depth may learn as zero; "street" and "room" give the clips of one kind. Raises
+    InputError for another split, and for a folder without such clips.
     """
     if split not in _SPLITS:
         raise InputError(f"clips: expected a split out of {_SPLITS}, got {split!r}")
@@ -139,5 +165,7 @@ def read_clips(path: Path, split: str = "", part: str = "train") -> ClipFrames:
         files = [p for p in files if _place(p) == split]
     if not files:
         kind = f"{split or 'any'} clips (NNNNNNN.npz) of the part {part}"
-        raise InputError(f"expected {kind} in {path}, found none: fill the pool first (python -m train render)")
+        raise InputError(
+            f"expected {kind} in {path}, found none: fill the pool first (python -m train render)"
+        )
     return ClipFrames(files, 1000.0 if split == "far-sky" else float("nan"))

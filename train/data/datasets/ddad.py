@@ -1,8 +1,10 @@
-"""DDAD in its official layout (github.com/TRI-ML/DDAD, format of github.com/TRI-ML/dgp; Guizilini et al., CVPR 2020).
+"""DDAD in its official layout (github.com/TRI-ML/DDAD, format of github.com/TRI-ML/dgp; Guizilini
+et al., CVPR 2020).
 
-ddad.json: {"scene_splits": {"0": {"filenames": ["000000/scene_....json", ...]}, "1": ...}}, 0 train, 1 val
-000000/scene_....json: data (images, clouds, poses), samples (which of them belong together, which calibration)
-000000/{rgb/CAMERA_01/....png, point_cloud/LIDAR/....npz, calibration/....json}
+ddad.json: {"scene_splits": {"0": {"filenames": ["000000/scene_....json", ...]}, "1": ...}}, 0
+train, 1 val 000000/scene_....json: data (images, clouds, poses), samples (which of them belong
+together, which calibration) 000000/{rgb/CAMERA_01/....png, point_cloud/LIDAR/....npz,
+calibration/....json}
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
-from depth_ros.core.geometry import transform_points
 from depth_ros.core.lie import inverse
+from depth_ros.core.projection import transform_points
+from train.data.view import View
 
 from .files import check_size, iso_to_ns, points_to_depth, pose, read_array, read_rgb, read_text
 from .listing import Key, Listing, check_split
-from .view import View
 
 _CAMERAS = tuple(f"CAMERA_{number:02d}" for number in (1, 5, 6, 7, 8, 9))
 _PARTS = {"train": "0", "val": "1"}
@@ -29,19 +31,27 @@ _PARTS = {"train": "0", "val": "1"}
 def read_ddad(path: Path, split: str, part: str) -> Listing:
     """Open one camera of DDAD as mono video with lidar depth and poses.
 
-    split: the camera, "CAMERA_01" (ahead, the default), 05, 06, 07, 08 or 09. There is no truth for the official test
-    images: part test is refused, val is what is reported in papers. Raises InputError for missing files or fields.
+    split: the camera, "CAMERA_01" (ahead, the default), 05, 06, 07, 08 or 09. There is no truth for
+    the official test images: part test is refused, val is what is reported in papers. Raises
+    InputError for missing files or fields.
     """
     camera = check_split(split, _CAMERAS, "DDAD")
     if part not in _PARTS:
-        raise InputError(f"DDAD: expected a part out of {sorted(_PARTS)} (the test images have no truth), got {part!r}")
+        raise InputError(
+            f"DDAD: expected a part out of {sorted(_PARTS)} (the test images have no "
+            f"truth), got {part!r}"
+        )
     index = path / "ddad.json"
     try:
         names = _json(index)["scene_splits"][_PARTS[part]]["filenames"]
     except (KeyError, TypeError) as error:
-        raise InputError(f"{index}: expected scene_splits with filenames, got no {error}") from error
+        raise InputError(
+            f"{index}: expected scene_splits with filenames, got no {error}"
+        ) from error
     scenes = [path / name for name in names]
-    keys = [(str(scene), number) for scene in scenes for number in range(len(_samples(scene, camera)))]
+    keys = [
+        (str(scene), number) for scene in scenes for number in range(len(_samples(scene, camera)))
+    ]
     return Listing(keys, partial(_read, camera), name=str(index))
 
 
@@ -50,7 +60,9 @@ def _read(camera_name: str, key: Key) -> View:
     sample = _samples(scene, camera_name)[key[1]]
     image_path = scene.parent / sample["image"]["filename"]
     image = read_rgb(image_path)
-    camera = _camera(scene.parent / "calibration" / f"{sample['calibration']}.json", camera_name, image)
+    camera = _camera(
+        scene.parent / "calibration" / f"{sample['calibration']}.json", camera_name, image
+    )
     check_size(image_path, image, camera)
     world_T_camera = _transform(sample["image"]["pose"])
     depth = None
@@ -60,12 +72,16 @@ def _read(camera_name: str, key: Key) -> View:
         depth = points_to_depth(transform_points(camera_T_lidar, points), camera)
     stamp_ns = iso_to_ns(sample["stamp"])
     name = f"{scene.parent.name} {camera_name} {key[1]}"
-    return View(image, camera, depth=depth, world_T_camera=world_T_camera, stamp_ns=stamp_ns, name=name)
+    return View(
+        image, camera, depth=depth, world_T_camera=world_T_camera, stamp_ns=stamp_ns, name=name
+    )
 
 
 @lru_cache(maxsize=1024)
 def _samples(scene: Path, camera_name: str) -> list[dict]:
-    """What one camera needs of a scene: image and cloud with their poses, calibration and stamp of each sample."""
+    """What one camera needs of a scene: image and cloud with their poses, calibration and stamp
+    of each sample.
+    """
     content = _json(scene)
     try:
         data = {datum["key"]: datum for datum in content["data"]}
@@ -84,7 +100,9 @@ def _samples(scene: Path, camera_name: str) -> list[dict]:
             )
         return samples
     except (KeyError, TypeError) as error:
-        raise InputError(f"{scene}: expected a scene with {camera_name} in every sample, got no {error}") from error
+        raise InputError(
+            f"{scene}: expected a scene with {camera_name} in every sample, got no {error}"
+        ) from error
 
 
 def _camera(path: Path, name: str, image: np.ndarray) -> Camera:

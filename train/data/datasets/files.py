@@ -1,4 +1,6 @@
-"""What the readers share: images, depths, poses and points from files; every error names the file."""
+"""What the readers share: images, depths, poses and points from files; every error names the
+file.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
-from depth_ros.core.formats import parse_pfm
-from depth_ros.core.geometry import project
 from depth_ros.core.lie import quat_to_matrix
+from depth_ros.core.projection import project
+from depth_ros.recordings.formats import parse_pfm
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -31,7 +33,10 @@ def read_text(path: Path) -> str:
 
 
 def read_pixels(path: Path, how: int = cv2.IMREAD_UNCHANGED) -> np.ndarray:
-    """Read an image file as OpenCV has it: (H, W) or (H, W, channels), blue first. Raises InputError."""
+    """Read an image file as OpenCV has it: (H, W) or (H, W, channels), blue first.
+
+    Raises InputError.
+    """
     content = np.frombuffer(_read_bytes(path), np.uint8)
     image = cv2.imdecode(content, how) if content.size else None
     if image is None:
@@ -40,16 +45,26 @@ def read_pixels(path: Path, how: int = cv2.IMREAD_UNCHANGED) -> np.ndarray:
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """Read an image as (H, W, 3) uint8 RGB; grey becomes three equal channels. Raises InputError."""
+    """Read an image as (H, W, 3) uint8 RGB; grey becomes three equal channels.
+
+    Raises InputError.
+    """
     return np.ascontiguousarray(read_pixels(path, cv2.IMREAD_COLOR)[..., ::-1])
 
 
 def read_png16(path: Path, units_per_metre: float) -> np.ndarray:
-    """Read a 16-bit PNG as (H, W) float32 metres = value / units_per_metre, 0 becomes NaN. Raises InputError."""
+    """Read a 16-bit PNG as (H, W) float32 metres = value / units_per_metre, 0 becomes NaN.
+
+    Raises InputError.
+    """
     values = read_pixels(path)
     if values.dtype != np.uint16 or values.ndim != 2:
-        raise InputError(f"{path}: expected 16-bit grey, got {values.dtype} of shape {values.shape}")
-    return np.where(values > 0, values / np.float32(units_per_metre), np.float32("nan")).astype(np.float32)
+        raise InputError(
+            f"{path}: expected 16-bit grey, got {values.dtype} of shape {values.shape}"
+        )
+    return np.where(values > 0, values / np.float32(units_per_metre), np.float32("nan")).astype(
+        np.float32
+    )
 
 
 def read_pfm(path: Path) -> np.ndarray:
@@ -58,7 +73,9 @@ def read_pfm(path: Path) -> np.ndarray:
 
 
 def read_array(path: Path, name: str = "") -> np.ndarray:
-    """Read a .npy file, or the array `name` of a .npz file; raises InputError where it is missing or broken."""
+    """Read a .npy file, or the array `name` of a .npz file; raises InputError where it is
+    missing or broken.
+    """
     try:
         content = np.load(path, allow_pickle=False)
         if not name:
@@ -70,7 +87,10 @@ def read_array(path: Path, name: str = "") -> np.ndarray:
 
 
 def read_table(path: Path, columns: int) -> np.ndarray:
-    """Read lines of numbers, "#" begins a comment, as (N, columns) float64. Raises InputError for another count."""
+    """Read lines of numbers, "#" begins a comment, as (N, columns) float64.
+
+    Raises InputError for another count.
+    """
     rows = []
     for line in read_text(path).splitlines():
         words = line.partition("#")[0].replace(",", " ").split()
@@ -86,7 +106,9 @@ def read_table(path: Path, columns: int) -> np.ndarray:
 
 
 def read_keyed(path: Path) -> dict[str, np.ndarray]:
-    """Read KITTI's "key: numbers" lines as float64 arrays by key; lines of words (dates) are left out."""
+    """Read KITTI's "key: numbers" lines as float64 arrays by key; lines of words (dates) are
+    left out.
+    """
     found = {}
     for line in read_text(path).splitlines():
         key, _, values = line.partition(":")
@@ -98,7 +120,9 @@ def read_keyed(path: Path) -> dict[str, np.ndarray]:
 
 
 def keyed(calib: dict[str, np.ndarray], key: str, shape: tuple[int, ...], path: Path) -> np.ndarray:
-    """Give one entry of read_keyed in a shape; raises InputError where it is missing or has another count."""
+    """Give one entry of read_keyed in a shape; raises InputError where it is missing or has
+    another count.
+    """
     count = int(np.prod(shape))
     if key not in calib or calib[key].size != count:
         raise InputError(f"{path}: expected {key} with {count} numbers, got {sorted(calib)}")
@@ -118,7 +142,8 @@ def pose(translation: np.ndarray, quat_xyzw: np.ndarray) -> np.ndarray:
 
 
 def nearest(stamps: Sequence[float], stamp: float, within: float) -> int | None:
-    """Give the index of the nearest of ascending stamps; None where it is further than `within`; all in one unit.
+    """Give the index of the nearest of ascending stamps; None where it is further than `within`;
+    all in one unit.
 
     >>> nearest([1.0, 2.0, 3.0], 2.4, 0.5), nearest([1.0, 2.0], 2.6, 0.5)
     (1, None)
@@ -144,15 +169,22 @@ def iso_to_ns(text: str) -> int:
 
 
 def points_to_depth(points: np.ndarray, camera: Camera) -> np.ndarray:
-    """Draw points (N, 3), metres in the optical frame, as (H, W) float32 depth; the nearest wins, NaN elsewhere.
+    """Draw points (N, 3), metres in the optical frame, as (H, W) float32 depth; the nearest wins,
+    NaN elsewhere.
 
-    >>> float(points_to_depth(np.array([[0, 0, 3.0], [0, 0, 2.0]]), Camera(4, 3, 5.0, 5.0, 2.0, 1.0))[1, 2])
+    >>> float(
+    ...     points_to_depth(np.array([[0, 0, 3.0], [0, 0, 2.0]]), Camera(4, 3, 5.0, 5.0, 2.0, 1.0))[
+    ...         1, 2
+    ...     ]
+    ... )
     2.0
     """
     points = points[points[:, 2] > 0]
     u, v = np.rint(project(points, camera)).T
     inside = (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
-    order = np.argsort(-points[inside, 2], kind="stable")  # far ones first: the nearest is written last
+    order = np.argsort(
+        -points[inside, 2], kind="stable"
+    )  # far ones first: the nearest is written last
     u, v, z = u[inside][order].astype(int), v[inside][order].astype(int), points[inside, 2][order]
     depth = np.full((camera.height, camera.width), np.nan, np.float32)
     depth[v, u] = z
@@ -162,7 +194,10 @@ def points_to_depth(points: np.ndarray, camera: Camera) -> np.ndarray:
 def check_size(path: Path, array: np.ndarray, camera: Camera) -> np.ndarray:
     """Give array; raises InputError where it has not the size of the camera."""
     if array.shape[:2] != (camera.height, camera.width):
-        raise InputError(f"{path}: expected {camera.width}x{camera.height}, got {array.shape[1]}x{array.shape[0]}")
+        raise InputError(
+            f"{path}: expected {camera.width}x{camera.height}, got "
+            f"{array.shape[1]}x{array.shape[0]}"
+        )
     return array
 
 

@@ -1,9 +1,10 @@
-"""A folder of images with a calibration as ROS camera_calibration writes it: anybody's own recording.
+"""A folder of images with a calibration as ROS camera_calibration writes it: anybody's own
+recording.
 
-mono     calibration.yaml images/000000.png ...
-stereo   left.yaml right.yaml left/000000.png ... right/000000.png ...
-depth    depth/000000.png (16-bit millimetres, 0 unknown) or .npy (metres), of the rectified (left) image; optional
-The layout of the YAML: wiki.ros.org/camera_calibration and camera_info_manager (image_width, camera_matrix, ...).
+mono     calibration.yaml images/000000.png ... stereo   left.yaml right.yaml left/000000.png ...
+right/000000.png ... depth    depth/000000.png (16-bit millimetres, 0 unknown) or .npy (metres), of
+the rectified (left) image; optional The layout of the YAML: wiki.ros.org/camera_calibration and
+camera_info_manager (image_width, camera_matrix, ...).
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import yaml
 from depth_ros.core.camera import Calibration, Camera, StereoRig
 from depth_ros.core.errors import InputError
 from depth_ros.core.rectify import rectify_map
+from train.data.view import View
 
 from .files import check_size, list_images, read_array, read_png16, read_rgb, read_text
 from .listing import Key, Listing, check_split, time_part
-from .view import View
 
 _UNITS_PER_METRE = 1000.0
 _ARRAYS = ("distortion_coefficients", "camera_matrix", "rectification_matrix", "projection_matrix")
@@ -30,9 +31,10 @@ _ARRAYS = ("distortion_coefficients", "camera_matrix", "rectification_matrix", "
 def read_folder(path: Path, split: str, part: str) -> Listing:
     """Open a folder of images as video in the order of their names, cut in time into parts.
 
-    split: "raw" (the default): images as the camera sends them, rectified here by D, R and P; "rectified": they are
-    already. Pairs have one name in left and right. A name of at least 16 digits is the stamp in nanoseconds.
-    Raises InputError for missing files or an image of another size, CalibrationError for a camera without calibration.
+    split: "raw" (the default): images as the camera sends them, rectified here by D, R and P;
+    "rectified": they are already. Pairs have one name in left and right. A name of at least 16
+    digits is the stamp in nanoseconds. Raises InputError for missing files or an image of another
+    size, CalibrationError for a camera without calibration.
     """
     split = check_split(split, ("raw", "rectified"), "folder")
     stereo = (path / "left").is_dir()
@@ -41,19 +43,26 @@ def read_folder(path: Path, split: str, part: str) -> Listing:
     if stereo:
         missing = [image.name for image in images if not (path / "right" / image.name).is_file()]
         if missing:
-            raise InputError(f"{path / 'right' / missing[0]}: expected the partner of left/{missing[0]}, got none")
+            raise InputError(
+                f"{path / 'right' / missing[0]}: expected the partner of "
+                f"left/{missing[0]}, got none"
+            )
     names = tuple(image.name for image in images)
     keys = time_part([(str(path), number) for number in range(len(names))], part)
     return Listing(keys, partial(_read, stereo, split == "raw", names), name=str(path))
 
 
 def read_calibration(path: Path) -> Calibration:
-    """Read a camera_calibration YAML; raises InputError for a file or a field that is missing or has another shape."""
+    """Read a camera_calibration YAML; raises InputError for a file or a field that is missing or
+    has another shape.
+    """
     try:
         content = yaml.safe_load(read_text(path))
         D, K, R, P = (tuple(content[name]["data"]) for name in _ARRAYS)
         model = content["distortion_model"]
-        return Calibration(int(content["image_width"]), int(content["image_height"]), model, D, K, R, P)
+        return Calibration(
+            int(content["image_width"]), int(content["image_height"]), model, D, K, R, P
+        )
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected a camera_calibration YAML, got: {error!r}") from error
 
@@ -65,7 +74,10 @@ def _cameras(path: Path, stereo: bool) -> tuple[list[Calibration], Camera, Stere
     calibrations = [read_calibration(path / name) for name in names]
     rig = StereoRig.from_calibrations(*calibrations) if stereo else None
     if rig and rig.doffs_px:
-        raise InputError(f"{path}: expected one principal point in both P matrices, got {rig.doffs_px} px between them")
+        raise InputError(
+            f"{path}: expected one principal point in both P matrices, got {rig.doffs_px} "
+            "px between them"
+        )
     return calibrations, Camera.from_calibration(calibrations[0]), rig
 
 
@@ -87,7 +99,9 @@ def _depth(folder: Path, stem: str, camera: Camera) -> np.ndarray | None:
     """(H, W) float32 metres; None where the folder or this frame's file is not there."""
     for path in (folder / f"{stem}.png", folder / f"{stem}.npy"):
         if path.is_file():
-            depth = read_png16(path, _UNITS_PER_METRE) if path.suffix == ".png" else read_array(path)
+            depth = (
+                read_png16(path, _UNITS_PER_METRE) if path.suffix == ".png" else read_array(path)
+            )
             depth = check_size(path, depth, camera).astype(np.float32)
             return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32("nan"))
     return None

@@ -1,4 +1,5 @@
-"""KITTI raw in its official layout (cvlibs.net/datasets/kitti/raw_data.php; Geiger et al., IJRR 2013).
+"""KITTI raw in its official layout (cvlibs.net/datasets/kitti/raw_data.php; Geiger et al., IJRR
+2013).
 
 2011_09_26/calib_cam_to_cam.txt calib_velo_to_cam.txt
 2011_09_26/2011_09_26_drive_0001_sync/{image_02,image_03,velodyne_points}/data/0000000000.{png,bin}
@@ -14,14 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from depth_ros.core.errors import InputError
+from train.data.view import View
 
 from .files import find_image, iso_to_ns, list_images, read_rgb, read_text
 from .kitti_rig import raw_rig
 from .listing import Key, Listing, check_split, time_part
-from .view import View
 
 _rig = cache(raw_rig)  # a day; at module level, so that readers can be sent to other processes
-# Odometry sequence -> day, drive, first and last frame of KITTI raw (the odometry development kit's readme).
+# Odometry sequence -> day, drive, first and last frame of KITTI raw (the odometry development kit's
+# readme).
 ODOMETRY_DRIVES = {
     "00": ("2011_10_03", "0027", 0, 4540),
     "01": ("2011_10_03", "0042", 0, 1100),
@@ -38,27 +40,39 @@ ODOMETRY_DRIVES = {
 
 
 def read_raw(path: Path, split: str, part: str) -> Listing:
-    """Open KITTI raw; a view is the colour pair, with the lidar's points as depth where they are on disk.
+    """Open KITTI raw; a view is the colour pair, with the lidar's points as depth where they are on
+    disk.
 
-    split: "eigen_zhou" (the default; Eigen 2014, Zhou 2017) or "benchmark": lines "drive frame side" of
-    splits/<split>/{train,val,test}_files.txt in `path` (the test part of eigen_zhou: splits/eigen/test_files.txt);
-    "odometry": the drives of sequences 00 to 08, the last tenth of each as val, 09 and 10 as test; "all": every drive
-    on disk, cut in time. Neighbours outside of the split are found too. A frame of side "r" is the pair seen in a
-    mirror: its right camera becomes the left one, and every view keeps baseline_m > 0.
-    Raises InputError for a missing calibration, split file or image.
+    split: "eigen_zhou" (the default; Eigen 2014, Zhou 2017) or "benchmark": lines "drive frame
+    side" of splits/<split>/{train,val,test}_files.txt in `path` (the test part of eigen_zhou:
+    splits/eigen/test_files.txt); "odometry": the drives of sequences 00 to 08, the last tenth of
+    each as val, 09 and 10 as test; "all": every drive on disk, cut in time. Neighbours outside of
+    the split are found too. A frame of side "r" is the pair seen in a mirror: its right camera
+    becomes the left one, and every view keeps baseline_m > 0. Raises InputError for a missing
+    calibration, split file or image.
     """
     split = check_split(split, ("eigen_zhou", "benchmark", "odometry", "all"), "KITTI raw")
     if split in ("eigen_zhou", "benchmark"):
         folder = "eigen" if (split, part) == ("eigen_zhou", "test") else split
         keys = _split_lines(path / "splits" / folder / f"{part}_files.txt")
-        context = [key for sequence in dict.fromkeys(key[0] for key in keys) for key in _raw_keys(path, sequence)]
+        context = [
+            key
+            for sequence in dict.fromkeys(key[0] for key in keys)
+            for key in _raw_keys(path, sequence)
+        ]
         missing = sorted(set(keys) - set(context))
         if missing:
             name, number = missing[0]
-            raise InputError(f"{path / name.split()[0]}: expected frame {number} of the split, got none")
+            raise InputError(
+                f"{path / name.split()[0]}: expected frame {number} of the split, got none"
+            )
         return Listing(keys, RawDrives(path), context, str(path))
     if split == "odometry":
-        keys = [key for one in ODOMETRY_DRIVES for key in odometry_part(_raw_range(path, one), one, part)]
+        keys = [
+            key
+            for one in ODOMETRY_DRIVES
+            for key in odometry_part(_raw_range(path, one), one, part)
+        ]
     else:
         drives = sorted(folder.parent for folder in path.glob("*/*_sync/image_02"))
         names = [f"{drive.parent.name}/{drive.name} l" for drive in drives]
@@ -67,7 +81,9 @@ def read_raw(path: Path, split: str, part: str) -> Listing:
 
 
 def odometry_part(keys: list[Key], sequence: str, part: str) -> list[Key]:
-    """Choose a sequence's share of a part: 09 and 10 are test; of the others the last tenth is val, the rest train."""
+    """Choose a sequence's share of a part: 09 and 10 are test; of the others the last tenth is
+    val, the rest train.
+    """
     if (sequence in ("09", "10")) != (part == "test"):
         return []
     end = round(0.9 * len(keys))
@@ -86,7 +102,9 @@ class RawDrives:
         own, other = ("image_02", "image_03") if side == "l" else ("image_03", "image_02")
         image = read_rgb(find_image(folder / own / "data" / f"{number:010d}"))
         has_pair = (folder / other).is_dir()
-        right = read_rgb(find_image(folder / other / "data" / f"{number:010d}")) if has_pair else None
+        right = (
+            read_rgb(find_image(folder / other / "data" / f"{number:010d}")) if has_pair else None
+        )
         camera = rig.camera(image)
         stamps = _stamps(folder / own / "timestamps.txt")
         view = View(
@@ -106,7 +124,11 @@ def _split_lines(path: Path) -> list[Key]:
     keys = []
     for line in filter(str.strip, read_text(path).splitlines()):
         words = line.split()
-        if len(words) not in (2, 3) or not words[1].isdigit() or words[2:] not in ([], ["l"], ["r"]):
+        if (
+            len(words) not in (2, 3)
+            or not words[1].isdigit()
+            or words[2:] not in ([], ["l"], ["r"])
+        ):
             raise InputError(f"{path}: expected lines 'drive frame l|r', got {line!r}")
         keys.append((f"{words[0]} {(words[2:] or ['l'])[0]}", int(words[1])))
     return keys
@@ -129,7 +151,11 @@ def _raw_range(path: Path, sequence: str) -> list[Key]:
 
 @cache
 def _stamps(path: Path) -> list[int]:
-    return [iso_to_ns(line) for line in read_text(path).splitlines() if line.strip()] if path.is_file() else []
+    return (
+        [iso_to_ns(line) for line in read_text(path).splitlines() if line.strip()]
+        if path.is_file()
+        else []
+    )
 
 
 def _mirrored(view: View) -> View:

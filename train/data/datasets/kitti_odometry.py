@@ -1,4 +1,5 @@
-"""KITTI odometry in its official layout (cvlibs.net/datasets/kitti/eval_odometry.php; Geiger et al., CVPR 2012).
+"""KITTI odometry in its official layout (cvlibs.net/datasets/kitti/eval_odometry.php; Geiger et
+al., CVPR 2012).
 
 sequences/00/{calib.txt,times.txt,image_2,image_3,velodyne} poses/00.txt
 """
@@ -12,28 +13,32 @@ import numpy as np
 
 from depth_ros.core.errors import InputError
 from depth_ros.core.lie import inverse
+from train.data.view import View
 
 from .files import find_image, list_images, read_rgb, read_table
 from .kitti import ODOMETRY_DRIVES, odometry_part
 from .kitti_rig import odometry_rig
 from .listing import Key, Listing, check_split
-from .view import View
 
 _rig, _table = cache(odometry_rig), cache(read_table)
 
 
 def read_odometry(path: Path, split: str, part: str) -> Listing:
-    """Open KITTI odometry: the colour pair (the grey one where there is no colour), poses and lidar where on disk.
+    """Open KITTI odometry: the colour pair (the grey one where there is no colour), poses and lidar
+    where on disk.
 
-    train: sequences 00 to 08 without the last tenth of each, val: that tenth, test: 09 and 10; sequences that are not
-    on disk, and 11 to 21, which have no poses, are left out. Raises InputError for missing files.
+    train: sequences 00 to 08 without the last tenth of each, val: that tenth, test: 09 and 10;
+    sequences that are not on disk, and 11 to 21, which have no poses, are left out. Raises
+    InputError for missing files.
     """
     check_split(split, ("", "odometry"), "KITTI odometry")
     keys = []
     for sequence in ODOMETRY_DRIVES:
         folder = path / "sequences" / sequence
         if folder.is_dir():
-            numbers = [int(image.stem) for image in list_images(folder / f"image_{_left_camera(folder)}")]
+            numbers = [
+                int(image.stem) for image in list_images(folder / f"image_{_left_camera(folder)}")
+            ]
             keys += odometry_part([(sequence, number) for number in numbers], sequence, part)
     return Listing(keys, _Odometry(path), name=f"{path}/sequences")
 
@@ -51,14 +56,28 @@ class _Odometry:
         rig = _rig(folder / "calib.txt", left)
         image = read_rgb(find_image(folder / f"image_{left}" / f"{number:06d}"))
         has_pair = (folder / f"image_{left + 1}").is_dir()
-        right = read_rgb(find_image(folder / f"image_{left + 1}" / f"{number:06d}")) if has_pair else None
+        right = (
+            read_rgb(find_image(folder / f"image_{left + 1}" / f"{number:06d}"))
+            if has_pair
+            else None
+        )
         camera = rig.camera(image)
         depth = rig.lidar_depth(folder / "velodyne" / f"{number:06d}.bin", camera, "l")
         world_T_camera = self._pose(sequence, number, inverse(rig.left_T_cam0))
         times = folder / "times.txt"
         stamp_ns = round(_table(times, 1)[number, 0] * 1e9) if times.is_file() else None
         baseline_m = rig.baseline_m if has_pair else None
-        return View(image, camera, right, baseline_m, depth, None, world_T_camera, stamp_ns, f"{sequence} {number}")
+        return View(
+            image,
+            camera,
+            right,
+            baseline_m,
+            depth,
+            None,
+            world_T_camera,
+            stamp_ns,
+            f"{sequence} {number}",
+        )
 
     def _pose(self, sequence: str, number: int, cam0_T_left: np.ndarray) -> np.ndarray | None:
         """The pose of the left camera in use; the file has those of cam0. None without the file."""

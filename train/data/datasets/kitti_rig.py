@@ -9,16 +9,18 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
-from depth_ros.core.geometry import transform_points
+from depth_ros.core.projection import transform_points
 
 from .files import keyed, points_to_depth, read_keyed
 
 
 @dataclass(frozen=True, eq=False)
 class KittiRig:
-    """A rectified pair: K (3,3) px of both, baseline_m, left_T_cam0 and right_T_cam0 (4,4), cam0_T_velo | None.
+    """A rectified pair: K (3,3) px of both, baseline_m, left_T_cam0 and right_T_cam0 (4,4),
+    cam0_T_velo | None.
 
-    cam0 is the left grey camera, rectified: KITTI's projections, poses and lidar calibration all start there.
+    cam0 is the left grey camera, rectified: KITTI's projections, poses and lidar calibration all
+    start there.
     """
 
     K: np.ndarray
@@ -33,21 +35,29 @@ class KittiRig:
         return Camera(image.shape[1], image.shape[0], K[0, 0], K[1, 1], K[0, 2], K[1, 2])
 
     def lidar_depth(self, path: Path, camera: Camera, side: str) -> np.ndarray | None:
-        """Draw a velodyne .bin (float32 x y z reflectance) into the left or right (side "l" or "r") image, (H, W) m.
+        """Draw a velodyne .bin (float32 x y z reflectance) into the left or right (side "l" or "r")
+        image, (H, W) m.
 
-        None where the file or the calibration of the lidar is not there. Raises InputError for a truncated file.
+        None where the file or the calibration of the lidar is not there. Raises InputError for a
+        truncated file.
         """
         if self.cam0_T_velo is None or not path.is_file():
             return None
         values = np.fromfile(path, "<f4")
         if values.size % 4:
-            raise InputError(f"{path}: expected four float32 a point, got {values.size} numbers: truncated?")
+            raise InputError(
+                f"{path}: expected four float32 a point, got {values.size} numbers: truncated?"
+            )
         camera_T_cam0 = self.left_T_cam0 if side == "l" else self.right_T_cam0
-        return points_to_depth(transform_points(camera_T_cam0 @ self.cam0_T_velo, values.reshape(-1, 4)[:, :3]), camera)
+        return points_to_depth(
+            transform_points(camera_T_cam0 @ self.cam0_T_velo, values.reshape(-1, 4)[:, :3]), camera
+        )
 
 
 def raw_rig(day: Path) -> KittiRig:
-    """Read calib_cam_to_cam.txt and, where it is there, calib_velo_to_cam.txt of a day of KITTI raw: colour cameras."""
+    """Read calib_cam_to_cam.txt and, where it is there, calib_velo_to_cam.txt of a day of KITTI
+    raw: colour cameras.
+    """
     path, velo_path = day / "calib_cam_to_cam.txt", day / "calib_velo_to_cam.txt"
     calib = read_keyed(path)
     left, right = (keyed(calib, f"P_rect_0{index}", (3, 4), path) for index in (2, 3))
@@ -63,7 +73,9 @@ def raw_rig(day: Path) -> KittiRig:
 
 
 def odometry_rig(path: Path, left: int) -> KittiRig:
-    """Read calib.txt of an odometry sequence: cameras `left` and `left` + 1 (0 grey, 2 colour), Tr of the lidar."""
+    """Read calib.txt of an odometry sequence: cameras `left` and `left` + 1 (0 grey, 2 colour),
+    Tr of the lidar.
+    """
     calib = read_keyed(path)
     projections = (keyed(calib, f"P{index}", (3, 4), path) for index in (left, left + 1))
     cam0_T_velo = None
@@ -82,5 +94,7 @@ def _rig(left, right, cam0_T_velo, path) -> KittiRig:
         shifts.append(shift)
     baseline_m = shifts[0][0, 3] - shifts[1][0, 3]
     if not baseline_m > 0:
-        raise InputError(f"{path}: expected a baseline above 0 m from the projections, got {baseline_m}")
+        raise InputError(
+            f"{path}: expected a baseline above 0 m from the projections, got {baseline_m}"
+        )
     return KittiRig(left[:, :3], float(baseline_m), shifts[0], shifts[1], cam0_T_velo)

@@ -1,7 +1,9 @@
-"""NYU Depth v2 in its official layout (cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html; Silberman et al., ECCV 2012).
+"""NYU Depth v2 in its official layout (cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html; Silberman et
+al., ECCV 2012).
 
-nyu_depth_v2_labeled.mat splits.mat                              the 1449 labelled frames; needs h5py, splits.mat scipy
-{train,test}/<scene>/{rgb_00045.jpg,sync_depth_00045.png}        the synchronised raw frames, depth in millimetres
+nyu_depth_v2_labeled.mat splits.mat                              the 1449 labelled frames; needs
+h5py, splits.mat scipy {train,test}/<scene>/{rgb_00045.jpg,sync_depth_00045.png}        the
+synchronised raw frames, depth in millimetres
 """
 
 from __future__ import annotations
@@ -14,27 +16,33 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
+from train.data.view import View
 
 from .files import check_size, find_image, read_png16, read_rgb
 from .listing import Key, Listing, check_split, tenth_part
-from .view import View
 
 # The colour camera of the official toolbox (camera_params.m), 640x480; depth is registered to it.
-_CAMERA = Camera(640, 480, 518.85790117450188, 519.46961112127485, 325.58244941119034, 253.73616633400465)
+_CAMERA = Camera(
+    640, 480, 518.85790117450188, 519.46961112127485, 325.58244941119034, 253.73616633400465
+)
 _UNITS_PER_METRE = 1000.0
 _LABELLED, _SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"
 
 
 def read_nyu(path: Path, split: str, part: str) -> Listing:
-    """Open NYU Depth v2, mono: the labelled frames where their file is in `path`, else the folders of PNGs.
+    """Open NYU Depth v2, mono: the labelled frames where their file is in `path`, else the folders
+    of PNGs.
 
-    split, of the labelled frames: "" for depths with holes filled in, "raw" for those measured (0 becomes NaN).
-    test: the official 654 frames of splits.mat, or the folder test; val: of train the first of every ten frames
-    (labelled) or scenes (folders). The frames of a scene's folder are video, labelled frames are single.
-    Raises InputError for missing files, and for a missing h5py or scipy.
+    split, of the labelled frames: "" for depths with holes filled in, "raw" for those measured (0
+    becomes NaN). test: the official 654 frames of splits.mat, or the folder test; val: of train the
+    first of every ten frames (labelled) or scenes (folders). The frames of a scene's folder are
+    video, labelled frames are single. Raises InputError for missing files, and for a missing h5py
+    or scipy.
     """
     if (path / _LABELLED).is_file():
-        depths = {"": "depths", "raw": "rawDepths"}[check_split(split, ("", "raw"), "NYU Depth v2, labelled")]
+        depths = {"": "depths", "raw": "rawDepths"}[
+            check_split(split, ("", "raw"), "NYU Depth v2, labelled")
+        ]
         numbers = _official(path / _SPLITS, "testNdxs" if part == "test" else "trainNdxs")
         chosen = numbers if part == "test" else tenth_part(numbers, part, test=False)
         # each is a sequence of its own: the frame before it in the file is another moment
@@ -65,7 +73,9 @@ def _read(key: Key) -> View:
 
 
 def _labelled(depths: str, key: Key) -> View:
-    """One labelled frame; MATLAB's arrays come in reverse order: images (N, 3, W, H), depths (N, W, H) in metres."""
+    """One labelled frame; MATLAB's arrays come in reverse order: images (N, 3, W, H), depths (N,
+    W, H) in metres.
+    """
     path, number = key[0].split("::")
     with _library("h5py").File(path, "r") as file:
         for name in ("images", depths):
@@ -75,7 +85,12 @@ def _labelled(depths: str, key: Key) -> View:
         depth = np.ascontiguousarray(file[depths][int(number)].T).astype(np.float32)
     check_size(Path(path), image, _CAMERA)
     check_size(Path(path), depth, _CAMERA)
-    return View(image, _CAMERA, depth=np.where(depth > 0, depth, np.float32("nan")), name=f"labelled {number}")
+    return View(
+        image,
+        _CAMERA,
+        depth=np.where(depth > 0, depth, np.float32("nan")),
+        name=f"labelled {number}",
+    )
 
 
 @cache
@@ -94,4 +109,6 @@ def _library(name: str):
     try:
         return import_module(name)
     except ImportError as error:
-        raise InputError(f"expected the library {name.split('.')[0]} (pip install it), got: {error}") from error
+        raise InputError(
+            f"expected the library {name.split('.')[0]} (pip install it), got: {error}"
+        ) from error

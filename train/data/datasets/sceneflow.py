@@ -1,8 +1,9 @@
-"""SceneFlow (FlyingThings3D, Driving, Monkaa) in its official layout (lmb.informatik.uni-freiburg.de; Mayer 2016).
+"""SceneFlow (FlyingThings3D, Driving, Monkaa) in its official layout
+(lmb.informatik.uni-freiburg.de; Mayer 2016).
 
 frames_cleanpass/TRAIN/A/0000/{left,right}/0006.png   and frames_finalpass/
-disparity/TRAIN/A/0000/left/0006.pfm camera_data/TRAIN/A/0000/camera_data.txt
-Driving and Monkaa have other folders in the place of TRAIN/A/0000, such as 15mm_focallength/scene_forwards/fast.
+disparity/TRAIN/A/0000/left/0006.pfm camera_data/TRAIN/A/0000/camera_data.txt Driving and Monkaa
+have other folders in the place of TRAIN/A/0000, such as 15mm_focallength/scene_forwards/fast.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
+from train.data.view import View
 
 from .files import check_size, list_images, read_pfm, read_rgb, read_text
 from .listing import Key, Listing, check_split, tenth_part, time_part
-from .view import View
 
 _HEIGHT, _WIDTH, _CX, _CY = 540, 960, 479.5, 269.5
 _FX, _FX_15MM = 1050.0, 450.0
@@ -27,11 +28,13 @@ _BLENDER_T_OPTICAL = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
 def read_sceneflow(path: Path, split: str, part: str) -> Listing:
-    """Open one of the three sets, or a folder of them, as stereo video with poses and dense disparity.
+    """Open one of the three sets, or a folder of them, as stereo video with poses and dense
+    disparity.
 
-    split: "cleanpass" (the default) or "finalpass". Lengths are the renderer's units, called metres here: the baseline
-    is one. FlyingThings3D: train and val (one of ten sequences) are its TRAIN, test its TEST; Driving and Monkaa, which
-    have no official parts, are cut in time. Raises InputError for a missing folder, disparity or image.
+    split: "cleanpass" (the default) or "finalpass". Lengths are the renderer's units, called metres
+    here: the baseline is one. FlyingThings3D: train and val (one of ten sequences) are its TRAIN,
+    test its TEST; Driving and Monkaa, which have no official parts, are cut in time. Raises
+    InputError for a missing folder, disparity or image.
     """
     frames = f"frames_{check_split(split, ('cleanpass', 'finalpass'), 'SceneFlow')}"
     roots = [root for root in (path, *sorted(path.glob("*"))) if (root / frames).is_dir()]
@@ -41,7 +44,10 @@ def read_sceneflow(path: Path, split: str, part: str) -> Listing:
 
 def _part_of_set(root: Path, frames: str, part: str) -> list[Key]:
     """The keys of one set: a sequence is "<root>::<folder below the frames>"."""
-    below = [str(left.parent.relative_to(root / frames)) for left in sorted((root / frames).rglob("left"))]
+    below = [
+        str(left.parent.relative_to(root / frames))
+        for left in sorted((root / frames).rglob("left"))
+    ]
     if part == "test":
         official = [one for one in below if one.startswith("TEST")]
     else:
@@ -54,7 +60,10 @@ def _part_of_set(root: Path, frames: str, part: str) -> list[Key]:
 
 
 def _sequence(root: Path, frames: str, below: str) -> list[Key]:
-    return [(f"{root}::{below}", int(image.stem)) for image in list_images(root / frames / below / "left")]
+    return [
+        (f"{root}::{below}", int(image.stem))
+        for image in list_images(root / frames / below / "left")
+    ]
 
 
 def _read(frames: str, key: Key) -> View:
@@ -76,16 +85,24 @@ def _read(frames: str, key: Key) -> View:
             world_T_left, world_T_right = (pose @ _BLENDER_T_OPTICAL for pose in poses[key[1]])
             baseline = float(np.linalg.norm(world_T_right[:3, 3] - world_T_left[:3, 3]))
     depth = (fx * baseline / disparity).astype(np.float32)
-    return View(left, camera, right, baseline, depth, disparity, world_T_left, None, f"{below} {name}")
+    return View(
+        left, camera, right, baseline, depth, disparity, world_T_left, None, f"{below} {name}"
+    )
 
 
 @cache
 def _cameras(path: Path) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Blender's camera-to-world matrices (4, 4), left and right, by frame: lines "Frame 6", "L ...", "R ..."."""
+    """Blender's camera-to-world matrices (4, 4), left and right, by frame: lines "Frame 6", "L
+    ...", "R ...".
+    """
     words = [line.split() for line in read_text(path).splitlines() if line.strip()]
     found = {}
     for frame, left, right in zip(words[::3], words[1::3], words[2::3]):
         if (frame[0], left[0], right[0]) != ("Frame", "L", "R") or {len(left), len(right)} != {17}:
-            raise InputError(f"{path}: expected lines Frame, L and R with 16 numbers, got {' '.join(frame)!r}")
-        found[int(frame[1])] = tuple(np.array(side[1:], np.float64).reshape(4, 4) for side in (left, right))
+            raise InputError(
+                f"{path}: expected lines Frame, L and R with 16 numbers, got {' '.join(frame)!r}"
+            )
+        found[int(frame[1])] = tuple(
+            np.array(side[1:], np.float64).reshape(4, 4) for side in (left, right)
+        )
     return found

@@ -1,4 +1,6 @@
-"""Bags as views: the right message at the right index, cameras and truth with it, and nothing across parts."""
+"""Bags as views: the right message at the right index, cameras and truth with it, and nothing
+across parts.
+"""
 
 import doctest
 import os
@@ -6,12 +8,12 @@ import pickle
 
 import numpy as np
 import pytest
-from replay.conftest import START_NS, STEP_NS, STORE, BagBuilder, T
+from bags import START_NS, STEP_NS, STORE, BagBuilder, T
 from rosbags.rosbag2 import StoragePlugin
 
 from depth_ros.core.errors import CalibrationError, InputError
-from train.data import bag as bag_module
-from train.data.bag import BagFrames, block_parts, read_bag, runs
+from train.data.datasets import bag as bag_module
+from train.data.datasets.bag import BagFrames, block_parts, read_bag, runs
 
 
 def picture(number, side="left"):
@@ -41,7 +43,15 @@ def drive(builder, count, sides=("left", "right"), step_ns=STEP_NS, first=0):
 
 def odometry(builder, stamp_ns, position):
     """Write a pose turned by half a turn about the first axis."""
-    names = ("Point", "Quaternion", "Pose", "PoseWithCovariance", "Vector3", "Twist", "TwistWithCovariance")
+    names = (
+        "Point",
+        "Quaternion",
+        "Pose",
+        "PoseWithCovariance",
+        "Vector3",
+        "Twist",
+        "TwistWithCovariance",
+    )
     kinds = {name: T[f"geometry_msgs/msg/{name}"] for name in names}
     zero = kinds["Vector3"](x=0.0, y=0.0, z=0.0)
     pose = kinds["Pose"](
@@ -49,10 +59,13 @@ def odometry(builder, stamp_ns, position):
         orientation=kinds["Quaternion"](x=1.0, y=0.0, z=0.0, w=0.0),
     )
     message = T["nav_msgs/msg/Odometry"](
-        header=builder.header(stamp_ns, "world"), child_frame_id="left_optical",
+        header=builder.header(stamp_ns, "world"),
+        child_frame_id="left_optical",
         pose=kinds["PoseWithCovariance"](pose=pose, covariance=np.zeros(36)),
-        twist=kinds["TwistWithCovariance"](twist=kinds["Twist"](linear=zero, angular=zero), covariance=np.zeros(36)),
-    )  # fmt: skip
+        twist=kinds["TwistWithCovariance"](
+            twist=kinds["Twist"](linear=zero, angular=zero), covariance=np.zeros(36)
+        ),
+    )
     builder.write("/ground_truth/odometry", message, stamp_ns)
 
 
@@ -70,7 +83,11 @@ def test_views_in_any_order(build, storage, rig):
         np.testing.assert_array_equal(view.image, picture(i))
         np.testing.assert_array_equal(view.right, picture(i, "right"))
         assert view.camera == rig.left and view.baseline_m == pytest.approx(0.21)
-        assert view.stamp_ns == START_NS + i * STEP_NS and view.depth is None and view.world_T_camera is None
+        assert (
+            view.stamp_ns == START_NS + i * STEP_NS
+            and view.depth is None
+            and view.world_T_camera is None
+        )
     frames.close()
 
 
@@ -98,7 +115,9 @@ def test_mono_and_compressed(build, camera):
 
 
 def test_raw_images_are_rectified(build, camera):
-    """A lens of half the focal length: the rectified picture shows what lay halfway from the axis, twice as large."""
+    """A lens of half the focal length: the rectified picture shows what lay halfway from the
+    axis, twice as large.
+    """
     K = (40.0, 0, 44.25, 0, 42.0, 30.5, 0, 0, 1)
     builder = build(sides=("left",), K=K)
     ramp = np.broadcast_to(np.arange(96, dtype=np.uint8)[None, :, None] * 2, (56, 96, 3))
@@ -112,7 +131,9 @@ def test_raw_images_are_rectified(build, camera):
 def test_principal_points_that_differ_are_brought_together(build):
     builder = build(sides=("left",))
     builder.info("right", START_NS, P=(80.0, 0, 47.25, -80 * 0.21, 0, 84.0, 30.5, 0, 0, 0, 1, 0))
-    ramp = np.ascontiguousarray(np.broadcast_to(np.arange(96, dtype=np.uint8)[None, :, None], (56, 96, 3)))
+    ramp = np.ascontiguousarray(
+        np.broadcast_to(np.arange(96, dtype=np.uint8)[None, :, None], (56, 96, 3))
+    )
     for side in ("left", "right"):
         builder.image(side, START_NS, ramp)
     view = BagFrames(builder.close())[0]
@@ -122,20 +143,34 @@ def test_principal_points_that_differ_are_brought_together(build):
 def test_neighbours_end_at_gaps(build):
     frames = BagFrames(drive(drive(build(), 4), 3, first=9).close())
     assert [frames.neighbour(i, 1) for i in range(7)] == [1, 2, 3, None, 5, 6, None]
-    assert frames.neighbour(4, -1) is None and frames.neighbour(0, 3) == 3 and frames.neighbour(0, -1) is None
+    assert (
+        frames.neighbour(4, -1) is None
+        and frames.neighbour(0, 3) == 3
+        and frames.neighbour(0, -1) is None
+    )
 
 
 def test_parts_share_no_frame_and_no_neighbour():
     stamps = np.arange(500) * STEP_NS
     names = block_parts(stamps)
-    assert {name: names.count(name) for name in ("train", "val", "test")} == {"train": 420, "val": 40, "test": 40}
+    assert {name: names.count(name) for name in ("train", "val", "test")} == {
+        "train": 420,
+        "val": 40,
+        "test": 40,
+    }
     for part in ("train", "val", "test"):
         numbers = runs(stamps, names, (part,))
         assert [name for name, run in zip(names, numbers) if run >= 0] == [part] * names.count(part)
-        assert all(names[i] == names[i + 1] for i in range(499) if numbers[i] == numbers[i + 1] >= 0)
+        assert all(
+            names[i] == names[i + 1] for i in range(499) if numbers[i] == numbers[i + 1] >= 0
+        )
     assert (runs(stamps, names, None) == 0).all()
     together = runs(stamps, names, ("val", "test"))
-    assert all(together[i] == together[i + 1] for i in range(499) if {names[i], names[i + 1]} == {"val", "test"})
+    assert all(
+        together[i] == together[i + 1]
+        for i in range(499)
+        if {names[i], names[i + 1]} == {"val", "test"}
+    )
 
 
 def test_parts_of_a_bag(build):
@@ -143,7 +178,9 @@ def test_parts_of_a_bag(build):
     parts = {part: read_bag(path, part=part) for part in ("train", "val", "test")}
     assert [len(parts[part]) for part in parts] == [24, 3, 3]
     assert parts["test"][0].image[0, 0, 0] == 24 and parts["val"][2].image[0, 0, 0] == 29
-    assert parts["train"].neighbour(23, 1) is None and parts["test"].neighbour(2, 1) is None  # held out for others
+    assert (
+        parts["train"].neighbour(23, 1) is None and parts["test"].neighbour(2, 1) is None
+    )  # held out for others
     assert len(read_bag(path, split="all", part="val")) == 30
     with pytest.raises(InputError, match="split"):
         read_bag(path, split="half")
@@ -198,4 +235,8 @@ def test_a_copy_in_another_process_reads_for_itself(build):
 def test_a_real_recording(shared_data):
     frames = read_bag(shared_data / "bags" / "kitti_raw0001_stereo_color", part="test")
     view = frames[0]
-    assert view.image.shape == view.right.shape == (375, 1242, 3) and view.baseline_m == pytest.approx(0.5327, abs=1e-4)
+    assert view.image.shape == view.right.shape == (
+        375,
+        1242,
+        3,
+    ) and view.baseline_m == pytest.approx(0.5327, abs=1e-4)

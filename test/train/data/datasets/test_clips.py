@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import InputError
-from depth_ros.core.video import render_clip
-from train.data.clips import fill_clips, make_clip, read_clips, write_clip
+from depth_ros.synthetic.clips import render_clip
+from train.data.datasets.clips import fill_clips, make_clip, read_clips, write_clip
 
 SIZE = (32, 64)
 
@@ -23,7 +23,9 @@ def test_a_view_is_the_rendered_frame(pool):
     expected, view = render_clip(clip, 1), frames[1]
     np.testing.assert_array_equal(view.image, expected["left"])
     np.testing.assert_array_equal(view.right, expected["right"])
-    np.testing.assert_allclose(view.depth, expected["depth"], rtol=1e-3)  # half precision; the sky is unknown
+    np.testing.assert_allclose(
+        view.depth, expected["depth"], rtol=1e-3
+    )  # half precision; the sky is unknown
     np.testing.assert_allclose(view.world_T_camera, clip.world_T_camera[1])
     assert (view.camera, view.baseline_m) == (clip.camera, clip.baseline_m)
     assert 0.1 <= view.baseline_m <= 0.6 and view.name == "0000000/1"
@@ -77,7 +79,10 @@ def test_empty_folders_and_unknown_splits_are_refused(tmp_path, pool):
 def test_a_split_picks_the_clips_of_one_kind(tmp_path):
     for seed, place in ((2, "street"), (3, "room"), (4, "street")):
         write_clip(tmp_path / f"{seed:07d}.npz", make_clip(seed, 1, [SIZE], place, False))
-    names = {split: [path.stem[-1] for path in read_clips(tmp_path, split).files] for split in ("", "street", "room")}
+    names = {
+        split: [path.stem[-1] for path in read_clips(tmp_path, split).files]
+        for split in ("", "street", "room")
+    }
     assert names == {"": ["2", "3", "4"], "street": ["2", "4"], "room": ["3"]}
     with pytest.raises(InputError, match="room clips"):
         read_clips(tmp_path, "room", "val")

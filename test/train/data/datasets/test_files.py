@@ -7,7 +7,7 @@ import pytest
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
-from train.data import files, listing
+from train.data.datasets import files, listing
 
 
 @pytest.mark.parametrize("module", [files, listing])

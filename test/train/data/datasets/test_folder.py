@@ -39,7 +39,9 @@ def test_mono_is_rectified(mono, ramp):
     expected = cv2.undistort(ramp, K, D)
     assert np.abs(view.image.astype(int) - expected).max() <= 1 and (view.image != ramp).any()
     assert (view.camera.fx, view.camera.fy, view.camera.cx, view.camera.cy) == (FX, FY, CX, CY)
-    assert view.stamp_ns == 1700000000_000000000 and (view.depth == 1.5).all() and view.right is None
+    assert (
+        view.stamp_ns == 1700000000_000000000 and (view.depth == 1.5).all() and view.right is None
+    )
     assert len(frames) == 8 and frames[1].depth is None and frames.neighbour(7, 1) is None
 
 
@@ -54,7 +56,11 @@ def test_stereo(tmp_path, put_image, put_text):
         put_image(tmp_path / f"left/{number}.png", 10 + number)
         put_image(tmp_path / f"right/{number}.png", 100 + number)
     view = read("folder", tmp_path)[2]
-    assert (view.image == 12).all() and (view.right == 102).all() and view.baseline_m == pytest.approx(0.25)
+    assert (
+        (view.image == 12).all()
+        and (view.right == 102).all()
+        and view.baseline_m == pytest.approx(0.25)
+    )
     assert view.stamp_ns is None
     (tmp_path / "right/3.png").unlink()
     with pytest.raises(InputError, match="right/3.png: expected the partner of left/3.png"):
@@ -71,7 +77,11 @@ def test_errors_name_the_file(mono, put_image, put_text):
     "text, error, words",
     [
         (calibration(fx=0.0), CalibrationError, "is the camera calibrated"),
-        ("image_width: 12\n", InputError, "calibration.yaml: expected a camera_calibration YAML, got: KeyError"),
+        (
+            "image_width: 12\n",
+            InputError,
+            "calibration.yaml: expected a camera_calibration YAML, got: KeyError",
+        ),
         ("a: [", InputError, "calibration.yaml: expected a camera_calibration YAML"),
     ],
 )

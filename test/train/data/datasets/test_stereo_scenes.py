@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import InputError
-from depth_ros.replay.scenes import write_pfm
+from depth_ros.recordings.scenes import write_pfm
 from train.data import read
 
-CALIB = "cam0=[30 0 5.5; 0 30 3.5; 0 0 1]\ncam1=[30 0 {cx1}; 0 30 3.5; 0 0 1]\ndoffs={doffs}\nbaseline=200\n"
+CALIB = (
+    "cam0=[30 0 5.5; 0 30 3.5; 0 0 1]\ncam1=[30 0 {cx1}; 0 30 3.5; 0 0 "
+    "1]\ndoffs={doffs}\nbaseline=200\n"
+)
 
 
 @pytest.fixture
@@ -43,13 +46,18 @@ def test_middlebury_moves_the_right_image_by_doffs(tmp_path, put_scene, disparit
     assert view.disparity[1, 1] == 6 and view.baseline_m == pytest.approx(0.2)
     assert (view.camera.fx, view.camera.cx, view.camera.cy) == (30, 5.5, 3.5)
     known = np.isfinite(view.depth)
-    np.testing.assert_allclose((view.camera.fx * view.baseline_m / view.depth)[known], view.disparity[known], rtol=1e-6)
+    np.testing.assert_allclose(
+        (view.camera.fx * view.baseline_m / view.depth)[known], view.disparity[known], rtol=1e-6
+    )
 
 
 def test_middlebury_parts_and_2021(tmp_path, put_scene):
     for name in "abcd":
         put_scene(tmp_path / "data" / name)
-    names = {part: [view.name for view in read("middlebury", tmp_path, part=part)] for part in ("train", "val", "test")}
+    names = {
+        part: [view.name for view in read("middlebury", tmp_path, part=part)]
+        for part in ("train", "val", "test")
+    }
     assert names == {"train": ["c", "d"], "val": ["a"], "test": ["b"]}
     frames = read("middlebury", tmp_path)
     assert frames[0].depth is None and frames.neighbour(0, 1) is None
@@ -88,7 +96,9 @@ def test_eth3d_without_truth(tmp_path, put_scene):
 
 @pytest.fixture
 def put_frames(put_image, put_text):
-    """A factory: three frames of a SceneFlow sequence from frame 6, disparity 10 with one pixel of 0."""
+    """A factory: three frames of a SceneFlow sequence from frame 6, disparity 10 with one pixel
+    of 0.
+    """
 
     def put(root, below, frames="frames_cleanpass"):
         disparity = np.full((540, 960), 10, np.float32)
@@ -99,7 +109,8 @@ def put_frames(put_image, put_text):
             put_image(root / frames / below / f"left/{number:04d}.png", number, 540, 960)
             put_image(root / frames / below / f"right/{number:04d}.png", 100 + number, 540, 960)
             write_pfm(root / "disparity" / below / f"left/{number:04d}.pfm", disparity)
-            # a camera that looks along the world's y with the world's z up: columns right, up, backward
+            # a camera that looks along the world's y with the world's z up: columns right, up,
+            # backward
             left, right = (f"1 0 0 {x} 0 0 -1 {number} 0 1 0 3 0 0 0 1" for x in (5, 5.5))
             lines.append(f"Frame {number}\nL {left}\nR {right}\n\n")
         put_text(root / "camera_data" / below / "camera_data.txt", "".join(lines))
@@ -133,7 +144,7 @@ def test_sceneflow_driving_has_another_lens(tmp_path, put_frames):
         read("sceneflow", tmp_path)
 
 
-PAIRS = Path(__file__).resolve().parents[4] / "shared/data/pairs"
+PAIRS = Path(__file__).resolve().parents[5] / "shared/data/pairs"
 
 
 @pytest.mark.skipif(not PAIRS.is_dir(), reason=f"{PAIRS}: no real pairs here")
