@@ -1,1 +1,1 @@
-"""A bag or a folder of scenes through the estimator without ROS; evaluation and its report."""
+"""Samples to figures; report/ turns figures into words, plots and pages."""

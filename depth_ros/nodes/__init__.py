@@ -1,1 +1,1 @@
-"""The only place that knows ROS; decode.py and watchdog.py in it do not even need it installed."""
+"""Everything that imports rclpy: the node, its inputs and outputs, replay and introspection."""
