@@ -30,15 +30,24 @@ setup(
         "opencv-python-headless",
         "onnxruntime",
         "rosbags>=0.11",
+        "ruamel.yaml",
+        'backports.zstd; python_version < "3.14"',  # which rosbags brings, and our reader uses
         "click>=8",
         "tqdm",
         "jinja2",
         "matplotlib",
         "array-api-compat",
+        "filelock",
+        "platformdirs",
     ],
     extras_require={
         "evaluation": ["evo"],  # ATE and RPE of `depth-ros evaluate`
+        "tensorrt": [
+            "onnx",
+            "cuda-bindings",
+        ],  # and TensorRT itself, which depends on the machine: docs/deployment.md
         "view": ["rerun-sdk"],
+        "synthetic": ["moderngl"],  # the rasterised world; draws with EGL, on a GPU or in software
         "cluster": ["dask[distributed]"],  # `depth-ros evaluate --scheduler`
     },
     data_files=[

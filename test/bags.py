@@ -70,7 +70,9 @@ class BagBuilder:
             "step": image.strides[0],
             "data": np.ascontiguousarray(image).reshape(-1).view(np.uint8),
         }
-        message = T["sensor_msgs/msg/Image"](header=self.header(stamp_ns), **{**fields, **changes})
+        message = T["sensor_msgs/msg/Image"](
+            **{"header": self.header(stamp_ns), **fields, **changes}
+        )
         self.write(f"/{side}/{name}", message, log_ns or stamp_ns)
 
     def compressed(self, side, stamp_ns, image, data=None):

@@ -262,7 +262,9 @@ def sentences(path):
 
 
 FINDERS = [
-    path for path in sorted(ROOT.glob("depth_ros/**/*.py")) if "Finding(" in path.read_text()
+    path
+    for path in sorted(ROOT.glob("depth_ros/**/*.py"))
+    if re.search(r"(Finding|Fault)\(", path.read_text())
 ]
 SPEAKERS = [
     "depth_ros/nodes/health/watchdog.py",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from depth_ros.cli.input import topic_options
+
 _PATH = click.Path(path_type=Path)
 _FOUND = click.Path(path_type=Path, exists=True)
 
@@ -72,6 +74,47 @@ def render(kind: str, pool: Path | None, count: int, jobs: int):
 
 
 @main.command()
+@click.argument("source")
+@click.argument("folder", type=_FOUND)
+@click.option("--out", type=_PATH, default=Path("runs/assets"), help="Folder of assets.")
+def assets(source: str, folder: Path, out: Path):
+    """Convert free 3D models that you have in FOLDER for the rasterised world; checks version and
+    hashes.
+
+    SOURCE: sweethome, small-house, bookstore, small-warehouse or gazebo-models; see
+    train/assets/sources.py for where each comes from, and under which licence.
+    """
+    from depth_ros.core.errors import InputError
+    from train.assets.sources import SOURCES
+    from train.assets.store import convert
+
+    if source not in SOURCES:
+        raise InputError(f"expected a source out of {sorted(SOURCES)}, got {source!r}")
+    count = convert(SOURCES[source], folder, out, click.echo)
+    click.echo(f"{out}: {count} models of {source}; credits in {out / 'CREDITS.md'}")
+
+
+@main.command()
+@click.option(
+    "--out", type=_PATH, default=Path("runs/crops"), help="Folder of crops, the recipe's data.path."
+)
+@click.option("--pool", type=_FOUND, help="Of rendered pairs, instead of the rasterised world.")
+@click.option("--keep", default=1500, help="Crops in the folder; the oldest go.")
+@click.option("--share", default=0.3, help="Of one CPU core to take.")
+@click.option("--seed", default=0, help="Of the world.")
+@click.option("--count", default=0, help="Crops to make, then stop; 0: never.")
+def stream(out: Path, pool: Path | None, keep: int, share: float, seed: int, count: int):
+    """Keep a folder of stereo crops filled while a training uses them; Ctrl-C ends it.
+
+    The recipe wants held-out crops beside it: --out runs/crops_held_out --seed 1000003 --count 32.
+    """
+    from train.data import stereo_stream
+
+    pairs = stereo_stream.pool_pairs(pool, seed) if pool else stereo_stream.raster_pairs(seed)
+    stereo_stream.produce(pairs, out, stereo_stream.Stream(keep=keep, share=share), seed, count)
+
+
+@main.command()
 @click.option("--config", type=_FOUND, help="Recipe, see config/train/.")
 @click.option(
     "--set",
@@ -101,8 +144,11 @@ def fit(config: Path | None, changes: tuple[str, ...], init: Path | None, out: P
 @click.argument("model", type=_PATH)
 @click.option(
     "--network",
-    type=click.Choice(["depth", "pose", "stereo"]),
-    help="Which one, where a run has several.",
+    type=click.Choice(["depth", "pose", "stereo", "stereo_coarse"]),
+    help=(
+        "Which one, where a run has several; stereo_coarse: the coarse stage of a cascade "
+        "alone, the fast network."
+    ),
 )
 @click.option(
     "--scale-source", help="Where its metres come from; by default what the recipe implies."
@@ -111,10 +157,7 @@ def fit(config: Path | None, changes: tuple[str, ...], init: Path | None, out: P
     "--trained-on", default="procedural world (depth_ros.core)", help="For the model's spec."
 )
 @click.option(
-    "--calibrate",
-    "pairs",
-    default=0,
-    help="Fast stereo: fit sigma on so many pairs of the training.",
+    "--calibrate", "pairs", default=0, help="Stereo: fit sigma on so many held-out crops."
 )
 def export(
     run: Path,
@@ -207,11 +250,12 @@ def evaluate_pose(models, reader, path, split, part, most):
 
 @main.command("check-bag")
 @click.argument("bag", type=_FOUND)
-def check_bag(bag: Path):
+@topic_options
+def check_bag(bag: Path, asked):
     """Tell whether the rosbag2 directory BAG can teach a network, and what to record instead."""
     from train.finetune.check_bag import check_bag as check
 
-    report = check(bag)
+    report = check(bag, asked=asked)
     click.echo(report)
     if report.refusals:
         raise SystemExit(1)
@@ -233,7 +277,10 @@ def check_bag(bag: Path):
     required=True,
     help="MODEL.onnx to write.",
 )
-def from_bag(bag: Path, init: Path | None, minutes: float, threads: int, keep: float, out: Path):
+@topic_options
+def from_bag(
+    bag: Path, init: Path | None, minutes: float, threads: int, keep: float, out: Path, asked
+):
     """Fine-tune on your own recording, the rosbag2 directory BAG, without labels, and export the
     model.
 
@@ -242,7 +289,7 @@ def from_bag(bag: Path, init: Path | None, minutes: float, threads: int, keep: f
     """
     from train.finetune.from_bag import from_bag as run
 
-    click.echo(run(bag, out, init, minutes, threads, keep=keep, say=click.echo))
+    click.echo(run(bag, out, init, minutes, threads, keep=keep, say=click.echo, asked=asked))
 
 
 if __name__ == "__main__":

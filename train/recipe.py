@@ -37,10 +37,10 @@ class Data:
 @dataclass(frozen=True)
 class Network:
     """The depth network. focal_px: of the canonical camera (0: none); left_right: two heads
-    (Monodepth); log_sigma: an uncertainty head; width_channels: of the stereo network; prior_scale:
-    1 or 2, how many times smaller the match is that it refines (1: StereoNet, 2: FastStereoNet);
-    freeze_norm: batch statistics stay as loaded; scales: at how many resolutions depth is answered
-    and judged, 1: the finest only.
+    (Monodepth); log_sigma: an uncertainty head; prior_scale: of the stereo network, how many times
+    smaller the match is that it refines (1: CascadeStereoNet, 2: its coarse stage alone,
+    FastStereoNet); freeze_norm: batch statistics stay as loaded; scales: at how many resolutions
+    depth is answered and judged, 1: the finest only.
     """
 
     encoder: str = "efficientnet_lite0"
@@ -50,7 +50,6 @@ class Network:
     min_depth_m: float = 0.3
     max_depth_m: float = 100.0
     focal_px: float = 0.0
-    width_channels: int = 16
     prior_scale: int = 1
     freeze_norm: bool = False
     scales: int = 4
@@ -103,9 +102,11 @@ class Fit:
     where above 0.
 
     batch: samples a step, over all processes. learning_rate: peak. ema: decay of the averaged
-    weights. checkpoint_s, score_s: seconds between checkpoints, and between looks at the held-out
-    part. threads: of the CPU. workers: processes that load. compile: torch.compile. seed: of
-    everything random.
+    weights. cooldown: share of the budget, at its end, over which the rate falls to 0 along half a
+    cosine; before, it stays at its peak, so that a run can be resumed with a larger budget.
+    clip_norm: largest norm of the gradient. checkpoint_s, score_s: seconds between checkpoints, and
+    between looks at the held-out part. threads: of the CPU. workers: processes that load. compile:
+    torch.compile. seed: of everything random.
     """
 
     minutes: float = 60.0
@@ -114,6 +115,8 @@ class Fit:
     learning_rate: float = 3e-4
     weight_decay: float = 1e-4
     ema: float = 0.998
+    cooldown: float = 1.0
+    clip_norm: float = 10.0
     checkpoint_s: float = 120.0
     score_s: float = 600.0
     threads: int = 1

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import click
 
+from .input import Reading
+
 
 def are_many(inputs: tuple[Path, ...], jobs: int | None, scheduler: str) -> bool:
     """Tell many bags from one input: several, a folder with bags below it, or an option that
     only many have.
     """
     from depth_ros.evaluation.batch import bags_below
-    from depth_ros.recordings.sample import is_bag
+    from depth_ros.evaluation.reader import is_bag
+    from depth_ros.evaluation.scene_layouts import looks_like_scenes
 
     if len(inputs) > 1 or jobs or scheduler:
         return True
@@ -22,13 +25,18 @@ def are_many(inputs: tuple[Path, ...], jobs: int | None, scheduler: str) -> bool
     return (
         path.is_dir()
         and not is_bag(path)
-        and not any(path.glob("*/calib.txt"))
         and bool(bags_below(path))
+        and not looks_like_scenes(path)
     )
 
 
 def evaluate_many(
-    inputs: tuple[Path, ...], jobs: int | None, scheduler: str, out: Path | None, **options
+    inputs: tuple[Path, ...],
+    jobs: int | None,
+    scheduler: str,
+    out: Path | None,
+    reading: Reading,
+    **options,
 ) -> None:
     """Evaluate every bag in a process of its own and merge the reports; exit code 1 where a bag
     failed.
@@ -44,7 +52,12 @@ def evaluate_many(
             "expected one bag for --replay: bags beside each other would measure each other's load"
         )
     folder = (out or Path("evaluation")).resolve()
-    tasks = make_tasks(find_bags(list(inputs)), command_line(options), _version(options))
+    words = [*reading.words(), *command_line(options)]
+    tasks = make_tasks(
+        find_bags(list(inputs)),
+        words,
+        _version([reading.model, reading.engine.engine, *options["against"]]),
+    )
     with tqdm(total=len(tasks), unit="bag", disable=None, leave=False) as bar:
 
         def on_done(task, error):
@@ -63,29 +76,25 @@ def command_line(options: dict) -> list[str]:
     """Give options back as the words of a command line; paths become absolute, for processes
     elsewhere.
 
-    >>> command_line({"mode": "auto", "model": None, "against": ("sgbm",), "replay": False})
-    ['--mode', 'auto', '--against', 'sgbm']
+    >>> command_line({"egomotion": "auto", "against": ("sgbm",), "replay": False})
+    ['--egomotion', 'auto', '--against', 'sgbm']
     """
     words = []
     for name, value in options.items():
         for one in value if isinstance(value, tuple) else (value,):
-            if one is None or one is False:
+            if one is None or one is False or one == "":
                 continue
-            path = name in ("model", "against") and one != "sgbm"
+            path = name == "against" and one != "sgbm"
             words += [f"--{name.replace('_', '-')}", str(Path(one).resolve() if path else one)]
     return words
 
 
-def _version(options: dict) -> str:
+def _version(named: list) -> str:
     """A digest of this code and of the models: with another one, a result is made again."""
     from depth_ros.engine.load import default_model
 
     digest = hashlib.sha256()
-    models = [
-        options["model"],
-        *options["against"],
-        *(default_model(task) for task in ("stereo", "mono")),
-    ]
+    models = [*named, *(default_model(task) for task in ("stereo", "mono"))]
     for path in (*sorted(Path(__file__).parents[1].rglob("*.py")), *models):
         if path and path != "sgbm" and Path(path).is_file():
             digest.update(Path(path).read_bytes())

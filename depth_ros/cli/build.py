@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -18,76 +19,157 @@ _MAX_DISPARITY_PX = 128
 _SIZES = {"stereo": (480, 640), "mono": (480, 640), "pose": (480, 640)}
 
 
-def build_engine(
-    model,
-    precision,
-    shape,
-    workspace,
-    library,
-    capability,
-    calibrate,
-    frames,
-    with_io,
-    cache,
-    force,
-) -> None:
-    """Build, or find, an engine and say where it lies, how close it is, and what its precision
-    costs.
+@dataclass(frozen=True)
+class BuildCommand:
+    """The options of `depth-ros build`.
 
-    shape: "HxW" of the camera's images, "" = of the bag, else 480x640. Of --calibrate alone every
-    other frame is for the ranges, and those between are compared on. Raises EngineError, SpecError
-    or InputError.
+    Args:
+        precision: "fp32", "fp16" or "int8".
+        shape: "HxW" of the camera's images; "": of the bag, else 480x640.
+        workspace: Most MiB for scratch; 0: the library's choice.
+        library: "auto", "tensorrt" or "tensorrt_rtx".
+        capability: Compute capability to build for; "": of this machine's GPU.
+        calibrate: A bag for int8; alone: every other frame for the ranges, the rest to compare.
+        frames: A bag to compare on.
+        with_io: The whole step.
+        cache: Folder for engines.
+        force: Build even what the cache has.
+        save_onnx: Also write the graph that TensorRT gets.
+        import_file: Take this engine instead of building one.
+    """
+
+    precision: str = "fp16"
+    shape: str = ""
+    workspace: int = 0
+    library: str = "auto"
+    capability: str = ""
+    calibrate: Path | None = None
+    frames: Path | None = None
+    with_io: bool = False
+    cache: Path | None = None
+    force: bool = False
+    save_onnx: Path | None = None
+    import_file: Path | None = None
+
+
+def build_engine(model, command: BuildCommand) -> None:
+    """Build, find or import an engine and say where it lies, how close it is, and what its
+    precision costs.
+
+    Raises EngineError, SpecError or InputError.
     """
     from depth_ros.engine.onnx import OnnxEngine
-    from depth_ros.engine.tensorrt.build import Request, build
+    from depth_ros.engine.tensorrt.build import build
     from depth_ros.engine.tensorrt.cache import EngineCache
 
     network = OnnxEngine(model)
     spec = network.spec
-    if precision == "int8" and not calibrate:
+    _check(command)
+    calibrate, frames = command.calibrate, command.frames
+    samples = bag_samples(frames or calibrate, spec) if frames or calibrate else []
+    ranges = bag_samples(calibrate, spec) if frames and calibrate else samples[::2]
+    held = samples[1::2] or samples if calibrate and not frames else samples
+    request = _request(network, command, held, ranges)
+    height, width = request.size
+    whole = ", the whole step" if command.with_io else ""
+    click.echo(f"{spec.name}: {command.precision}, tensors of {height}x{width}{whole}")
+    if command.save_onnx and _only_graph(network, request, command):
+        return
+    cache = EngineCache(command.cache)
+    if command.import_file:
+        return _import(network, request, cache, command.import_file)
+    with Bar() as bar:
+        built = build(
+            request, cache, command.force, bar.update, say=lambda words: click.echo(words, err=True)
+        )
+    click.echo("\n".join(_words(built, "" if held else ", rendered")))
+
+
+def _check(command: BuildCommand) -> None:
+    """Raise InputError for options that do not go together."""
+    if command.import_file and command.save_onnx:
+        raise InputError("--import: expected no --save-onnx beside it: nothing is converted then")
+    if command.precision == "int8" and not (command.calibrate or command.import_file):
         raise InputError(
             "int8: expected --calibrate BAG, got none: its ranges come from frames like "
             "the robot's own"
         )
-    if calibrate and precision != "int8":
+    if command.calibrate and command.precision != "int8":
+        words = "--frames BAG compares on a bag"
         raise InputError(
-            f"--calibrate: expected --precision int8, got {precision}; --frames BAG "
-            "compares on a bag"
+            f"--calibrate: expected --precision int8, got {command.precision}; {words}"
         )
-    if capability and not re.fullmatch(r"\d+\.\d", capability):
-        raise InputError(f"--compute-capability: expected a number like 8.6, got {capability!r}")
-    samples = bag_samples(frames or calibrate, spec) if frames or calibrate else []
-    ranges = bag_samples(calibrate, spec) if frames and calibrate else samples[::2]
-    held = samples[1::2] or samples if calibrate and not frames else samples
-    image_size, size = _sizes(shape, [*held, *ranges], spec)
+    if command.capability and not re.fullmatch(r"\d+\.\d", command.capability):
+        raise InputError(
+            f"--compute-capability: expected a number like 8.6, got {command.capability!r}"
+        )
+
+
+def _request(network, command: BuildCommand, held: list, ranges: list):
+    """What is to be built of which frames."""
+    from depth_ros.engine.tensorrt.build import Request
+
+    image_size, size = _sizes(command.shape, [*held, *ranges], network.spec)
     request = Request(
-        Path(model),
+        Path(network.path),
         size,
-        precision,
-        workspace,
-        library,
-        capability,
-        calibration=to_arrays(ranges, spec) if precision == "int8" else [],
-        judge=_judge(held, network, precision),
+        command.precision,
+        command.workspace,
+        command.library,
+        command.capability,
+        calibration=to_arrays(ranges, network.spec) if command.precision == "int8" else [],
+        judge=_judge(held, network, command.precision),
     )
-    request = (
-        _whole(request, held, network, image_size)
-        if with_io
-        else replace(request, frames=to_arrays(held, spec))
-    )
-    click.echo(
-        f"{spec.name}: {precision}, tensors of {size[0]}x{size[1]}"
-        + (", the whole step" if with_io else "")
-    )
-    with Bar() as bar:
-        built = build(
-            request,
-            EngineCache(cache),
-            force,
-            bar.update,
-            say=lambda words: click.echo(words, err=True),
-        )
-    click.echo("\n".join(_words(built, "" if held else ", rendered")))
+    if command.with_io:
+        return _whole(request, held, network, image_size)
+    return replace(request, frames=to_arrays(held, network.spec))
+
+
+def _only_graph(network, request, command: BuildCommand) -> bool:
+    """Write the converted graph, compared; True where there is no TensorRT here that could go
+    on.
+    """
+    from depth_ros.engine.tensorrt.api import import_library
+    from depth_ros.engine.tensorrt.build import convert_checked
+    from depth_ros.engine.tensorrt.cache import write_whole
+
+    converted = convert_checked(request, network, threading.Event())
+    file = command.save_onnx
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, converted.model)
+    except OSError as error:
+        raise EngineError(
+            f"{file}: expected to write the graph, got {error.strerror or error}"
+        ) from error
+    click.echo(f"{file}: the graph that TensorRT gets ({len(converted.model)} bytes)")
+    try:
+        import_library(command.library)
+    except EngineError as error:
+        click.echo(f"no engine is built here: {error}")
+        return True
+    return False
+
+
+def _import(network, request, cache, file: Path) -> None:
+    """Put an engine into the cache, and where a GPU is at hand pass it through the gate."""
+    from depth_ros.engine.cuda_driver import import_cuda
+    from depth_ros.engine.gpu import find_gpu
+    from depth_ros.engine.parity import rendered_frames
+    from depth_ros.engine.tensorrt.build import import_engine
+    from depth_ros.engine.tensorrt.engine import open_checked
+
+    built = import_engine(request, cache, file)
+    try:
+        find_gpu()
+        import_cuda()
+    except EngineError as error:
+        click.echo(f"not opened here, so it is compared when a node first opens it: {error}")
+    else:
+        frames = request.frames or rendered_frames(network.spec, request.size)
+        open_checked(cache, built.key, request.plain or network, frames).close()
+        click.echo("compared with ONNX Runtime on this GPU: it answers the same")
+    click.echo(f"{built.reason}\n{built.path}")
 
 
 def _whole(request, held: list, network, image_size: tuple[int, int]):
@@ -123,6 +205,12 @@ def _words(built, which: str) -> list[str]:
         lines = [
             built.reason,
             f"built in {built.seconds:.0f} s with {built.key.library} {built.key.version}",
+        ]
+    if not parity:
+        return [
+            *lines,
+            "imported: compared with ONNX Runtime when it is first opened",
+            f"{built.path}",
         ]
     words = (
         "from ONNX Runtime on average, {max:.2g} at most; limit {limit} on average ({frames} frames"

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from . import input as cli_input
+from .input import Reading, progress
+
 
 def evaluate_one(
-    input,
-    open_both,
-    open_input,
-    progress,
-    mode,
-    model,
-    backend,
-    max_disparity_px,
-    sync_tolerance_s,
-    egomotion,
-    replay,
-    against,
-    out,
-):
-    """Evaluate one input, write its report and say the verdict. open_both, open_input, progress:
-    of the command.
-    """
+    input: Path, reading: Reading, egomotion: str, replay: bool, against, out: Path | None
+) -> None:
+    """Evaluate one input, write its report and say the verdict."""
     from depth_ros.doctor.recording import findings_of
     from depth_ros.evaluation.report.report import words_of, write_report
 
-    others, asked = [], (model, backend, max_disparity_px)
-    rivals = [
-        _rival(name, backend, max_disparity_px) for name in against
-    ]  # a file that is missing is said at once
+    others = []
+    rivals = [_rival(name, reading) for name in against]  # a file that is missing is said at once
     if replay:
-        source = open_input(input, sync_tolerance_s, _mode_of(mode, *asked))
-        run, others = replayed(source, asked, sync_tolerance_s, egomotion, progress)
+        source = cli_input.open_input(input, reading, _mode_of(reading))
+        run, others = replayed(source, reading, egomotion)
     else:
-        source, estimator, label = open_both(input, sync_tolerance_s, mode, *asked)
-        run = evaluate_offline(source, estimator, label, egomotion, progress)
-    pairs = has_pairs(input)
+        source, estimator, label = cli_input.open_both(input, reading)
+        run = evaluate_offline(source, estimator, label, egomotion)
+    run.topics = source.topics
+    run.notes += [words for words in source.notes if words not in run.notes]
+    pairs = has_pairs(input, reading)
     if pairs and source.mode == "mono":
         run.notes.append(f"The recording has pairs: {run.model} was given the left images only.")
     for name, task, chosen in rivals:
@@ -48,14 +38,13 @@ def evaluate_one(
                 f"Not compared with {name}: it needs two cameras, this recording has one."
             )
             continue
-        other, estimator, label = open_both(
-            input, sync_tolerance_s, task, *chosen, max_disparity_px
-        )
+        other, estimator, label = cli_input.open_both(input, replace(chosen, mode=task))
         if label == run.model:
             run.notes.append(f"Not compared with {name}: it is the same model.")
             continue
-        others.append(evaluate_offline(other, estimator, label, egomotion, progress))
-    run.findings = findings_of(input, source.mode)
+        others.append(evaluate_offline(other, estimator, label, egomotion))
+    named = reading.asked, reading.max_disparity_px, reading.range_px
+    run.findings = findings_of(input, source.mode, *named)
     folder = out or Path("evaluation") / source.name
     report = write_report(run, folder, others)
     for scene, values in report.get("stereo", {}).get("per_scene", {}).items():
@@ -63,29 +52,41 @@ def evaluate_one(
             f"{scene:24} bad2 {values['bad2_pct']:6.2f} %  coverage {values['coverage']:.3f}"
         )
     click.echo("\n".join(words_of(run, report, others)))
+    if source.topics is not None:
+        click.echo(f"read as {source.topics.sentence()}")
     click.echo(f"{folder / 'report.html'}")
 
 
-def _rival(name: str, backend: str, max_disparity_px: int) -> tuple[str, str, tuple]:
-    """Give (name, stereo or mono, model and backend) of what --against names."""
+def _rival(name: str, reading: Reading) -> tuple[str, str, Reading]:
+    """Give (name, stereo or mono, how to open it) of what --against names."""
+    from depth_ros.engine.options import EngineOptions
+
     if name == "sgbm":
-        return name, "stereo", (None, "sgbm")
-    chosen = Path(name), backend if backend != "sgbm" else "auto"
-    return name, _mode_of("auto", *chosen, max_disparity_px), chosen
+        return (
+            name,
+            "stereo",
+            replace(reading, model=None, engine=EngineOptions("sgbm", waits=True)),
+        )
+    kind = "auto" if reading.engine.backend == "sgbm" else reading.engine.backend
+    engine = replace(
+        reading.engine, backend=kind, engine=""
+    )  # an engine that is named is of --model
+    chosen = replace(reading, model=Path(name), engine=engine, mode="auto")
+    return name, _mode_of(chosen), chosen
 
 
-def has_pairs(input) -> bool:
+def has_pairs(input: Path, reading: Reading) -> bool:
     """Tell whether an input has images of a right camera."""
     from depth_ros.core.errors import InputError
     from depth_ros.recordings.sample import open_source
 
     try:
-        return open_source(input).mode == "stereo"
+        return open_source(input, "auto", reading.asked).mode == "stereo"
     except InputError:  # a right camera without camera_info, say
         return False
 
 
-def replayed(source, asked, sync_tolerance_s: float, egomotion: str, progress):
+def replayed(source, reading: Reading, egomotion: str):
     """Play a bag into the real node; where odom was heard, the same estimator offline stands
     beside it.
     """
@@ -93,14 +94,15 @@ def replayed(source, asked, sync_tolerance_s: float, egomotion: str, progress):
     from depth_ros.nodes.replay.replay import replay
 
     egomotion = _method(source, egomotion)
-    run = replay(source, *asked, sync_tolerance_s, egomotion)
+    chosen = reading.model, reading.engine, reading.range_px
+    run = replay(source, *chosen, reading.sync_tolerance_s, egomotion)
     if run.track is None:
         return run, []
-    estimator = twin_estimator(source.mode, *asked)
-    return run, [evaluate_offline(source, estimator, f"{run.model}, offline", egomotion, progress)]
+    estimator = twin_estimator(source.mode, *chosen)
+    return run, [evaluate_offline(source, estimator, f"{run.model}, offline", egomotion)]
 
 
-def evaluate_offline(source, estimator, label, egomotion, progress):
+def evaluate_offline(source, estimator, label: str, egomotion: str):
     """Evaluate without ROS, with a progress bar."""
     from depth_ros.evaluation.evaluate import evaluate as run_evaluation
     from depth_ros.evaluation.odometry_runner import Follower
@@ -108,24 +110,23 @@ def evaluate_offline(source, estimator, label, egomotion, progress):
     method = _method(source, egomotion)
     follower = None if method == "off" else Follower(method)
     with progress(len(source)) as bar:
-        return run_evaluation(source, estimator, label, bar.update, follower)
+        run = run_evaluation(source, estimator, label, bar.update, follower)
+    run.precision = estimator.engine.precision
+    return run
 
 
 def _method(source, egomotion: str) -> str:
-    """Resolve auto: hybrid where the input has true poses, else off."""
-    return (
-        ("hybrid" if getattr(source, "has_poses", False) else "off")
-        if egomotion == "auto"
-        else egomotion
-    )
+    """Resolve auto: hybrid where the input has true poses, or depth that was recorded to follow
+    by, else off.
+    """
+    follows = source.has_poses or (source.topics is not None and source.topics.depth is not None)
+    return ("hybrid" if follows else "off") if egomotion == "auto" else egomotion
 
 
-def _mode_of(mode: str, model, backend: str, max_disparity_px: int) -> str:
+def _mode_of(reading: Reading) -> str:
     """What auto means for a model that was named: what the model is for."""
     from depth_ros.engine.load import load_engine
 
-    return (
-        load_engine(model, backend, max_disparity_px).spec.task
-        if model and mode == "auto"
-        else mode
-    )
+    if reading.model is None or reading.mode != "auto":
+        return reading.mode
+    return load_engine(reading.model, reading.engine, reading.range_px).spec.task

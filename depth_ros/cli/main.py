@@ -10,16 +10,16 @@ from pathlib import Path
 
 import click
 
+from .input import open_both, progress, reading_options, topic_options
 from .options import (
     BACKENDS,
-    backend_option,
+    MAX_DISPARITY_PX,
+    PRECISIONS,
     expect_writable,
     input_argument,
     mode_option,
-    model_option,
     range_option,
     report_errors,
-    tolerance_option,
 )
 
 
@@ -27,8 +27,8 @@ from .options import (
 def main():
     """Cameras in, metres out: depth of stereo and mono recordings, judged and explained.
 
-    INPUT is a rosbag2 directory (sqlite3 or mcap) or a folder of scenes in the Middlebury 2014
-    layout.
+    INPUT is a rosbag2 directory (sqlite3 or mcap), a ROS 1 bag, or a folder of scenes (Middlebury,
+    ETH3D, KITTI, Spring).
     """
 
 
@@ -36,11 +36,7 @@ def main():
 @click.argument(
     "inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@mode_option
-@model_option
-@backend_option
-@range_option
-@tolerance_option
+@reading_options
 @click.option(
     "--egomotion",
     type=click.Choice(["auto", "off", "network", "geometric", "hybrid"]),
@@ -70,7 +66,7 @@ def main():
     help="Folder for report.json and report.html [evaluation/<input>].",
 )
 @report_errors
-def evaluate(inputs, jobs, scheduler, out, **options):
+def evaluate(inputs, jobs, scheduler, out, reading, **options):
     """Judge depth and ego-motion on INPUT: accuracy where there is truth, time, drops by cause.
 
     Of several bags, or a folder of bags, one merged report; a second run goes on where the first
@@ -80,34 +76,28 @@ def evaluate(inputs, jobs, scheduler, out, **options):
 
     expect_writable(out or Path("evaluation"))
     if are_many(inputs, jobs, scheduler):
-        evaluate_many(inputs, jobs, scheduler, out, **options)
+        evaluate_many(inputs, jobs, scheduler, out, reading, **options)
     else:
         from .evaluate import evaluate_one
 
-        evaluate_one(inputs[0], open_both, open_input, progress, out=out, **options)
+        evaluate_one(inputs[0], reading, out=out, **options)
 
 
 @main.command(short_help="Write the depth of INPUT as PNG, NPY and PLY.")
 @input_argument
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
-@mode_option
-@model_option
-@backend_option
-@range_option
-@tolerance_option
+@reading_options
 @report_errors
-def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
+def run(input, out, reading):
     """Write the depth of every pair or image: 16-bit PNG in millimetres, NPY in metres, coloured
     PNG, PLY cloud.
     """
     from depth_ros.core.errors import InputError
-    from depth_ros.evaluation.evaluate import Evaluation, estimates, noun
+    from depth_ros.evaluation.evaluate import Evaluation, estimates, noun, said_of
     from depth_ros.recordings.output import write_estimate
 
     expect_writable(out)
-    source, estimator, label = open_both(
-        input, sync_tolerance_s, mode, model, backend, max_disparity_px
-    )
+    source, estimator, label = open_both(input, reading)
     done, scaleless = Evaluation(source.name, label, estimator.engine.name, source.mode), 0
     with progress(len(source)) as bar:
         count = 0
@@ -116,7 +106,7 @@ def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
             count, scaleless = count + 1, scaleless + (not sample.metric or estimate.depth is None)
             bar.update()
     dropped = {**source.drops, **done.dropped}
-    reasons = {**getattr(source, "reasons", {}), **done.reasons}
+    reasons = {**source.reasons, **done.reasons}
     words = "; ".join(
         f"dropped {n} {cause}: {reasons.get(cause, '')}" for cause, n in dropped.items()
     )
@@ -130,6 +120,8 @@ def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
             else "have a nominal calibration: disparity"
         )
         click.echo(f"{scaleless} of them {why} written, no metres")
+    for line in said_of(source):
+        click.echo(line)
 
 
 @main.command(short_help="Name what is wrong with BAG, or with the running ROS graph.")
@@ -145,8 +137,10 @@ def run(input, out, mode, model, backend, max_disparity_px, sync_tolerance_s):
     help="Live: how long to look.",
 )
 @mode_option
+@range_option
+@topic_options
 @report_errors
-def doctor(bag, namespace, seconds, mode):
+def doctor(bag, namespace, seconds, mode, max_disparity_px, asked):
     """Name every calibration, stamp and encoding problem in BAG, or a folder of scenes; without
     BAG, live, in the running ROS graph: also topics, QoS, TF, lifecycle. Exit code 1 if there is a
     problem."""
@@ -155,7 +149,7 @@ def doctor(bag, namespace, seconds, mode):
     else:
         from depth_ros.doctor.recording import examine
 
-        findings = examine(bag, mode)
+        findings = examine(bag, mode, asked, max_disparity_px, MAX_DISPARITY_PX)
     for finding in findings:
         click.echo(f"{finding.level:8}{finding.where}: {finding.words}")
     bad = sum(finding.level == "PROBLEM" for finding in findings)
@@ -204,9 +198,7 @@ def info(model):
 
 @main.command(short_help="Compile an ONNX MODEL for TensorRT.")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--precision", type=click.Choice(["fp16", "fp32", "int8"]), default="fp16", show_default=True
-)
+@click.option("--precision", type=click.Choice(PRECISIONS), default="fp16", show_default=True)
 @click.option(
     "--shape", default="", help="HxW of the camera's images; default: the bag's, else 480x640."
 )
@@ -247,12 +239,22 @@ def info(model):
     help="Folder for engines [DEPTH_ROS_CACHE, ~/.cache].",
 )
 @click.option("--force", is_flag=True, help="Build even where the cache has it.")
+@click.option(
+    "--save-onnx", type=click.Path(path_type=Path), help="Write the graph too, for trtexec."
+)
+@click.option(
+    "--import",
+    "import_file",
+    metavar="ENGINE",
+    type=click.Path(path_type=Path),
+    help="Build nothing: take the engine that trtexec made of --save-onnx, on this GPU.",
+)
 @report_errors
 def build(model, **options):
     """Compile an ONNX MODEL for TensorRT, and compare what is compiled with ONNX Runtime."""
-    from .build import build_engine
+    from .build import BuildCommand, build_engine
 
-    build_engine(model, **options)
+    build_engine(model, BuildCommand(**options))
 
 
 @main.command(short_help="Show BAG, or a running node, in a browser.")
@@ -284,11 +286,6 @@ def build(model, **options):
 )
 @click.option("--browser", is_flag=True, help="Open a browser here.")
 @click.option(
-    "--image-topic",
-    default="",
-    help="With --topics: the camera's images, where they are not found.",
-)
-@click.option(
     "--hz",
     type=click.FloatRange(0.1, 60),
     default=30.0,
@@ -307,11 +304,7 @@ def build(model, **options):
 @click.option(
     "--egomotion", type=click.Choice(["off", "network", "geometric", "hybrid"]), default="hybrid"
 )
-@mode_option
-@model_option
-@backend_option
-@range_option
-@tolerance_option
+@reading_options
 @report_errors
 def view(**options):
     """Show BAG, a saved page or running topics in a browser: image, depth, uncertainty, points,
@@ -319,7 +312,7 @@ def view(**options):
     """
     from .view import view as run_view
 
-    run_view(open_both=open_both, progress=progress, **options)
+    run_view(**options)
 
 
 @main.command(short_help="Measure this machine.")
@@ -372,58 +365,3 @@ def demo(**options):
     expect_writable(Path(options["out"]))
     given = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
     sys.exit(run_demo([word for pair in given for word in pair]) or 0)
-
-
-def open_both(path, sync_tolerance_s, mode, model, backend, max_disparity_px):
-    """Open the input and load the engine that fits it; returns source, estimator and the words
-    that name the model.
-    """
-    from depth_ros.core.errors import EngineError
-    from depth_ros.engine.load import load_engine
-
-    engine = load_engine(model, backend, max_disparity_px) if model else None
-    if engine and engine.spec.task not in ("stereo", "mono"):
-        raise EngineError(
-            f"{model}: expected a stereo or mono model, got one for {engine.spec.task!r}"
-        )
-    source = open_input(
-        path, sync_tolerance_s, engine.spec.task if engine and mode == "auto" else mode
-    )
-    return source, *make_estimator(engine, source.mode, backend, max_disparity_px)
-
-
-def open_input(path: Path, sync_tolerance_s: float, mode: str):
-    """Open a bag or a folder of scenes."""
-    from depth_ros.recordings.sample import open_source
-
-    source = open_source(path, mode)
-    if hasattr(source, "tolerance_ns"):
-        source.tolerance_ns = round(sync_tolerance_s * 1e9)
-    return source
-
-
-def make_estimator(engine, mode: str, backend: str, max_disparity_px: int):
-    """Make the estimator of an engine (None: the shipped one), and the words that name the model
-    in a report.
-    """
-    from depth_ros.core.errors import EngineError
-    from depth_ros.engine.load import default_model, load_engine
-    from depth_ros.estimator.stereo import Estimator, MonoEstimator
-
-    if mode == "mono":
-        if engine is None and (path := default_model("mono")) is None:
-            raise EngineError(
-                "expected --model for a mono input, got none, and no released mono model "
-                "is installed"
-            )
-        engine = engine or load_engine(path, backend, task="mono")
-    engine = engine or load_engine(None, backend, max_disparity_px)
-    estimator = MonoEstimator(engine) if mode == "mono" else Estimator(engine, max_disparity_px)
-    return estimator, f"{engine.spec.name} ({engine.model_hash})"
-
-
-def progress(total: int):
-    """A progress bar on stderr, on terminals only."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit="pair", disable=None, leave=False)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import click
 
-BACKENDS = (
-    "auto",
-    "onnxruntime",
-    "tensorrt",
-    "sgbm",
-)  # as engine.load; repeated so that --help loads nothing (tested)
+# As engine.options; repeated so that --help loads nothing (tested).
+BACKENDS = ("auto", "onnxruntime", "tensorrt", "sgbm")
+PRECISIONS = ("fp16", "fp32", "int8")
+CUDA_BINDINGS = ("auto", "cuda-bindings", "pycuda")
+_ENGINE_NAMES = ("backend", "precision", "workspace_mib", "engine", "providers", "cuda_binding")
 
 
 def report_errors(command):
@@ -100,6 +99,60 @@ backend_option = click.option(
     show_default=True,
     help="auto: model, else sgbm.",
 )
+_engine_options = (
+    backend_option,
+    click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default="fp16",
+        show_default=True,
+        help="Of TensorRT; int8 must have been built ahead.",
+    ),
+    click.option(
+        "--workspace-mib",
+        type=click.IntRange(0),
+        default=0,
+        help="Most scratch memory for TensorRT; 0: any engine that is built.",
+    ),
+    click.option(
+        "--engine",
+        type=click.Path(),
+        default="",
+        help="A TensorRT engine's file; default: the cache's.",
+    ),
+    click.option(
+        "--providers",
+        default="",
+        help="Of ONNX Runtime, best first: cuda,openvino,...; default: the CPU.",
+    ),
+    click.option(
+        "--cuda-binding",
+        type=click.Choice(CUDA_BINDINGS),
+        default="auto",
+        show_default=True,
+        help="Package that calls the GPU's driver.",
+    ),
+)
+
+
+def engine_options(command):
+    """Add every option of how an engine is to be had."""
+    for option in reversed(_engine_options):
+        command = option(command)
+    return command
+
+
+def take_engine_options(options: dict):
+    """Take the options of engine_options out of those of a command; returns EngineOptions, by which
+    frames wait.
+
+    Raises EngineError where they contradict each other.
+    """
+    from depth_ros.engine.options import EngineOptions
+
+    return EngineOptions(**{name: options.pop(name) for name in _ENGINE_NAMES}, waits=True)
+
+
 mode_option = click.option(
     "--mode",
     type=click.Choice(["auto", "stereo", "mono"]),
@@ -107,12 +160,13 @@ mode_option = click.option(
     show_default=True,
     help="auto: what --model is for, else mono where the input has one camera only.",
 )
+MAX_DISPARITY_PX = 128
 range_option = click.option(
     "--max-disparity-px",
     type=click.IntRange(16, 1024),
-    default=128,
-    show_default=True,
-    help="Range to search, where the input does not say (ndisp in calib.txt).",
+    help=(
+        f"Range to search, whatever INPUT says of it [ndisp in calib.txt, else {MAX_DISPARITY_PX}]."
+    ),
 )
 tolerance_option = click.option(
     "--sync-tolerance-s",
@@ -120,4 +174,27 @@ tolerance_option = click.option(
     default=0.0,
     show_default=True,
     help="Seconds by which the stamps of a pair may differ.",
+)
+TOPIC_OPTIONS = (
+    click.option(
+        "--camera",
+        metavar="NAMESPACE",
+        default="",
+        help="Take the images below this namespace of a bag.",
+    ),
+    click.option(
+        "--image-topic",
+        default="",
+        help="The images of one camera; its camera_info is beside them.",
+    ),
+    click.option("--left-image-topic", default="", help="The left images of a pair."),
+    click.option(
+        "--right-image-topic", default="", help="The right ones [the other side of the left topic]."
+    ),
+    click.option("--truth-topic", default="", help="Ground-truth depth [.../ground_truth/depth]."),
+    click.option(
+        "--depth-topic",
+        default="",
+        help="A depth camera's depth, to drive ego-motion in depth's place.",
+    ),
 )

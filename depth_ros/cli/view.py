@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from .input import Reading, open_both, progress
+
 
 def view(
     input: Path | None,
@@ -15,7 +17,7 @@ def view(
     port: int,
     host: str,
     browser: bool,
-    open_both,
+    reading: Reading,
     **options,
 ):
     """Show a bag, a saved page or running topics; serves until Ctrl-C, or writes the file."""
@@ -29,9 +31,7 @@ def view(
         address, _held = open_saved(input, port, port + 1, host, browser)
         click.echo(address)
         return _wait()
-    opened = (
-        None if input is None else _open(input, open_both, **options)
-    )  # before a page is promised
+    opened = None if input is None else open_both(input, reading)[:2]  # before a page is promised
     name = str(topics) if input is None else input.resolve().name
     with Page(f"**depth_ros** {name}", save) as page:
         if save is None:
@@ -39,29 +39,29 @@ def view(
         if topics is not None:
             from depth_ros.viewer.live import show_topics
 
-            names = ("image_topic", "hz", "seconds", "way")
-            count = show_topics(topics, page, *(options[name] for name in names))
+            names = ("hz", "seconds", "way")
+            count = show_topics(
+                topics, page, reading.asked.image, *(options[name] for name in names)
+            )
             return click.echo(f"{count} moments shown")
-        _recording(*opened, page, **options)
+        _recording(*opened, page, options["egomotion"])
         if save is None:
             click.echo("the recording is over, the page stays; Ctrl-C ends it")
             _wait()
     click.echo(f"{save}: open it with `depth-ros view {save}`")
 
 
-def _open(input, open_both, mode, model, backend, max_disparity_px, sync_tolerance_s, **_):
-    """Open a bag or a folder of scenes, and load what answers it: (source, estimator)."""
-    return open_both(input, sync_tolerance_s, mode, model, backend, max_disparity_px)[:2]
-
-
-def _recording(source, estimator, page, progress, egomotion, **_) -> None:
-    """Send a bag or a folder of scenes to the page, with a progress bar."""
+def _recording(source, estimator, page, egomotion: str) -> None:
+    """Send a recording or a folder of scenes to the page, with a progress bar."""
+    from depth_ros.evaluation.evaluate import said_of
     from depth_ros.evaluation.odometry_runner import Follower
     from depth_ros.viewer.recording import show_recording
 
-    follower = Follower(egomotion) if egomotion != "off" and hasattr(source, "has_poses") else None
+    follower = Follower(egomotion) if egomotion != "off" and source.is_sequence else None
     with progress(len(source)) as bar:
         show_recording(source, estimator, page, follower, bar.update)
+    for line in said_of(source):
+        click.echo(line)
 
 
 def _wait() -> None:

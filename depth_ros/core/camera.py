@@ -12,6 +12,10 @@ from .errors import CalibrationError
 _LENGTHS = {"K": 9, "R": 9, "P": 12}
 _SAME_FOCAL_LENGTH = 1e-3  # relative; rectified pairs agree to rounding
 _SAME_ROW_PX = 1.0
+_WIDEST_VIEW_DEG = 165.0  # of a pinhole; beyond it fx is in millimetres, say
+_SKEW = 1e-3  # of fx: half a pixel over an image
+_LAST_ROW = 0.02  # KITTI's cameras stand 3 mm behind each other
+_SAME_HEIGHT = 0.02  # of the baseline: KITTI's differ by 0.006
 
 
 @dataclass(frozen=True)
@@ -132,8 +136,11 @@ class Camera:
 
     @classmethod
     def from_calibration(cls, calibration: Calibration) -> Camera:
-        """Make the rectified camera, from P; raises CalibrationError where K or P is zero or not
-        finite.
+        """Make the rectified camera, from P.
+
+        Raises CalibrationError where K or P is zero or not finite, P is no projection of a
+        rectified camera (skew, a last row that is not 0 0 1 0), or fx is no number of pixels of
+        this image.
         """
         for name, skew_free in (("K", (0, 4)), ("P", (0, 5))):
             values = getattr(calibration, name)
@@ -146,6 +153,8 @@ class Camera:
                     "calibrated?"
                 )
         P = calibration.P
+        _expect_projection(P)
+        _expect_view(P[0], calibration.width)
         return cls(calibration.width, calibration.height, P[0], P[5], P[2], P[6])
 
     @property
@@ -216,6 +225,7 @@ class StereoRig:
             raise CalibrationError(
                 f"expected the same cy in both P matrices, so that rows meet, got {words}"
             )
+        _expect_horizontal(left.P, right.P)
         # P[3] of the left is 0 in ROS; recordings that keep KITTI's common origin have both, and
         # the difference counts.
         baseline_m = (left.P[3] - right.P[3]) / right.P[0]
@@ -229,3 +239,65 @@ class StereoRig:
     def cropped(self, top: int, left: int, height: int, width: int) -> StereoRig:
         """Give the rig of both images cropped alike (see Camera.cropped)."""
         return replace(self, left=self.left.cropped(top, left, height, width))
+
+
+def _expect_projection(P: tuple) -> None:
+    """Raise CalibrationError where P is not that of a rectified camera: fx 0 cx Tx, 0 fy cy Ty,
+    0 0 1 0.
+    """
+    if abs(P[1]) > _SKEW * P[0] or abs(P[4]) > _SKEW * P[5]:
+        raise CalibrationError(
+            f"P: expected no skew in a rectified camera, got P[1] = {P[1]:.4g}, P[4] = {P[4]:.4g}"
+        )
+    if max(abs(P[8]), abs(P[9]), abs(P[10] - 1)) > _SKEW or abs(P[11]) > _LAST_ROW:
+        row = " ".join(f"{value:.4g}" for value in P[8:])
+        raise CalibrationError(
+            f"P: expected 0 0 1 0 in the last row of a rectified camera, got {row}"
+        )
+
+
+def _expect_view(fx: float, width: int) -> None:
+    """Raise CalibrationError where an image of this width would see (almost) everything in front
+    of it.
+    """
+    view_deg = 2 * math.degrees(math.atan2(width / 2, fx))
+    if view_deg > _WIDEST_VIEW_DEG:
+        raise CalibrationError(
+            f"P: expected a focal length in pixels, got fx {fx:.4g} for {width} px, a "
+            "field of view of "
+            f"{view_deg:.1f} degrees: millimetres?"
+        )
+
+
+def _expect_horizontal(left: tuple, right: tuple) -> None:
+    """Raise CalibrationError where P[3] and P[7] of left and right are not those of cameras side
+    by side.
+    """
+    across, down = left[3] - right[3], left[7] - right[7]
+    if across == 0 and down:
+        raise CalibrationError(
+            "expected the baseline in the right P[3] = -fx * baseline, got 0, and P[7] = "
+            f"{right[7]:.4g}: "
+            "a vertical pair, one camera above the other, is not matched"
+        )
+    if across == 0 and left[3]:
+        raise CalibrationError(
+            f"expected P[3] = 0 in the left camera_info, got {left[3]:.4g} in both: the "
+            "baseline is of the right one"
+        )
+    if across == 0:
+        raise CalibrationError(
+            "expected a baseline above 0 m (right P[3] = -fx * baseline, pixels times "
+            "metres), got P[3] = 0 in both"
+        )
+    if across > 0 and right[3] == 0:
+        raise CalibrationError(
+            f"expected -fx * baseline in the right P[3], got 0 there and {left[3]:.4g} in "
+            "the left camera_info"
+        )
+    if abs(down) > _SAME_HEIGHT * abs(across):
+        raise CalibrationError(
+            "expected the same P[7] (Ty) on both sides, so that rows meet, got "
+            f"{left[7]:.4g} and {right[7]:.4g} "
+            f"beside P[3] = {right[3]:.4g}"
+        )

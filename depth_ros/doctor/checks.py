@@ -12,11 +12,12 @@ import numpy as np
 
 from depth_ros.core.camera import Calibration, Camera, StereoRig
 from depth_ros.core.errors import DepthRosError
+from depth_ros.core.plausibility import Fault, camera_faults, pair_faults
 from depth_ros.core.rectify import rectify_map
 from depth_ros.core.types import Frame
 from depth_ros.recordings.decode import image_to_rgb, stamp_to_ns
 
-from .epipolar import epipolar_error
+from .epipolar import disparity_reach, epipolar_error, range_of
 
 SIDES = ("left", "right")
 PROBLEM, WARNING, OK = "PROBLEM", "WARNING", "ok"
@@ -25,11 +26,6 @@ _BAD_EPIPOLAR_PX, _POOR_EPIPOLAR_PX = (
     0.75,
 )  # experiments/stereo/robustness.py: 2 px ruin SGBM, 0.5 px hardly show
 _DARK = 8
-_FOCAL_RATIO, _OFF_CENTRE, _VIEW_DEG = (
-    1.25,
-    0.25,
-    (10.0, 140.0),
-)  # beyond these a pinhole's numbers are a slip
 
 
 @dataclass(frozen=True)
@@ -95,17 +91,23 @@ def examine_stamps(topic: str, stamps: list[int]) -> list[Finding]:
 
 
 def examine_calibrations(
-    topic: str, found: list[tuple[str, Calibration]], images: list[ImageFact]
+    topic: str,
+    found: list[tuple[str, Calibration]],
+    images: list[ImageFact],
+    rectified: bool = False,
 ) -> list[Finding]:
-    """Find calibrations that cannot be used, that do not fit the images, or change. found:
-    (frame_id, calibration).
+    """Find calibrations that cannot be used, that do not fit the images, or change.
+
+    found: (frame_id, calibration). rectified: of such images P alone is used, so D, R and the model
+    may be anything.
     """
     if not found:
         return [Finding(PROBLEM, topic, "expected CameraInfo messages, got none that can be read")]
     findings = []
-    different = list(dict.fromkeys(found))
+    different = list({repr(one): one for one in found}.values())  # NaN is not equal to itself
+    checks = (Camera.from_calibration,) if rectified else (Camera.from_calibration, rectify_map)
     for frame_id, calibration in different:
-        for check in (Camera.from_calibration, rectify_map):
+        for check in checks:
             try:
                 check(calibration)
             except DepthRosError as error:
@@ -118,8 +120,8 @@ def examine_calibrations(
             window = calibration.window and f" ({calibration.window})"
             words = f"camera_info is for {size[0]}x{size[1]}{window}, the images are {shown}"
             findings.append(Finding(PROBLEM, topic, words))
-        frames = {fact.frame_id for fact in images}
-        if frames and frame_id not in frames:
+        frames = {fact.frame_id.lstrip("/") for fact in images} - {""}
+        if frames and frame_id.lstrip("/") not in frames:
             findings.append(
                 Finding(WARNING, topic, f"frame_id {frame_id!r}, the images have {sorted(frames)}")
             )
@@ -130,40 +132,48 @@ def examine_calibrations(
     return list(dict.fromkeys(findings))
 
 
-def examine_camera(topic: str, calibration: Calibration, rectified: bool) -> list[Finding]:
-    """Find numbers that no camera has, where there is no second one to hold them against;
-    nothing of unusable ones.
+def examine_camera(
+    topic: str, calibration: Calibration, rectified: bool, is_single: bool = True
+) -> list[Finding]:
+    """Find numbers that no camera has; nothing of unusable ones, which examine_calibrations names.
+
+    is_single: of a pair examine_pair says whether raw images are calibrated.
     """
-    try:
-        camera = Camera.from_calibration(calibration)
-    except DepthRosError:
-        return []  # examine_calibrations says it
-    words = []
-    if not 1 / _FOCAL_RATIO < camera.fx / camera.fy < _FOCAL_RATIO:
-        words.append(
-            f"fx {camera.fx:.4g} and fy {camera.fy:.4g} px: expected nearly square pixels; "
-            "one side scaled?"
+    findings = [_finding(topic, fault) for fault in camera_faults(calibration, rectified)]
+    if is_single and not rectified and not any(calibration.D):
+        findings.append(Finding(WARNING, topic, "raw images without D: calibrated?"))
+    return findings
+
+
+def examine_frame_ids(
+    topic: str, facts: list[ImageFact], info_frames: set[str] = frozenset()
+) -> list[Finding]:
+    """Find frame_ids that tf2 refuses: empty ones, and those with a slash in front.
+
+    info_frames: frame_ids of the camera_infos; where the images have none, the only one of these is
+    theirs.
+    """
+    frames = {fact.frame_id for fact in facts}
+    others = sorted({frame.lstrip("/") for frame in info_frames} - {""})
+    findings = []
+    if "" in frames and len(others) == 1:
+        words = (
+            f"frame_id of the images is empty: that of camera_info is read instead, {others[0]!r}"
         )
-    off = [
-        abs((c + 0.5) / size - 0.5)
-        for c, size in ((camera.cx, camera.width), (camera.cy, camera.height))
-    ]
-    if max(off) > _OFF_CENTRE:
-        place = f"({camera.cx:.4g}, {camera.cy:.4g})"
-        words.append(
-            f"the principal point {place} is far from the middle of "
-            f"{camera.width}x{camera.height}: "
-            "calibrated at another size?"
+        findings.append(Finding(WARNING, topic, words))
+    elif "" in frames:
+        words = (
+            "frame_id of the images is empty: no output can be placed on the robot; set it in "
+            "the driver"
         )
-    view_deg = 2 * math.degrees(math.atan2(camera.width / 2, camera.fx))
-    if not _VIEW_DEG[0] < view_deg < _VIEW_DEG[1]:
-        words.append(
-            f"a field of view of {view_deg:.0f} degrees: is fx {camera.fx:.4g} in pixels "
-            "of this size?"
+        findings.append(Finding(PROBLEM, topic, words))
+    for frame_id in sorted(frame for frame in frames if frame.startswith("/")):
+        words = (
+            f"frame_id {frame_id!r} begins with a slash, which tf2 refuses: read as "
+            f"{frame_id.lstrip('/')!r}"
         )
-    if not rectified and not any(calibration.D):
-        words.append("raw images without D: calibrated?")
-    return [Finding(WARNING, topic, one) for one in words]
+        findings.append(Finding(WARNING, topic, words))
+    return findings
 
 
 def examine_pair(infos: dict, images: dict, rectified: bool) -> list[Finding]:
@@ -177,15 +187,10 @@ def examine_pair(infos: dict, images: dict, rectified: bool) -> list[Finding]:
     first = {side: infos[side][0][1] for side in SIDES if infos[side]}
     if len(first) == 2:
         try:
-            rig = StereoRig.from_calibrations(first["left"], first["right"])
-            if not 0.005 <= rig.baseline_m <= 5:
-                words = (
-                    f"baseline {rig.baseline_m:.4g} m: is P[3] = -fx * baseline in pixels "
-                    "times metres?"
-                )
-                findings.append(Finding(WARNING, where, words))
+            StereoRig.from_calibrations(first["left"], first["right"])
         except DepthRosError as error:
             findings.append(Finding(PROBLEM, where, str(error)))
+        findings += [_finding(where, fault) for fault in pair_faults(first["left"], first["right"])]
         if not rectified and all(
             cal.R == (1, 0, 0, 0, 1, 0, 0, 0, 1) and not any(cal.D) for cal in first.values()
         ):
@@ -237,6 +242,11 @@ def examine_pairing(
     if 0 < wanted < period / 2:
         words += f"; {option}{math.ceil(wanted / 1e4) / 1e5:g} would pair most"
     return [Finding(WARNING if matched > 0.5 * len(left) else PROBLEM, "left, right", words)]
+
+
+def _finding(where: str, fault: Fault) -> Finding:
+    """What the doctor says of a fault."""
+    return Finding(PROBLEM if fault.is_certain else WARNING, where, fault.words)
 
 
 def _closest(of: np.ndarray, to: np.ndarray) -> np.ndarray:
@@ -297,3 +307,20 @@ def examine_frames(frames: list[Frame], where: str) -> list[Finding]:
         )
         findings.append(Finding(PROBLEM, where, words))
     return findings
+
+
+def examine_range(frames: list[Frame], where: str, max_disparity_px: int | None) -> list[Finding]:
+    """Look whether the first pair has things nearer than the range that is searched; None: not
+    asked.
+    """
+    if not frames or not max_disparity_px:
+        return []
+    reach_px = disparity_reach(frames[0].left, frames[0].right)
+    searched_px = frames[0].max_disparity_px or max_disparity_px
+    if reach_px is None or reach_px <= searched_px:
+        return []
+    words = (
+        f"features match at up to {reach_px:.0f} px, the range is {searched_px} px: nearer "
+        "things get no depth; "
+    )
+    return [Finding(WARNING, where, f"{words}--max-disparity-px {range_of(reach_px)}")]

@@ -4,6 +4,8 @@ stereo.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -11,6 +13,7 @@ _FEATURES = 1500
 _RATIO = 0.8  # Lowe's test
 _SEARCH_PX = 24  # matches further apart vertically are mismatches, unless nothing else is there
 _LEAST = 20
+_SAME_ROW_PX = 2.0
 
 
 def matched_offsets(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -47,6 +50,27 @@ def epipolar_error(left: np.ndarray, right: np.ndarray) -> tuple[float, float, i
     if len(near) < _LEAST:
         return None
     return float(np.median(np.abs(near[:, 1]))), float(np.median(near[:, 0])), len(near)
+
+
+def disparity_reach(left: np.ndarray, right: np.ndarray) -> float | None:
+    """Give the largest disparity of matched features (98th percentile), pixels; None where too
+    few match.
+    """
+    offsets = matched_offsets(left, right)
+    disparity = offsets[(np.abs(offsets[:, 1]) <= _SAME_ROW_PX) & (offsets[:, 0] > 0), 0]
+    if len(disparity) < _LEAST:
+        return None
+    return float(np.percentile(disparity, 98))
+
+
+def range_of(reach_px: float) -> int:
+    """Give the range to search where features reach so far: a quarter more, as they miss the
+    nearest things.
+
+    >>> range_of(45.0)
+    64
+    """
+    return 16 * math.ceil(1.25 * reach_px / 16)
 
 
 def _best(matcher, queries: np.ndarray, trained: np.ndarray) -> dict[int, int]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
-from depth_ros.core.camera import Calibration
-from depth_ros.core.types import Frame
+from depth_ros.core.grey_range import describe_range
+from depth_ros.evaluation.graph_snapshot import Look, Stream
+from depth_ros.nodes.health.watchdog import IDLE, transport_hint
 from depth_ros.nodes.transport import too_large
 
 from .checks import (
@@ -15,7 +14,6 @@ from .checks import (
     PROBLEM,
     WARNING,
     Finding,
-    ImageFact,
     examine_calibrations,
     examine_camera,
     examine_frames,
@@ -28,82 +26,8 @@ from .checks import (
 _OLD_S, _LATE_S, _EARLY_S = 10.0, 1.0, -0.5
 _LOST = 0.7  # of the camera_infos that came with images: fewer images than that are lost on the way
 _OTHER_RATE = 0.8
-_IDLE = "nobody subscribes to an output, so nothing is computed"  # as nodes.watchdog says it
+_LAG_S = 0.15
 _NEXT = {"unconfigured": "configure", "inactive": "activate"}
-
-
-@dataclass
-class Stream:
-    """One topic: who publishes it, and what came while it was listened to.
-
-    name: "left image", "camera_info". kind: the type that is expected. publishers: the nodes that
-    offer it. similar: topics on which the same type is published. conflicts: who hears nothing on
-    it because of QoS. arrivals_s, stamps (nanoseconds) and ages_s of every message. facts: of some
-    images; infos: (frame_id, Calibration) of camera_info.
-    """
-
-    name: str
-    topic: str
-    kind: str
-    publishers: list[str] = field(default_factory=list)
-    other_types: list[str] = field(default_factory=list)
-    similar: list[str] = field(default_factory=list)
-    conflicts: list[str] = field(default_factory=list)
-    arrivals_s: list[float] = field(default_factory=list)
-    stamps: list[int] = field(default_factory=list)
-    ages_s: list[float] = field(default_factory=list)
-    facts: list[ImageFact] = field(default_factory=list)
-    infos: list[tuple[str, Calibration]] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    @property
-    def rate_hz(self) -> float:
-        """Messages a second while they came; 0 for fewer than two."""
-        span_s = self.arrivals_s[-1] - self.arrivals_s[0] if len(self.arrivals_s) > 1 else 0.0
-        return (len(self.arrivals_s) - 1) / span_s if span_s > 0 else 0.0
-
-
-@dataclass
-class Node:
-    """The depth_node: its lifecycle state ("" = no answer), parameters, and what it says in
-    /diagnostics.
-
-    status: (level as in diagnostic_msgs: 0 ok, 1 warning, 2 error, message) or None. others:
-    depth_nodes beside it. conflicts: subscribers of its outputs that hear nothing because of QoS.
-    """
-
-    name: str
-    state: str = ""
-    parameters: dict = field(default_factory=dict)
-    status: tuple[int, str] | None = None
-    others: list[str] = field(default_factory=list)
-    conflicts: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Look:
-    """What was seen in seconds. sides: ("left", "right") or ("",). frames: rectified pairs.
-    clock_publishers: a number.
-
-    parents: of each TF child; None where TF cannot be read here. tf_missing: (base_frame, camera
-    frame) without a way between them, or None.
-    """
-
-    seconds: float
-    where: str
-    sides: tuple[str, ...]
-    streams: dict[str, Stream]
-    node: Node | None = None
-    nodes: list[str] = field(default_factory=list)
-    frames: list[Frame] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    clock_publishers: int = 0
-    parents: dict[str, set[str]] | None = None
-    tf_missing: tuple[str, str] | None = None
-
-    def stream(self, side: str, what: str) -> Stream:
-        """The stream of a side: what is "image" or "camera_info"."""
-        return self.streams[f"{side} {what}".strip()]
 
 
 def examine_graph(look: Look) -> list[Finding]:
@@ -121,13 +45,16 @@ def examine_graph(look: Look) -> list[Finding]:
         findings += _of_stream(image, look, partner=info) + _of_stream(info, look)
         if image.facts:
             findings += examine_stamps(image.topic, image.stamps) + _of_age(image, look)
-            findings += examine_images(image.topic, image.facts)
-        findings += [Finding(PROBLEM, info.topic, words) for words in dict.fromkeys(info.errors)]
+            findings += examine_images(image.topic, image.facts) + _of_greys(image)
+        for stream in (image, info):
+            findings += [
+                Finding(PROBLEM, stream.topic, words) for words in dict.fromkeys(stream.errors)
+            ]
         if info.infos:
             findings += examine_calibrations(
                 info.topic, info.infos, image.facts
             ) + _of_rectification(image, info, look)
-        if info.infos and len(look.sides) == 1:
+        if info.infos:
             rectified = not (
                 look.node.parameters.get("rectify") if look.node else "raw" in image.topic
             )
@@ -135,12 +62,12 @@ def examine_graph(look: Look) -> list[Finding]:
     if len(look.sides) == 2:
         findings += _of_pair(look)
     findings += _of_tf(look)
-    if look.node is not None and look.node.status is not None and look.node.status[0]:
-        idle = look.node.status[1].startswith(
-            _IDLE
-        )  # the deepest cause stands first: nothing else is wrong
-        level = PROBLEM if look.node.status[0] > 1 and not idle else WARNING
-        findings.append(Finding(level, look.node.name, f"/diagnostics says: {look.node.status[1]}"))
+    if look.node is not None and look.node.status is not None:
+        level, words = look.node.status
+        idle = words.startswith(IDLE)  # the deepest cause stands first: nothing else is wrong
+        if level or idle:
+            kind = PROBLEM if level > 1 and not idle else WARNING
+            findings.append(Finding(kind, look.node.name, f"/diagnostics says: {words}"))
     return findings
 
 
@@ -218,11 +145,13 @@ def _of_stream(stream: Stream, look: Look, partner: Stream | None = None) -> lis
                 "image_transport raw or "
             )
             return [Finding(PROBLEM, topic, words + "compressed?")]
+        hint = transport_hint(topic, stream.kind, stream.transports, stream.parameter)
         near = (
             f"; the same type is on {', '.join(stream.similar)}: remap"
             if stream.similar
             else ": start the camera"
         )
+        near = f"; {hint}" if hint else near
         return [Finding(PROBLEM, topic, f"no publisher of {stream.kind}{near}")]
     if len(stream.publishers) > 1:
         words = (
@@ -319,6 +248,7 @@ def _of_pair(look: Look) -> list[Finding]:
     if all(stream.stamps for stream in images.values()):
         tolerance_ns = round(parameters.get("sync_tolerance_s", 0.0) * 1e9)
         findings += examine_pairing(_in_common(images), tolerance_ns, "sync_tolerance_s:=")
+        findings += _of_lag(images)
         slow, fast = sorted(stream.rate_hz for stream in images.values())
         if slow < _OTHER_RATE * fast:
             findings.append(
@@ -328,6 +258,33 @@ def _of_pair(look: Look) -> list[Finding]:
     if look.frames and not any(finding.level == PROBLEM for finding in findings):
         findings += examine_frames(look.frames, f"left, right, {len(look.frames)} pairs")
     return findings
+
+
+def _of_greys(image: Stream) -> list[Finding]:
+    """16-bit images that do not fill 16 bits."""
+    if not image.grey_ranges:
+        return []
+    low, high = min(low for low, _ in image.grey_ranges), max(high for _, high in image.grey_ranges)
+    words = describe_range(low, high)
+    return (
+        [Finding(OK, image.topic, f"{words}; depth_node scales by them (grey_bits)")]
+        if words
+        else []
+    )
+
+
+def _of_lag(images: dict[str, Stream]) -> list[Finding]:
+    """One side that arrives later than the other, with the same stamps."""
+    left, right = ({t: at for t, at in zip(s.stamps, s.arrivals_s)} for s in images.values())
+    later_s = [right[t] - left[t] for t in left.keys() & right.keys()]
+    if not later_s or abs(lag_s := float(np.median(later_s))) < _LAG_S:
+        return []
+    late, early = ("right", "left") if lag_s > 0 else ("left", "right")
+    words = (
+        f"{late} images arrive {abs(lag_s):.2f} s after the {early} ones of the same stamp: a "
+        "slow link or driver?"
+    )
+    return [Finding(WARNING, "left, right", words)]
 
 
 def _in_common(images: dict[str, Stream]) -> dict[str, list[int]]:
@@ -342,6 +299,20 @@ def _in_common(images: dict[str, Stream]) -> dict[str, list[int]]:
     return inside if all(inside.values()) else {side: s.stamps for side, s in images.items()}
 
 
+def _of_slashes(look: Look) -> list[Finding]:
+    """Frames that tf2 refuses."""
+    found = []
+    for stream in look.streams.values():
+        frames = {fact.frame_id for fact in stream.facts} | {frame for frame, _ in stream.infos}
+        for frame in sorted(frame for frame in frames if frame.startswith("/")):
+            words = (
+                f"frame_id {frame!r} begins with a slash, which tf2 refuses: depth_node "
+                "publishes without it"
+            )
+            found.append(Finding(WARNING, stream.topic, f"{words}; correct it in the driver"))
+    return found
+
+
 def _of_tf(look: Look) -> list[Finding]:
     """Frames of the images, and how they hang together."""
     if any(not fact.frame_id for side in look.sides for fact in look.stream(side, "image").facts):
@@ -350,7 +321,7 @@ def _of_tf(look: Look) -> list[Finding]:
             "the driver"
         )
         return [Finding(PROBLEM, look.stream(look.sides[0], "image").topic, words)]
-    findings = []
+    findings = _of_slashes(look)
     for child, parents in (look.parents or {}).items():
         if len(parents) > 1:
             words = (

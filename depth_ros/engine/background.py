@@ -11,29 +11,45 @@ from functools import partial
 
 import numpy as np
 
+from depth_ros.core.errors import EngineError
+
 from .base import Engine, check_inputs
 
 Size = tuple[int, ...]
 # Builds, opens and compares in a background thread (slow), until the event is set.
 Prepare = Callable[[dict[str, np.ndarray], threading.Event], Engine]
 _CLOSE_S, _STOP_S = 5.0, 10.0
+LIVE, PATIENT, STRICT = "live", "patient", "strict"
 
 
 class UpgradingEngine:
     """An engine that answers with `first` until a faster one for the size of its frames is ready.
 
-    prepare: given the first inputs of a size, gives the engine for it, in a background thread: no
-    frame waits for that. From then on the thread that calls run alone works with it. Other sizes
-    are built when they come. Where a build or an engine fails, `first` goes on, and `note` says
-    why. say: told of each change.
+    From then on the thread that calls run alone works with it. Other sizes are built when they
+    come. Where a build or an engine fails, `first` goes on, and `note` says why.
+
+    Args:
+        first: Answers meanwhile. prepare: Given the first inputs of a size, returns the engine for
+        it, in a background thread: no frame waits. say: Told of each change. policy: LIVE: as
+        above. PATIENT: a frame waits for its engine, and where the first build fails `first`
+        answers
+            all frames. STRICT: a frame waits for its engine, and `first` never answers. In both all
+            frames are answered by one engine or not at all: run raises EngineError where that one
+            cannot be had.
     """
 
     def __init__(
-        self, first: Engine, prepare: Prepare, say: Callable[[str], None] = lambda words: None
+        self,
+        first: Engine,
+        prepare: Prepare,
+        say: Callable[[str], None] = lambda words: None,
+        policy: str = LIVE,
     ):
         self.first, self._prepare, self.say = first, prepare, say
         self.spec, self.model_hash = first.spec, first.model_hash
         self.note = ""
+        self._policy = policy
+        self._is_settled = False  # by which engine frames are answered, where that must not change
         self._fast: tuple[tuple[Size, ...], Engine] | None = None
         self._refused: set[tuple[Size, ...]] = set()
         self._build: _Build | None = None
@@ -44,6 +60,12 @@ class UpgradingEngine:
         """Of the engine that answers now."""
         fast = self._fast  # another thread may ask while it changes
         return fast[1].name if fast else self.first.name
+
+    @property
+    def precision(self) -> str:
+        """Of the engine that answers now."""
+        fast = self._fast
+        return fast[1].precision if fast else self.first.precision
 
     def warmup(self) -> None:
         """Warm up the engine that answers first; the other is warmed up when it is opened."""
@@ -56,6 +78,8 @@ class UpgradingEngine:
         getattr(self.first, "check", partial(check_inputs, self.spec))(inputs)
         with self._lock:
             found = self._run_fast(inputs)
+            if found is None and self._policy != LIVE:
+                found = self._run_patiently(inputs)
         return self.first.run(inputs) if found is None else found
 
     def close(self) -> None:
@@ -63,6 +87,7 @@ class UpgradingEngine:
         from then on.
         """
         self._closed = True
+        atexit.unregister(self.close)
         if build := self._build:
             build.stop()
         if self._lock.acquire(
@@ -81,6 +106,20 @@ class UpgradingEngine:
         if build := self._build:
             build.thread.join(timeout_s)
 
+    def _run_patiently(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+        """What the engine answers that was waited for; None where `first` answers this frame and
+        all others.
+        """
+        self.wait()
+        found = self._run_fast(inputs)
+        if found is not None:
+            self._is_settled = True
+        elif self._policy == STRICT or self._is_settled:
+            raise EngineError(f"the engine for these frames cannot be had: {self.note}")
+        else:
+            self._closed = True  # no other size is tried: one run, one engine
+        return found
+
     def _run_fast(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
         """What the fast engine answers; None where there is none for this size, or it failed."""
         sizes = tuple(inputs[name].shape for name in self.spec.inputs)
@@ -96,10 +135,12 @@ class UpgradingEngine:
             self._build = _Build(
                 sizes, {name: np.copy(value) for name, value in inputs.items()}, self._prepare
             )
-            self._tell(
-                f"building for {_words(sizes)} in the background; {self.first.name} "
-                "answers meanwhile"
+            meanwhile = (
+                f"{self.first.name} answers meanwhile"
+                if self._policy == LIVE
+                else "frames wait for it"
             )
+            self._tell(f"building for {_words(sizes)} in the background; {meanwhile}")
         return None
 
     def _take_up(self) -> None:
@@ -111,6 +152,10 @@ class UpgradingEngine:
         if (engine := build.take()) is None:
             return self._refuse(build.sizes, str(build.error or "the build was stopped"))
         self._fast = (build.sizes, engine)
+        atexit.unregister(self.close)
+        atexit.register(
+            self.close
+        )  # a process that ends gives the GPU back before its libraries are torn down
         note = getattr(engine, "note", "")
         self._tell(
             f"{self.name} answers from now on, for {_words(build.sizes)}"
@@ -120,7 +165,8 @@ class UpgradingEngine:
     def _refuse(self, sizes: tuple[Size, ...], words: str) -> None:
         """Never try this size again, and say why."""
         self._refused.add(sizes)
-        self._tell(f"{self.first.name} goes on: {' '.join(words.split())}")
+        goes_on = self._policy == LIVE or (self._policy == PATIENT and not self._is_settled)
+        self._tell((f"{self.first.name} goes on: " if goes_on else "") + " ".join(words.split()))
 
     def _drop_fast(self) -> None:
         """Close the engine of another size, or one that failed."""

@@ -25,9 +25,10 @@ class Runnable(Protocol):
 class Engine(Runnable, Protocol):
     """Whatever turns tensors into tensors as its spec says.
 
-    name: of the backend. model_hash: short digest that tells two models apart in diagnostics. run
-    takes and gives float32 arrays by name, shapes as in spec.INPUTS and spec.OUTPUTS; raises
-    EngineError. warmup pays the costs of the first run ahead of the first frame.
+    name: of the backend. model_hash: short digest that tells two models apart in diagnostics.
+    precision: of the numbers that it computes with, "fp32", "fp16" or "int8"; "" where there is no
+    network. run takes and gives float32 arrays by name, shapes as in spec.INPUTS and spec.OUTPUTS;
+    raises EngineError. warmup pays the costs of the first run ahead of the first frame.
     """
 
     @property
@@ -35,6 +36,9 @@ class Engine(Runnable, Protocol):
 
     @property
     def model_hash(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
 
     def warmup(self) -> None: ...
 

@@ -13,18 +13,40 @@ from depth_ros.core.errors import EngineError, SpecError
 from .base import blank_inputs, check_inputs
 from .spec import INPUTS, METADATA_KEY, OUTPUTS, ModelSpec
 
+_CPU = "CPUExecutionProvider"
+_PROVIDERS = {
+    "cpu": _CPU,
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+}
+_INTEGERS = (
+    b"QuantizeLinear",
+    b"QLinearConv",
+    b"ConvInteger",
+)  # operators, by which an int8 graph is known
+
 
 class OnnxEngine:
     """A network in an ONNX file that carries its ModelSpec in the metadata.
 
-    path: the file. threads: of ONNX Runtime; 0 = all cores but one, at least one. Raises
-    EngineError for a file that is absent or corrupt; SpecError where the spec is absent or unlike
-    the graph.
+    Args:
+        path: The file. threads: Of ONNX Runtime; 0 = all cores but one, at least one. providers:
+        Execution providers, best first: "cuda", "openvino", ... or ONNX Runtime's own names. The
+        CPU is
+            always the last of them, for what the others cannot run.
+
+    Raises:
+        EngineError: For a file that is absent or corrupt, or a provider that is not there or does
+        not start. SpecError: Where the spec is absent or unlike the graph.
     """
 
     name = "onnxruntime"
 
-    def __init__(self, path: str | Path, threads: int = 0):
+    def __init__(self, path: str | Path, threads: int = 0, providers: tuple[str, ...] = ()):
         self.path = Path(path)
         try:
             content = self.path.read_bytes()
@@ -33,7 +55,8 @@ class OnnxEngine:
                 f"{self.path}: expected an ONNX file, got {error.strerror}"
             ) from error
         self.model_hash = hashlib.sha256(content).hexdigest()[:12]
-        self._session = _open(self.path, threads)
+        self.precision = "int8" if any(name in content for name in _INTEGERS) else "fp32"
+        self._session = _open(self.path, threads, providers)
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
             raise SpecError(
@@ -63,8 +86,8 @@ class OnnxEngine:
         self.run(blank_inputs(self.spec))
 
 
-def _open(path: Path, threads: int):
-    """Open an inference session on the CPU."""
+def _open(path: Path, threads: int, providers: tuple[str, ...]):
+    """Open an inference session."""
     try:
         import onnxruntime as ort
     except ImportError as error:
@@ -77,12 +100,48 @@ def _open(path: Path, threads: int):
     options.inter_op_num_threads = 1
     # Two spinning threads on a shared machine are slower than one that works.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    names = _provider_names(providers, ort.get_available_providers())
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # A weight that is float in the file stays so: between two pairs ONNX Runtime would round
+        # it, per tensor.
+        kept_float = ["WeightBiasQuantization"]
+        session = ort.InferenceSession(
+            str(path), options, providers=names, disabled_optimizers=kept_float
+        )
     except Exception as error:  # ONNX Runtime's errors have no common base
         raise EngineError(
             f"{path}: expected an ONNX model, got a file that does not load: {error}"
         ) from error
+    if missing := [name for name in names if name not in session.get_providers()]:
+        raise EngineError(
+            f"providers: expected {', '.join(missing)} to start, got "
+            f"{session.get_providers()}: their "
+            "libraries are missing or do not fit"
+        )
+    return session
+
+
+def _provider_names(asked: tuple[str, ...], available: list[str]) -> list[str]:
+    """ONNX Runtime's names of execution providers, the CPU last; raises EngineError for one that is
+    not installed.
+
+    >>> _provider_names(("CUDA",), ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    ['CUDAExecutionProvider', 'CPUExecutionProvider']
+    """
+    known = {name.lower(): name for name in available}
+    names = []
+    for name in asked:
+        full = _PROVIDERS.get(name.lower(), name)
+        if full.lower() not in known:
+            short = {value: key for key, value in _PROVIDERS.items()}
+            here = [short.get(name, name) for name in available]
+            cure = (
+                "others come with their own ONNX Runtime, as onnxruntime-gpu or "
+                "onnxruntime-openvino"
+            )
+            raise EngineError(f"providers: expected one of {here}, got {name!r}: {cure}")
+        names.append(known[full.lower()])
+    return list(dict.fromkeys([*names, _CPU]))
 
 
 def _check_tensors(kind: str, tensors, names: tuple, shapes: dict, spec: ModelSpec) -> None:

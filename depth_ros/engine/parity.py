@@ -1,8 +1,11 @@
-"""The parity gate: does a converted or compiled network still say what ONNX Runtime says?"""
+"""The parity gate: does a converted or compiled network still answer as ONNX Runtime does in
+float32?
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -12,65 +15,123 @@ from depth_ros.core.errors import EngineError
 from .base import Runnable
 from .matching import matched_prior
 from .spec import ModelSpec
+from .tolerances import QUANTITIES, TOLERANCES, Quantity
 
-# First output: largest mean difference by precision, and its unit. An engine that is wrong is wrong
-# by far more.
-LIMITS = {
-    "disparity": ({"fp32": 0.01, "fp16": 0.05, "int8": 0.5}, "px"),
-    "depth": ({"fp32": 1e-3, "fp16": 0.02, "int8": 0.1}, "of the depth"),
-    "metres": ({"fp32": 1e-3, "fp16": 0.02, "int8": 0.1}, "of the depth"),  # of the whole step
-    "pose": ({"fp32": 1e-4, "fp16": 2e-3, "int8": 0.01}, "rad and m"),
-}
 _RANGE_PX = 64
+_CURES = {
+    "fp32": (
+        "another version of TensorRT or of the driver builds another engine; ONNX Runtime "
+        "answers as well"
+    ),
+    "fp16": "build with precision fp32",
+    "int8": (
+        "calibrate on frames of this camera (depth-ros build --precision int8 --calibrate "
+        "BAG), or take fp16"
+    ),
+}
 
 
 class ParityError(EngineError):
     """An engine that ran, and answers otherwise than ONNX Runtime."""
 
 
-def check_parity(engine, reference: Runnable, precision: str, frames: Iterable[dict]) -> dict:
-    """Compare an engine with a reference on frames; raises ParityError where it differs too much.
-
-    engine: anything with run(inputs) -> outputs. frames: input arrays by name, at least one. A mean
-    over 0 finite pixels, or NaN where the reference has none, fails too; so do points of the whole
-    step that are not what the reference packs of its metres. Returns the outcome as JSON takes it.
+@dataclass(frozen=True)
+class Difference:
+    """How far an output is off, each the worst over frames; see tolerances. max: of a single
+    pixel.
     """
-    name = getattr(reference, "outputs", reference.spec.outputs)[0]
-    judged = "disparity" if name == "metres" and reference.spec.task == "stereo" else name
-    limits, unit = LIMITS[judged]
-    worst, largest, count = 0.0, 0.0, 0
+
+    mean: float = 0.0
+    p99: float = 0.0
+    line: float = 0.0
+    share: float = 0.0
+    max: float = 0.0
+
+    def worst(self, other: Difference) -> Difference:
+        """Of each figure the larger one."""
+        mine, others = asdict(self), asdict(other)
+        return Difference(**{name: max(value, others[name]) for name, value in mine.items()})
+
+
+def check_parity(engine, reference: Runnable, precision: str, frames: Iterable[dict]) -> dict:
+    """Compare every output of an engine with a reference on frames.
+
+    Args:
+        engine: Anything with run(inputs) -> outputs.
+        reference: What is right: the network, or the whole step, in float32.
+        precision: "fp32", "fp16" or "int8": which tolerances hold.
+        frames: Input arrays by name, at least one.
+
+    Returns:
+        The outcome as JSON takes it: of the first output "output", "mean", "max", "limit" and
+        "unit"; "frames", their number; "outputs": the figures of a Difference by output;
+        "tolerances": by which version it was judged.
+
+    Raises:
+        ParityError: Where an output differs by more than its tolerance, is not finite where the
+        reference is, or
+            the other way round; where nothing is finite, which proves nothing; where points of the
+            whole step are not what the reference packs of its metres. The words name the cure.
+    """
+    found: dict[str, Difference] = {}
+    count = 0
     for inputs in frames:
         count += 1
-        all_wanted, all_got = reference.run(inputs), engine.run(inputs)
-        wanted, got = all_wanted[name], all_got[name]
-        if judged != name:  # of the whole step in stereo
-            wanted, got = (_disparity(metres, inputs["camera"]) for metres in (wanted, got))
-        same = got.shape == wanted.shape and np.array_equal(np.isfinite(got), np.isfinite(wanted))
-        if not same or not np.isfinite(wanted).any():
-            raise ParityError(
-                f"parity: expected finite values of shape {wanted.shape} where ONNX "
-                "Runtime has them, "
-                f"got {got.shape}, {np.isfinite(got).mean():.0%} finite"
-            )
-        off = np.abs(got - wanted) / (np.abs(wanted) if judged in ("depth", "metres") else 1.0)
-        off = off[np.isfinite(wanted)]
-        if "points" in all_wanted:
-            _check_points(all_got["points"], all_wanted["points"], all_got[name])
-        worst, largest = max(worst, float(off.mean())), max(largest, float(off.max()))
-    if not count or not worst <= limits[precision]:
-        raise ParityError(
-            f"parity: expected {judged} within {limits[precision]} {unit} of ONNX Runtime "
-            f"on average ({precision}), "
-            f"got {worst:.4g} over {count} frames"
-        )
+        wanted, got = reference.run(inputs), engine.run(inputs)
+        if "points" in wanted:
+            _check_points(got["points"], wanted["points"], got["metres"], precision)
+        pairs = _comparable(got, wanted, inputs, reference.spec, precision)
+        for name, (a, b) in pairs.items():
+            difference = _difference(name, a, b, precision)
+            found[name] = found.get(name, Difference()).worst(difference)
+    if not count:
+        raise ParityError("parity: expected frames to compare on, got a comparison over 0 frames")
+    for name, difference in found.items():
+        _check(name, difference, precision, count)
+    first = next(iter(found))
+    quantity = QUANTITIES[first]
     return {
-        "output": judged,
-        "mean": worst,
-        "max": largest,
-        "limit": limits[precision],
-        "unit": unit,
+        "output": first,
+        "mean": found[first].mean,
+        "max": found[first].max,
+        "limit": quantity.by_precision[precision].mean,
+        "unit": quantity.unit,
         "frames": count,
+        "outputs": {name: asdict(difference) for name, difference in found.items()},
+        "tolerances": TOLERANCES,
     }
+
+
+def refusal(error: ParityError) -> dict:
+    """What is kept of a refusal beside an engine."""
+    return {"refused": str(error), "tolerances": TOLERANCES}
+
+
+def still_valid(outcome: dict | None) -> dict:
+    """A kept outcome, or an empty one where it was judged by other tolerances than today's."""
+    return outcome if outcome and outcome.get("tolerances") == TOLERANCES else {}
+
+
+def _comparable(got: dict, wanted: dict, inputs: dict, spec: ModelSpec, precision: str) -> dict:
+    """Pairs of answers by the quantity that they are: outputs of the network; of the whole step,
+    those it came from.
+    """
+    if "metres" not in wanted:
+        return {name: (got[name], wanted[name]) for name in spec.outputs}
+    for name in ("metres", "sigma_m"):
+        if name in wanted and got[name].shape != wanted[name].shape:
+            _refuse(
+                f"expected {name} of shape {wanted[name].shape}, got {got[name].shape}", precision
+            )
+    values, sigma = ("disparity", "log_sigma") if spec.task == "stereo" else ("metres", "sigma_m")
+    pairs = {values: (got["metres"], wanted["metres"])}
+    if spec.task == "stereo":
+        pairs = {values: tuple(_disparity(metres, inputs["camera"]) for metres in pairs[values])}
+    if "sigma_m" in wanted:
+        known = np.isfinite(got["metres"]) & np.isfinite(wanted["metres"])
+        logs = (_log_sigma(answer, inputs["camera"], spec.task) for answer in (got, wanted))
+        pairs[sigma] = tuple(np.where(known, values, 0) for values in logs)
+    return pairs
 
 
 def _disparity(metres: np.ndarray, camera: np.ndarray) -> np.ndarray:
@@ -80,7 +141,75 @@ def _disparity(metres: np.ndarray, camera: np.ndarray) -> np.ndarray:
         return np.nan_to_num(camera[0] * camera[4] / metres, nan=0.0)
 
 
-def _check_points(got: np.ndarray, wanted: np.ndarray, metres: np.ndarray) -> None:
+def _log_sigma(answer: dict, camera: np.ndarray, task: str) -> np.ndarray:
+    """The logarithm that a network answered, of sigma_z = z^2 / (fx b) sigma_d, or z sigma_rel."""
+    metres = answer["metres"].astype(np.float64)
+    scale = camera[0] * camera[4] / metres if task == "stereo" else 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(answer["sigma_m"] / metres * scale)
+
+
+def _difference(name: str, got: np.ndarray, wanted: np.ndarray, precision: str) -> Difference:
+    """The figures of one output on one frame."""
+    known = np.isfinite(wanted)
+    if got.shape != wanted.shape or not np.array_equal(np.isfinite(got), known) or not known.any():
+        finite = f"{np.isfinite(got).mean():.1%} finite against {known.mean():.1%}"
+        words = f"expected {name} of shape {wanted.shape}, finite where ONNX Runtime is"
+        _refuse(f"{words}, got {got.shape}, {finite}", precision)
+    quantity = QUANTITIES[name]
+    off = np.zeros(wanted.shape)
+    off[known] = np.abs(got[known].astype(np.float64) - wanted[known])
+    if quantity.relative:
+        off[known] /= np.maximum(np.abs(wanted[known]), np.finfo(np.float32).tiny)
+    plane = off.reshape(-1, off.shape[-1])
+    gross = quantity.by_precision[precision].gross
+    return Difference(
+        mean=float(off[known].mean()),
+        p99=float(np.percentile(off[known], 99)),
+        line=float(max(plane.mean(0).max(), plane.mean(1).max())),
+        share=float((off[known] > gross).mean()),
+        max=float(off.max()),
+    )
+
+
+def _check(name: str, difference: Difference, precision: str, count: int) -> None:
+    """Refuse an output that is off by more than it may."""
+    quantity: Quantity = QUANTITIES[name]
+    limit, unit = quantity.by_precision[precision], quantity.unit
+    for figure, most, words in (
+        (
+            difference.mean,
+            limit.mean,
+            f"{name} within {limit.mean} {unit} of ONNX Runtime on average",
+        ),
+        (
+            difference.p99,
+            limit.p99,
+            f"{name} within {limit.p99} {unit} of ONNX Runtime at 99 % of the pixels",
+        ),
+        (
+            difference.line,
+            limit.line,
+            f"{name} within {limit.line} {unit} of ONNX Runtime in each row and column",
+        ),
+        (
+            difference.share,
+            limit.share,
+            f"{name} off by {limit.gross} {unit} at {limit.share:.2%} of the pixels at most",
+        ),
+    ):
+        if not figure <= most:
+            _refuse(
+                f"expected {words} ({precision}), got {figure:.4g} over {count} frames", precision
+            )
+
+
+def _refuse(words: str, precision: str) -> None:
+    """Raise ParityError with the cure."""
+    raise ParityError(f"parity: {words}; cure: {_CURES[precision]}")
+
+
+def _check_points(got: np.ndarray, wanted: np.ndarray, metres: np.ndarray, precision: str) -> None:
     """Refuse points of another depth than the metres beside them, other rays or other colours."""
     same = np.array_equal(got[..., 2], metres, equal_nan=True)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -91,8 +220,8 @@ def _check_points(got: np.ndarray, wanted: np.ndarray, metres: np.ndarray) -> No
         points.view(np.uint32)[..., 3] & 0xFFFFFF for points in (got, wanted)
     )
     if not (same and np.array_equal(colours, colours_wanted)):
-        raise ParityError(
-            "parity: expected points with the metres, rays and colours of the image, got others"
+        _refuse(
+            "expected points with the metres, rays and colours of the image, got others", precision
         )
 
 

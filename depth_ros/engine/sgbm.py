@@ -13,8 +13,6 @@ from .base import blank_inputs, check_inputs
 from .matching import fill_from_background, match_sgbm
 from .spec import ModelSpec
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as cv2.cvtColor
-
 
 class SgbmEngine:
     """SGBM-3WAY, padded and filled: answers every pixel, knows nothing about its own uncertainty.
@@ -23,6 +21,7 @@ class SgbmEngine:
     """
 
     name = "sgbm"
+    precision = ""
 
     def __init__(self, max_disparity_px: int = 128):
         if max_disparity_px <= 0:
@@ -57,7 +56,7 @@ class SgbmEngine:
         ndisp = int(np.ceil(inputs["max_disparity_px"][0]))
         if ndisp <= 0:
             raise EngineError(f"expected a disparity range above 0 px, got {ndisp}")
-        raw = match_sgbm(_to_grey(inputs["left"]), _to_grey(inputs["right"]), ndisp)
+        raw = match_sgbm(_to_image(inputs["left"]), _to_image(inputs["right"]), ndisp)
         return {"disparity": fill_from_background(raw)[None, None]}
 
     def warmup(self) -> None:
@@ -70,8 +69,6 @@ class SgbmEngine:
         )
 
 
-def _to_grey(tensor: np.ndarray) -> np.ndarray:
-    """(1, 3, H, W) float32 RGB of 0 to 255 to (H, W) uint8 grey."""
-    red, green, blue = tensor[0]
-    grey = cv2.addWeighted(red, _LUMA[0], green, _LUMA[1], 0.5)  # 0.5: the cast below rounds down
-    return cv2.scaleAdd(blue, _LUMA[2], grey).astype(np.uint8)
+def _to_image(tensor: np.ndarray) -> np.ndarray:
+    """(1, 3, H, W) float32 RGB of 0 to 255 to (H, W, 3) uint8."""
+    return cv2.merge(list(tensor[0])).astype(np.uint8)

@@ -14,7 +14,7 @@ from depth_ros.core.depth import depth_sigma, depth_to_disparity, disparity_to_d
 from depth_ros.core.errors import EngineError
 from depth_ros.core.pointcloud import depth_to_cloud
 from depth_ros.core.types import Estimate, Frame
-from depth_ros.engine.background import UpgradingEngine
+from depth_ros.engine.background import LIVE, UpgradingEngine
 from depth_ros.engine.base import Engine
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.engine.tensorrt.fused_graph import CAMERA_NUMBERS, Step, step_shapes
@@ -93,10 +93,9 @@ class PlainStep:
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Inputs as step_inputs makes them; metres, sigma_m, and points where they are wanted."""
         self.check(inputs)
-        image, numbers = inputs[self.spec.inputs[0]], inputs["camera"].astype(np.float64)
-        camera = Camera(image.shape[1], image.shape[0], *numbers[:4])
+        image, camera = inputs[self.spec.inputs[0]], _camera(inputs, self.spec)
         metres, sigma_m = (self._stereo if self.spec.task == "stereo" else self._mono)(
-            inputs, camera, numbers
+            inputs, camera
         )
         found = {"metres": metres, "sigma_m": sigma_m}
         return (
@@ -105,18 +104,22 @@ class PlainStep:
             else found
         )
 
-    def _stereo(self, inputs: dict, camera: Camera, numbers) -> tuple[np.ndarray, np.ndarray]:
-        rig = StereoRig(camera, numbers[4], numbers[5])
-        frame = Frame(0, "", inputs["left"], inputs["right"], rig)
+    def tensors(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The inputs of the stereo network, made of those of the step."""
+        frame = Frame(0, "", inputs["left"], inputs["right"], _rig(inputs))
         ndisp = (
             int(inputs["max_disparity_px"][0]) if "max_disparity_px" in inputs else 1
         )  # else in the prior already
-        outputs = self.engine.run(to_tensors(frame, self.spec, ndisp, inputs.get("prior")))
+        return to_tensors(frame, self.spec, ndisp, inputs.get("prior"))
+
+    def _stereo(self, inputs: dict, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+        rig = _rig(inputs)
+        outputs = self.engine.run(self.tensors(inputs))
         disparity, sigma_px = from_tensors(outputs, self.spec, camera.height, camera.width)
         depth = disparity_to_depth(disparity, camera.fx, rig.baseline_m, rig.doffs_px)
         return depth, depth_sigma(depth, sigma_px, camera.fx, rig.baseline_m)
 
-    def _mono(self, inputs: dict, camera: Camera, numbers) -> tuple[np.ndarray, np.ndarray]:
+    def _mono(self, inputs: dict, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         tensor, small = to_image_tensor(inputs["image"], camera, self.spec)
         outputs = self.engine.run({"image": tensor})
         inverse, relative = inv_depth_from_tensors(
@@ -126,18 +129,36 @@ class PlainStep:
         return depth, depth * relative
 
 
+def _camera(inputs: dict[str, np.ndarray], spec: ModelSpec) -> Camera:
+    """The camera of the step's inputs."""
+    height, width = inputs[spec.inputs[0]].shape[:2]
+    return Camera(width, height, *inputs["camera"].astype(np.float64)[:4])
+
+
+def _rig(inputs: dict[str, np.ndarray]) -> StereoRig:
+    """The rig of the step's inputs, stereo."""
+    height, width = inputs["left"].shape[:2]
+    numbers = inputs["camera"].astype(np.float64)
+    return StereoRig(Camera(width, height, *numbers[:4]), numbers[4], numbers[5])
+
+
 class StepEstimator(Estimator):
     """The stereo estimator around the whole step: one replay of a GPU's graph is one frame.
 
     plain: does the step until `prepare` (see engine.upgrade) has built it, and for good where that
-    is refused.
+    is refused. policy: see engine.upgrade.
     """
 
     def __init__(
-        self, plain: PlainStep, prepare, max_disparity_px: int = 128, say: Say | None = None
+        self,
+        plain: PlainStep,
+        prepare,
+        max_disparity_px: int = 128,
+        say: Say | None = None,
+        policy: str = LIVE,
     ):
         super().__init__(plain.engine, max_disparity_px)
-        self.engine = UpgradingEngine(plain, prepare, say or (lambda words: None))
+        self.engine = UpgradingEngine(plain, prepare, say or (lambda words: None), policy)
 
     def estimate(self, frame: Frame) -> Estimate:
         """Estimate as Estimator does; raises the same errors."""
@@ -166,47 +187,6 @@ class StepEstimator(Estimator):
             timing_ms,
             right=frame.right,
         )
-
-
-def step_on_tensorrt(
-    engine, max_disparity_px: int = 128, say: Say | None = None, precision: str = "fp16"
-) -> StepEstimator:
-    """Build the whole step in the background, compare it on the frame at hand and two rendered
-    ones, change to it.
-
-    engine: the stereo network in ONNX Runtime, which answers meanwhile, and for good where build or
-    gate fail.
-    """
-    from depth_ros.engine.tensorrt.build import Request, build
-    from depth_ros.engine.tensorrt.cache import EngineCache
-    from depth_ros.engine.tensorrt.engine import open_checked
-
-    gate = PlainStep(engine)
-
-    def prepare(inputs, cancelled):
-        image_size, cache = inputs["left"].shape[:2], EngineCache()
-        frames = [
-            inputs,
-            *(
-                step_inputs(f, engine.spec, max_disparity_px)
-                for f in rendered(engine.spec, image_size)
-            ),
-        ]
-        request = Request(
-            engine.path,
-            tensor_size(*image_size, engine.spec),
-            precision,
-            frames=frames,
-            step=step_of(engine.spec, image_size),
-            plain=gate,
-        )
-        key = build(request, cache, cancelled=cancelled, say=estimator.engine.say).key
-        return open_checked(
-            cache, key, gate, frames, STEP_OUTPUTS[:2]
-        )  # nodes pack clouds themselves
-
-    estimator = StepEstimator(PlainStep(engine, with_points=False), prepare, max_disparity_px, say)
-    return estimator
 
 
 def rendered(spec: ModelSpec, image_size: tuple[int, int]) -> list[Frame]:

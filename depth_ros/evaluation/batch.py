@@ -22,7 +22,9 @@ from pathlib import Path
 
 from depth_ros.core.errors import InputError
 from depth_ros.recordings.output import write_bytes
-from depth_ros.recordings.sample import is_bag
+
+from .reader import is_bag, is_bag_file
+from .scene_layouts import looks_like_scenes
 
 DONE = "done.json"
 
@@ -47,10 +49,10 @@ def find_bags(inputs: list[Path]) -> list[Path]:
     """
     found = []
     for path in inputs:
-        if is_bag(path) or any(path.glob("*/calib.txt")):
+        below = [] if is_bag(path) else bags_below(path)
+        if is_bag(path) or (not below and looks_like_scenes(path)):
             found.append(path)
             continue
-        below = bags_below(path)
         if not below:
             raise InputError(f"{path}: expected a bag, or a folder with bags below it, got neither")
         found += below
@@ -64,9 +66,7 @@ def bags_below(folder: Path) -> list[Path]:
     found, seen = [], set()
     for place, names, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
-        if real in seen or any(
-            "metadata.yaml" == name or ".mcap" in name or ".db3" in name for name in files
-        ):
+        if real in seen or any(map(is_bag_file, files)):
             names.clear()
             found += [Path(real)] if real not in seen else []
         seen.add(real)

@@ -21,6 +21,7 @@ from .proxies import Proxies, step_between
 from .ranges import range_sums
 from .report.image_panels import Album, mono_panels, panels, panels_to_jpeg
 from .sigma import SigmaFrame, sigma_frame
+from .topics import Topics
 from .trajectory import Track
 
 
@@ -29,15 +30,17 @@ class FrameResult:
     """One answered frame: its metrics (empty without ground truth), a picture, and its times in
     milliseconds.
 
-    depth: of metres as they are; depth_median: after median scaling (mono only). ranges:
-    ranges.range_sums of the depth that is judged, or None. sigma: of metres, or None. proxies:
-    where nothing is known to judge by. relative: depth has no unit.
+    depth: of metres as they are; depth_median: after median scaling (mono only). stereo_visible: of
+    the pixels that both cameras see, where the input says which. ranges: ranges.range_sums of the
+    depth that is judged, or None. sigma: of metres, or None. proxies: where nothing is known to
+    judge by. relative: depth has no unit.
     """
 
     name: str
     depth: dict = field(default_factory=dict)
     depth_median: dict = field(default_factory=dict)
     stereo: dict = field(default_factory=dict)
+    stereo_visible: dict = field(default_factory=dict)
     timing_ms: dict = field(default_factory=dict)
     coverage: float = 0.0
     picture: bytes = b""
@@ -64,7 +67,8 @@ class Evaluation:
     found, or None. in_order: frames follow each other. findings: replay.doctor's, or None where it
     did not look. causes: why each dropped frame was dropped, by name (replay). notes: what the
     verdict must not leave out. uncompared: the other models that were asked for and could not be
-    run on this input.
+    run on this input. topics: of a recording, or None. precision: of the numbers that the engine
+    computes with, "" where it does not say.
     """
 
     input: str
@@ -85,6 +89,8 @@ class Evaluation:
     findings: list | None = None
     causes: dict[str, str] = field(default_factory=dict)
     uncompared: list[str] = field(default_factory=list)
+    topics: Topics | None = None
+    precision: str = ""
 
 
 def evaluate(
@@ -101,12 +107,9 @@ def evaluate(
     Raises InputError where the source gives no sample at all.
     """
     run = Evaluation(
-        source.name,
-        model,
-        estimator.engine.name,
-        source.mode,
-        in_order=hasattr(source, "has_poses"),
+        source.name, model, estimator.engine.name, source.mode, in_order=source.is_sequence
     )
+    run.topics = source.topics
     proxies, album, pose = Proxies(estimator, len(source)), Album(), None
     for sample, estimate in estimates(source, estimator, run):
         run.results.append(judge(sample, estimate))
@@ -124,6 +127,9 @@ def evaluate(
         pose = sample.world_T_camera
         on_step()
     run.track = None if follower is None else follower.track
+    run.backend = (
+        estimator.engine.name
+    )  # of what answered: before the first frame it may have been another one
     _close(run, source)
     return run
 
@@ -132,7 +138,8 @@ def _close(run: Evaluation, source: Source) -> None:
     """Account for every frame; raises InputError where none was usable."""
     for cause, count in source.drops.items():
         run.dropped[cause] = run.dropped.get(cause, 0) + count
-    run.reasons = {**getattr(source, "reasons", {}), **run.reasons}
+    run.reasons = {**source.reasons, **run.reasons}
+    run.notes += source.notes
     run.frames_in = len(run.results) + sum(run.dropped.values())
     nominal = sum(bool(result.stereo) and not result.depth for result in run.results)
     if nominal and any(result.depth for result in run.results):
@@ -185,6 +192,11 @@ def judge(sample: Sample, estimate: Estimate) -> FrameResult:
         )
     if truth_disparity is not None and np.isfinite(truth_disparity).any():
         result.stereo = stereo_metrics(estimate.disparity, truth_disparity)
+        if sample.visible_in_both is not None:
+            seen = np.where(sample.visible_in_both, truth_disparity, np.float32(np.nan))
+            result.stereo_visible = (
+                stereo_metrics(estimate.disparity, seen) if np.isfinite(seen).any() else {}
+            )
     if sample.metric and (truth := known_depth(sample)) is not None and within_range(truth):
         result.depth = depth_metrics(estimate.depth, truth)
         result.ranges = range_sums(estimate.depth, truth)
@@ -232,3 +244,11 @@ def within_range(truth: np.ndarray, min_m: float = 1e-3, max_m: float = 80.0) ->
 def noun(run: Evaluation) -> str:
     """What a frame of this run is called."""
     return "image" if run.mode == "mono" else "pair"
+
+
+def said_of(source: Source) -> list[str]:
+    """Give the sentences about an input that stand below every result: which topics were read,
+    what was assumed.
+    """
+    read = [f"read as {source.topics.sentence()}"] if source.topics is not None else []
+    return read + source.notes

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+
 from depth_ros.core.types import Estimate, Frame
 from depth_ros.odometry import EgoFrame, EgoMotion
 from depth_ros.recordings.sample import Sample
@@ -27,7 +29,7 @@ class Follower:
         only pairs count.
         """
         started = time.process_time()
-        found = self._ego.update(to_ego_frame(frame, estimate))
+        found = self._ego.update(to_ego_frame(frame, estimate, sample.recorded_depth))
         spent_ms = 1e3 * (time.process_time() - started)
         track = self.track
         track.stamps_ns.append(frame.stamp_ns)
@@ -41,10 +43,16 @@ class Follower:
             track.scale = found.scale
 
 
-def to_ego_frame(frame: Frame, estimate: Estimate | None = None) -> EgoFrame:
+def to_ego_frame(
+    frame: Frame, estimate: Estimate | None = None, recorded_depth: np.ndarray | None = None
+) -> EgoFrame:
     """Give ego-motion's view of a rectified frame and of what is known about its depth; relative
     depth is not used.
+
+    recorded_depth: (H, W) metres of a depth camera; it stands in for the pair and for the estimate.
     """
+    if recorded_depth is not None:
+        return EgoFrame(frame.stamp_ns, frame.left, frame.camera, depth=recorded_depth)
     rig = frame.rig
     known = estimate is not None and estimate.depth is not None
     return EgoFrame(

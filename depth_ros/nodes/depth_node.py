@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import sys
 import threading
 import time
 import traceback
 
-import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 from depth_ros.core.errors import (
     CalibrationError,
@@ -23,6 +17,7 @@ from depth_ros.core.errors import (
     ImageError,
     SpecError,
 )
+from depth_ros.core.grey_range import GreyRange
 
 from .factory import (
     close_engines,
@@ -32,17 +27,19 @@ from .factory import (
     rest_unless_wanted,
     set_engine_logger,
 )
-from .fast_path.event_callbacks import NO_PUBLISHER_EVENTS
-from .health.diagnostics import RateMeter, diagnostics_message, health_values
-from .health.statistics import ROUTINE, Statistics
+from .failures import naming
+from .guarded_node import GuardedNode
+from .health import Health
+from .health.statistics import Statistics
 from .health.watchdog import Snapshot, explain
 from .input.pairing import Mailbox, Pair, SizeError, pair_to_frame
 from .input.subscriptions import Inputs
-from .odometry.odometry import Motion
+from .names import check_overrides, refuse_bad_topics, topics_of
+from .odometry.odometry import MOTION_TOPICS, Motion
 from .output.deferred_publisher import Behind
-from .output.publishers import Outputs, conflicts
+from .output.publishers import TOPICS, Outputs, conflicts
 from .parameters import ParameterError, declare_parameters
-from .spin import close, spin
+from .spin import run
 
 _CAUSES = (  # the first that fits
     (SizeError, "size_mismatch"),
@@ -53,95 +50,99 @@ _CAUSES = (  # the first that fits
 _STOP_S = 10.0
 
 
-class DepthNode(LifecycleNode):
+class DepthNode(GuardedNode):
     """Depth of one or two cameras.
 
     Pairs (in mono: images) are formed in the thread that takes them and answered in one worker
     thread; the newest wins.
     """
 
-    def __init__(self, make_estimator=make_estimator, **options):
+    def __init__(
+        self, make_estimator=make_estimator, written: dict[str, str] | None = None, **options
+    ):
         super().__init__("depth_node", **options)
         self._make_estimator = make_estimator
-        self.parameters = declare_parameters(self)
+        self.parameters = declare_parameters(self, written)
+        self._remarks = self._check_names(self.parameters)
         self.statistics = Statistics()
         self._estimator = self._outputs = self._motion = self._inputs = self._mailbox = (
             self._worker
         ) = None
         self._matcher_drops: dict[str, int] = {}
-        self._rates = RateMeter()
-        self._logged_s, self._logged_drops = time.monotonic(), {}
         self._active_s = time.monotonic()
-        self._last_output_s = 0.0
-        self._failure = ""
+        self._last_output_s = self._idle_s = 0.0
+        self._greys = GreyRange()
         self.add_on_set_parameters_callback(self._on_parameters)
-        self._diagnostics = self.create_publisher(
-            DiagnosticArray, "/diagnostics", 10, event_callbacks=NO_PUBLISHER_EVENTS
-        )
+        health = Health(self)
         # A steady clock: with sim time the watchdog must bark most of all when time stands still.
-        self.create_timer(1.0, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(1.0, health.tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     # Lifecycle
 
-    def autostart(self) -> bool:
-        """Configure and activate; False where one of them failed."""
-        success = TransitionCallbackReturn.SUCCESS
-        return self.trigger_configure() == success and self.trigger_activate() == success
-
-    def on_configure(self, state):
-        try:
-            estimator = self._make_estimator(self.parameters)
-            ego = make_egomotion(self.parameters, estimator)
-        except (DepthRosError, OSError) as error:
-            self._failure = f"cannot configure: {error}"
-            self.get_logger().error(self._failure)
-            return TransitionCallbackReturn.FAILURE
-        self._failure = ""
-        self._estimator, self._outputs = estimator, Outputs(self, estimator)
-        self._motion = (
-            Motion(self, self.parameters, ego, getattr(estimator, "scale", None)) if ego else None
-        )
+    def _configure(self):
+        """Load what the parameters name, and advertise what it can answer."""
+        parameters = self.parameters
+        self._remarks = self._check_names(parameters)
+        with naming(parameters, "grey_bits"):
+            self._greys = GreyRange(parameters.grey_bits)
+        with naming(parameters, "model", "backend", "pose_model", "scale_source"):
+            self._estimator = self._make_estimator(parameters)
+        with naming(parameters, "egomotion_method"):
+            ego = make_egomotion(parameters, self._estimator)
+        with naming(parameters, "qos_overrides"):
+            self._outputs = Outputs(self, self._estimator)
+        if ego is not None:
+            with naming(parameters, "imu_topic", "base_frame", "qos_overrides"):
+                self._motion = Motion(
+                    self, parameters, ego, getattr(self._estimator, "scale", None)
+                )
         engine = self._estimator.engine
         self.get_logger().info(
             f"engine {engine.name}, model {engine.spec.name}, hash {engine.model_hash}"
         )
         set_engine_logger(self._estimator, self.get_logger().info)
-        self._log_notes()
-        return super().on_configure(state)
+        for note in (*self._remarks, *notes(self._estimator)):
+            self.get_logger().warning(note)
 
-    def on_activate(self, state):
-        result = super().on_activate(state)
+    def _activate(self):
+        """Start the workers, then listen."""
         self._mailbox = Mailbox()
-        self._active_s = self._logged_s = time.monotonic()
+        self._active_s = time.monotonic()
         self.statistics.since_output.clear()
         self._worker = threading.Thread(
             target=self._work, args=(self._mailbox,), name="depth", daemon=True
         )
+        self._worker.start()
         if self._motion:
             self._motion.start()
-        self._worker.start()
         on_odometry = getattr(getattr(self._estimator, "scale", None), "add_position", None)
-        self._inputs = Inputs(self, self.parameters, self.statistics, self._on_pair, on_odometry)
+        topics = [name for name in vars(self.parameters) if name.endswith("_topic")]
+        with naming(self.parameters, *topics, "qos_overrides"):
+            self._inputs = Inputs(
+                self, self.parameters, self.statistics, self._on_pair, on_odometry
+            )
         self.get_logger().info(f"images are taken by: {self._inputs.path}")
-        return result
 
-    def on_deactivate(self, state):
-        self._stop()
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state):
-        self.free()
-        return super().on_cleanup(state)
-
-    def on_shutdown(self, state):
-        self.free()
-        return super().on_shutdown(state)
-
-    def on_error(self, state):
-        self.free()
-        return (
-            TransitionCallbackReturn.SUCCESS
-        )  # back to unconfigured, from where it can be configured again
+    def _check_names(self, parameters) -> list[str]:
+        """Refuse topics and qos_overrides that ROS would refuse later; gives remarks on
+        overrides without effect.
+        """
+        refuse_bad_topics(self, parameters)
+        outputs = [topic for topic, _ in TOPICS.values()]
+        topics = topics_of(self, parameters, [*outputs, *MOTION_TOPICS])
+        given = {
+            name: item.value for name, item in getattr(self, "_parameter_overrides", {}).items()
+        }
+        slashes = [
+            name
+            for name in ("odom_frame", "base_frame")
+            if str(given.get(name, "")).startswith("/")
+        ]
+        remarks = [
+            f"{name} {given[name]!r} begins with a slash, which tf2 refuses: taken without"
+            for name in slashes
+        ]
+        return remarks + check_overrides(given, topics)
 
     def _stop(self):
         """Stop listening, then let the worker finish the frame that it has."""
@@ -204,10 +205,13 @@ class DepthNode(LifecycleNode):
         """One pair to its estimate, which is published while the next pair is being answered."""
         wanted, motion_wanted = self._outputs.wanted(), self._motion_wanted()
         if not wanted and not motion_wanted:
+            self._idle_s = time.monotonic()
             self.statistics.drop("no_subscriber", stamp_ns=pair.stamp_ns)
             return
         rest_unless_wanted(self._estimator, bool(motion_wanted), self.parameters.egomotion_method)
-        estimate = self._estimator.estimate(pair_to_frame(pair, self.parameters.rectify))
+        estimate = self._estimator.estimate(
+            pair_to_frame(pair, self.parameters.rectify, self._greys)
+        )
         if estimate.scale_reason:  # metres were asked for, so nothing else may go out
             self.statistics.drop("no_scale", estimate.scale_reason, pair.stamp_ns)
             return
@@ -226,11 +230,6 @@ class DepthNode(LifecycleNode):
         """Name what somebody wants to hear of the motion."""
         return self._motion.wanted() if self._motion else set()
 
-    def _log_notes(self):
-        """Say once what a user must know about the outputs."""
-        for note in notes(self._estimator):
-            self.get_logger().warning(note)
-
     # Parameters and health
 
     def _on_parameters(self, changes):
@@ -241,10 +240,17 @@ class DepthNode(LifecycleNode):
             if not p.name.startswith(("qos_overrides.", "use_sim_time"))
         }
         try:
-            self.parameters = self.parameters.changed(ours, configured=self._estimator is not None)
+            changed = self.parameters.changed(ours, configured=self._estimator is not None)
+            refuse_bad_topics(self, changed)
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        self.parameters = changed
         return SetParametersResult(successful=True)
+
+    @property
+    def estimator(self):
+        """The Estimator or MonoEstimator; None while unconfigured."""
+        return self._estimator
 
     def drops_of_matching(self) -> dict[str, int]:
         """Give the images that found no partner, by cause, over all activations."""
@@ -257,10 +263,14 @@ class DepthNode(LifecycleNode):
         """Say why there is no output; empty while there is some, or while it is too early to
         say.
         """
-        if self._failure:
-            return [self._failure]
-        silent_s = time.monotonic() - max(self._active_s, self._last_output_s)
-        if self._inputs is None or silent_s < self.parameters.watchdog_s:
+        if self.failure:
+            return [self.failure]
+        if self._inputs is None:
+            return []
+        subscribers = len(self._outputs.wanted()) + len(self._motion_wanted())
+        since_s = max(self._active_s, self._last_output_s, self._idle_s if subscribers else 0.0)
+        silent_s = time.monotonic() - since_s
+        if silent_s < self.parameters.watchdog_s:
             return []
         stats, matcher = self.statistics, self._inputs.matcher
         publishers = self._motion.publishers.values() if self._motion else ()
@@ -269,75 +279,55 @@ class DepthNode(LifecycleNode):
                 silent_s=silent_s,
                 streams=self._inputs.streams(),
                 pairs=stats.since_output["pairs"],
+                waited_s=time.monotonic() - max(stats.first_pair_s, self._idle_s),
                 drops={**self._inputs.unmatched_since_pair(), **stats.dropped_since_output()},
                 texts=dict(stats.texts),
                 closest_gap_ns=matcher.closest_gap_ns,
-                tolerance_ns=round(self.parameters.sync_tolerance_s * 1e9),
+                tolerance_ns=matcher.tolerance_ns,
+                lag=matcher.lag(),
+                wait_ns=matcher.wait_ns,
                 use_sim_time=self.get_parameter("use_sim_time").value,
                 clock_ns=self.get_clock().now().nanoseconds,
                 last_stamp_ns=stats.last_stamp_ns,
-                subscribers=len(self._outputs.wanted()) + len(self._motion_wanted()),
+                subscribers=subscribers,
                 unmet=tuple(conflicts(self, [*self._outputs.publishers.values(), *publishers])),
             )
         )
 
-    def _on_timer(self):
-        """Once a second: publish diagnostics; log, at most once in watchdog_s, silence and
-        refused input.
-        """
-        reasons, drops = self.silence(), {**self.drops_of_matching(), **self.statistics.drops}
-        values = health_values(self.statistics, drops, self._rates, self._estimator)
-        if self._inputs:
+    def remarks(self) -> list[str]:
+        """Say what a user must know although there is output."""
+        found = list(self._remarks)
+        if self._estimator is not None:
+            found += notes(self._estimator)
+        found += self.input_remarks()
+        if self._motion is not None:
+            found += self._motion.notes()
+        return found
+
+    def input_remarks(self) -> list[str]:
+        """Say what is odd about the cameras although they are answered."""
+        return self._inputs.remarks(not self.parameters.rectify) if self._inputs is not None else []
+
+    def health(self) -> dict:
+        """What /diagnostics says of the input and of the motion, beside the counters."""
+        values = {}
+        if self._inputs is not None:
             values |= {f"topic/{name}": topic for name, topic in self._inputs.topics().items()}
             values["message_path"] = self._inputs.path
-        remarks = notes(self._estimator) if self._estimator else ()
-        if self._motion:
+            values["sync_lag_s"] = self._inputs.matcher.lag()[1] / 1e9
+        if self._greys.changes:
+            values["grey_range"] = self._greys.words() or "the upper 8 of 16 bits"
+        if self._motion is not None:
             self._motion.poll()
-            values, remarks = {**values, **self._motion.values()}, (*remarks, *self._motion.notes())
-        now, name = self.get_clock().now().to_msg(), f"{self.get_name()}: depth"
-        self._diagnostics.publish(
-            diagnostics_message(now, name, values["model_hash"], reasons, values, remarks)
-        )
-        if time.monotonic() - self._logged_s < self.parameters.watchdog_s:
-            return
-        self._logged_s = time.monotonic()
-        if reasons:
-            self.get_logger().warning("no output:\n  " + "\n  ".join(reasons))
-        drops = self.statistics.drops
-        new = {
-            c: n - self._logged_drops.get(c, 0) for c, n in list(drops.items()) if c not in ROUTINE
-        }
-        self._logged_drops = dict(drops)
-        texts = [
-            f"{n} {cause} ({self.statistics.texts.get(cause, '')})" for cause, n in new.items() if n
-        ]
-        if texts and not reasons:
-            self.get_logger().warning("dropped: " + ", ".join(texts))
+            values |= self._motion.values()
+        return values
 
 
 def main(args=None, make_estimator=make_estimator) -> int:
     """Run the node; returns 0 after a shutdown, 1 where it could not start, 2 for a refused
     parameter.
     """
-    try:
-        rclpy.init(args=args)
-        try:
-            node = DepthNode(make_estimator)
-        except ParameterError as error:
-            print(f"depth_node: {error}", file=sys.stderr)
-            return 2
-        if node.parameters.autostart and not node.autostart():
-            return 1
-        spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    finally:
-        # launch sends SIGINT to the group and then to each process: the second must not tear the
-        # shutdown apart
-        with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        close(locals().get("node"))
-    return 0
+    return run(lambda written: DepthNode(make_estimator, written), args)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.background import UpgradingEngine
 from depth_ros.engine.base import Engine
 from depth_ros.engine.load import default_model, load_engine
+from depth_ros.engine.options import EngineOptions
 from depth_ros.engine.spec import RELATIVE
-from depth_ros.estimator.fused import step_on_tensorrt
 from depth_ros.estimator.scale import CameraHeightScale, OdometryScale, ScaleSource
 from depth_ros.estimator.stereo import Estimator, MonoEstimator
 from depth_ros.odometry import EgoMotion
+from depth_ros.step_engine import stereo_estimator
 
 from .parameters import Parameters
 
@@ -24,20 +25,13 @@ def make_estimator(parameters: Parameters) -> Estimator | MonoEstimator:
     """Load the engines that the parameters ask for; raises EngineError or SpecError where they
     cannot be had.
     """
+    options = engine_options(parameters)
     engine = load_engine(
-        parameters.model or None, parameters.backend, parameters.max_disparity_px, parameters.mode
+        parameters.model or None, options, parameters.max_disparity_px, parameters.mode
     )
     engine.warmup()
-    if (
-        parameters.mode == "stereo"
-        and isinstance(engine, UpgradingEngine)
-        and len(engine.spec.outputs) == 2
-    ):
-        return step_on_tensorrt(
-            engine.first, parameters.max_disparity_px
-        )  # one replay of the GPU is one frame
     if parameters.mode == "stereo":
-        return Estimator(engine, parameters.max_disparity_px)
+        return stereo_estimator(engine, parameters.max_disparity_px, options)
     pose_engine = _pose_engine(parameters)
     scale = _scale(parameters, engine.spec.is_metric)
     if isinstance(scale, OdometryScale) and pose_engine is None:
@@ -45,6 +39,16 @@ def make_estimator(parameters: Parameters) -> Estimator | MonoEstimator:
             "scale_source odometry: expected a pose model (pose_model) to compare it with, got none"
         )
     return MonoEstimator(engine, pose_engine, scale)
+
+
+def engine_options(parameters: Parameters) -> EngineOptions:
+    """How engines are to be had, as the parameters say; raises EngineError where they contradict
+    each other.
+    """
+    names = ("backend", "precision", "workspace_mib", "engine", "providers", "cuda_binding")
+    return EngineOptions(
+        **{name: getattr(parameters, name) for name in names}, waits=parameters.wait_for_engine
+    )
 
 
 def set_engine_logger(estimator: Estimator | MonoEstimator, say: Callable[[str], None]) -> None:
@@ -129,7 +133,8 @@ def _pose_engine(parameters: Parameters) -> Engine | None:
         path = None if parameters.model else default_model("pose")
     if path is None:
         return None
-    engine = load_engine(Path(path), parameters.backend, task="pose")
+    options = replace(engine_options(parameters), engine="")  # that one is of the model
+    engine = load_engine(Path(path), options, task="pose")
     engine.warmup()
     return engine
 

@@ -9,7 +9,9 @@ import math
 from dataclasses import dataclass, field, fields, replace
 
 from depth_ros.core.errors import DepthRosError
-from depth_ros.engine.load import BACKENDS
+from depth_ros.engine.options import BACKENDS, CUDA_BINDINGS, MOST_WORKSPACE_MIB, PRECISIONS
+
+from .yaml_values import as_meant, as_written, how_to_write, nearest_choice
 
 SCALE_SOURCES = ("auto", "camera_height", "odometry")
 EGOMOTION_METHODS = ("off", "network", "geometric", "hybrid")
@@ -39,6 +41,39 @@ class Parameters:
         "auto",
         "engine: auto is the model if there is one, on TensorRT where that can run, else sgbm",
         choices=BACKENDS,
+    )
+    precision: str = _parameter(
+        "fp16",
+        "of the TensorRT engine; int8 must have been built ahead, since its ranges "
+        "come from a recording: depth-ros build --precision int8 --calibrate BAG",
+        choices=PRECISIONS,
+    )
+    workspace_mib: int = _parameter(
+        0,
+        "MiB: most scratch memory of the TensorRT engine; 0: any engine that is "
+        "built, and the library's choice for a new one",
+        low=0,
+        high=MOST_WORKSPACE_MIB,
+    )
+    engine: str = _parameter(
+        "",
+        "path of a TensorRT engine that depth-ros build left or imported, of the model and "
+        "for the size of the images; empty: the cache is searched",
+    )
+    providers: str = _parameter(
+        "",
+        "execution providers of ONNX Runtime, best first, separated by commas: cuda, "
+        "tensorrt, openvino, coreml, directml, or full names; empty: the CPU",
+    )
+    cuda_binding: str = _parameter(
+        "auto",
+        "package that calls the GPU's driver; auto: cuda-bindings, else pycuda",
+        choices=CUDA_BINDINGS,
+    )
+    wait_for_engine: bool = _parameter(
+        False,
+        "answer no frame before the engine that was asked for is ready, and "
+        "all frames by that one, as in an evaluation",
     )
     model: str = _parameter(
         "", "path of an ONNX model with its spec inside; empty: the model that is shipped"
@@ -85,6 +120,20 @@ class Parameters:
     info_topic: str = _parameter("camera_info", "mono: CameraInfo")
     sync_tolerance_s: float = _parameter(
         0.0, "seconds by which the stamps of a pair may differ", low=0.0, high=1.0
+    )
+    sync_wait_s: float = _parameter(
+        2.0,
+        "seconds for which an image is kept for a partner that arrives later (at most "
+        "256 MiB of images)",
+        low=0.01,
+        high=60.0,
+    )
+    grey_bits: int = _parameter(
+        0,
+        "16-bit images: how many of the bits, from the lowest, are used; 0: found out from "
+        "the images",
+        low=0,
+        high=16,
     )
     depth_encoding: str = _parameter(
         "32FC1",
@@ -146,8 +195,10 @@ class Parameters:
                 "odometry_topic: expected a topic for scale_source odometry, got an empty name"
             )
         for name in ("odom_frame", "base_frame"):
-            if not getattr(self, name).strip("/"):
+            frame = getattr(self, name).lstrip("/")  # tf2 refuses a leading slash
+            if not frame:
                 raise ParameterError(f"{name}: expected a frame, got an empty name")
+            object.__setattr__(self, name, frame)
         if self.odom_frame == self.base_frame:
             raise ParameterError(
                 f"base_frame: expected another frame than odom_frame, got {self.base_frame!r} twice"
@@ -159,13 +210,18 @@ class Parameters:
 
         configured: the engine and the subscriptions stand, so only live parameters may change.
         """
-        for name, value in values.items():
-            refuse_unknown([name])
-            if configured and not _FIELDS[name].metadata["live"] and value != getattr(self, name):
+        refuse_unknown(values)
+        new = replace(self, **values)
+        for name in values:
+            if (
+                configured
+                and not _FIELDS[name].metadata["live"]
+                and getattr(new, name) != getattr(self, name)
+            ):
                 raise ParameterError(
                     f"{name} is read when the node is configured: deactivate, clean up, then set"
                 )
-        return replace(self, **values)
+        return new
 
 
 _FIELDS = {item.name: item for item in fields(Parameters)}
@@ -184,22 +240,42 @@ def refuse_unknown(names) -> None:
             raise ParameterError(f"unknown parameter {name!r}: {hint}")
 
 
-def declare_parameters(node) -> Parameters:
+def declare_parameters(node, written: dict[str, str] | None = None) -> Parameters:
     """Declare every parameter on a node, with description and range, and read what the user set.
 
-    Raises ParameterError for unknown names and refused values.
+    written: texts of the command line and its files, by name, for what YAML makes something else
+    of. Raises ParameterError for unknown names and refused values.
     """
+    written = written or {}
     overrides = getattr(node, "_parameter_overrides", {})
     refuse_unknown(overrides)
-    Parameters(
-        **{name: item.value for name, item in overrides.items() if name in _FIELDS}
-    )  # says more than rclpy does
-    return Parameters(
-        **{
-            item.name: node.declare_parameter(item.name, item.default, descriptor(item)).value
-            for item in fields(Parameters)
-        }
-    )
+    values = {name: item.value for name, item in overrides.items() if name in _FIELDS}
+    meant = {
+        name: as_written(_FIELDS[name].default, value, written.get(name))
+        for name, value in values.items()
+    }
+    parameters = Parameters(**meant)  # says more than rclpy does
+    given = {
+        item.name: node.declare_parameter(item.name, item.default, descriptor(item)).value
+        for item in fields(Parameters)
+    }
+    _write_back(node, parameters, given)
+    return parameters
+
+
+def _write_back(node, parameters: Parameters, given: dict) -> None:
+    """Let others read, by service, what the node works with: 'off', not the False that YAML made
+    of it.
+    """
+    from rclpy.parameter import Parameter
+
+    plain = {
+        name: value
+        for name in given
+        if isinstance(value := getattr(parameters, name), (str, bool, int, float))
+    }
+    changed = {name: value for name, value in plain.items() if type(value) is not type(given[name])}
+    node.set_parameters([Parameter(name, value=value) for name, value in changed.items()])
 
 
 def descriptor(item):
@@ -227,15 +303,19 @@ def _checked(item, value):
     meant.
     """
     kind, meta = type(item.default), item.metadata
+    value = as_meant(item.default, meta["choices"], value)
     if kind is float and type(value) is int:
         value = float(value)
     if kind is tuple:
         return _checked_pose(item.name, value)
     if type(value) is not kind:
-        raise ParameterError(f"{item.name}: expected {kind.__name__}, got {value!r}")
+        allowed = f" (one of {', '.join(meta['choices'])})" if meta["choices"] else ""
+        cure = f": {how_to_write(item.name, value)}" if kind is str else ""
+        raise ParameterError(f"{item.name}: expected {kind.__name__}{allowed}, got {value!r}{cure}")
     if meta["choices"] and value not in meta["choices"]:
+        near = nearest_choice(meta["choices"], value)
         raise ParameterError(
-            f"{item.name}: expected one of {', '.join(meta['choices'])}, got {value!r}"
+            f"{item.name}: expected one of {', '.join(meta['choices'])}, got {value!r}{near}"
         )
     if meta["low"] is not None and not (
         math.isfinite(value) and meta["low"] <= value <= meta["high"]

@@ -1,180 +1,95 @@
-"""Stereo frames out of a rosbag2 directory, read with rosbags: no ROS needed."""
+"""Stereo frames out of a recording, read with rosbags: no ROS needed."""
 
 from __future__ import annotations
 
 import bisect
-import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from rosbags.highlevel import AnyReader
-from rosbags.typesys import Stores, get_typestore
+import numpy as np
 
 from depth_ros.core.camera import Calibration, StereoRig
 from depth_ros.core.errors import DepthRosError, InputError
-from depth_ros.core.sync import StampMatcher
 from depth_ros.core.types import Frame
+from depth_ros.evaluation.cameras import IMAGE_TYPES, INFO_TYPE
+from depth_ros.evaluation.matching import UNMATCHED, WHY, Stream, lag_s, match, read_stream
+from depth_ros.evaluation.reader import (
+    BagReader,
+    cdr_stamp_ns,
+    decode,
+    messages,
+    open_reader,
+    raw_messages,
+)
+from depth_ros.evaluation.static_frames import TF_STATIC, StaticFrames, bare
+from depth_ros.evaluation.topics import SIDES, Asked, Topics, find_topics
 
-from .decode import image_to_depth, image_to_rgb, info_to_calibration, stamp_to_ns
-from .ground_truth import TruthPoses, truth_topic
-from .sample import Drops, Sample
+from .decode import image_to_rgb, info_to_calibration, stamp_to_ns
+from .ground_truth import DepthByStamp, TruthPoses, unwarp_depth
+from .sample import Drops, Sample, Source
 
-SIDES = ("left", "right")
-TRUTH_DEPTH = "ground_truth/depth"
-IMAGES = ("image_rect", "image_raw", "image_rect_color", "image_color", "image_rect_raw")
-IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-INFO_TYPE = "sensor_msgs/msg/CameraInfo"
-
-
-@dataclass(frozen=True)
-class Topics:
-    """The topics of a stereo bag by side: images {"left", "right"}, infos the same, truth depth or
-    None.
-
-    rectified: what the image topics' names say. compressed: CompressedImage on both sides.
-    truth_odometry: or None.
-    """
-
-    images: dict[str, str]
-    infos: dict[str, str]
-    truth_depth: str | None
-    rectified: bool
-    compressed: bool
-    truth_odometry: str | None = None
-
-
-@contextmanager
-def open_reader(path: str | Path) -> Iterator[AnyReader]:
-    """Open a bag; whatever is wrong with its files becomes InputError."""
-    path = Path(path)
-    target = path.parent if path.is_file() and (path.parent / "metadata.yaml").exists() else path
-    if not (target / "metadata.yaml").is_file():
-        raise InputError(
-            f"{path}: expected metadata.yaml beside the bag's files, got none (ros2 bag "
-            "reindex makes it)"
-        )
-    reader = None
-    try:
-        reader = AnyReader([target], default_typestore=get_typestore(Stores.ROS2_JAZZY))
-        reader.open()
-    except Exception as error:  # rosbags passes on what sqlite3, yaml, zstd and struct raise
-        raise _corrupt(path, error) from error
-    try:
-        yield reader
-    finally:
-        reader.close()
+__all__ = [
+    "IMAGES",
+    "IMAGE_TYPES",
+    "INFO_TYPE",
+    "SIDES",
+    "Asked",
+    "Bag",
+    "InfoTimeline",
+    "Topics",
+    "cdr_stamp_ns",
+    "find_topics",
+    "is_stereo",
+    "messages",
+    "open_reader",
+    "raw_messages",
+]
+IMAGES = (
+    "image_rect",
+    "image_raw",
+    "image_rect_color",
+    "image_color",
+    "image_rect_raw",
+)  # of a running graph
+_LATE_S = 0.1
+_NO_TURN = 1e-6  # entries of R
 
 
-def raw_messages(reader: AnyReader, *topics: str | None) -> Iterator[tuple]:
-    """Yield (connection, log time in ns, CDR bytes) of some topics as recorded; InputError where
-    a bag breaks.
-    """
-    connections = [connection for connection in reader.connections if connection.topic in topics]
-    if not connections:
-        return  # rosbags takes an empty list for all topics
-    iterator = reader.messages(connections)
-    while True:
-        try:
-            entry = next(iterator, None)
-        except Exception as error:
-            raise _corrupt(reader.paths[0], error) from error
-        if entry is None:
-            return
-        yield entry
-
-
-def messages(reader: AnyReader, *topics: str | None) -> Iterator[tuple]:
-    """Yield (topic, message) of some topics in recorded order; raises InputError where a bag
-    breaks.
-    """
-    for connection, _, raw in raw_messages(reader, *topics):
-        try:
-            message = reader.deserialize(raw, connection.msgtype)
-        except Exception as error:
-            raise _corrupt(reader.paths[0], error) from error
-        yield connection.topic, message
-
-
-def _corrupt(path, error: Exception) -> InputError:
-    """The error for a bag that cannot be read."""
-    words = str(error) or type(error).__name__
-    return InputError(f"{path}: expected a readable rosbag2 directory, got a broken one: {words}")
-
-
-def cdr_stamp_ns(raw: bytes) -> int:
-    """Read header.stamp, in nanoseconds, out of a serialised message whose first field is a
-    header.
-    """
-    order = "<" if raw[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", raw, 4)
-    return seconds * 1_000_000_000 + nanoseconds
-
-
-def find_topics(reader: AnyReader, path: str | Path) -> Topics:
-    """Find the stereo topics by their endings, in any namespace; raises InputError naming what
-    is there.
-    """
-    kinds = {c.topic: c.msgtype for c in reader.connections if c.msgcount}
-    if not kinds:
-        raise InputError(f"{path}: expected messages in the bag, got an empty one")
-    images = {side: _image_topic(kinds, side) for side in SIDES}
-    infos = {side: _ending(kinds, f"{side}/camera_info", (INFO_TYPE,)) for side in SIDES}
-    for what, found, name in (
-        ("images", images, "image_rect or image_raw"),
-        ("CameraInfo", infos, "camera_info"),
-    ):
-        for side in SIDES:
-            if found[side] is None:
-                raise InputError(
-                    f"{path}: expected {side} {what} on .../{side}/{name}, got topics "
-                    f"{sorted(kinds)}"
-                )
-    rectified = [
-        "rect" in images[side].rsplit(f"{side}/", 1)[-1] and "rect_raw" not in images[side]
-        for side in SIDES
-    ]
-    compressed = [kinds[images[side]] == IMAGE_TYPES[1] for side in SIDES]
-    if len(set(rectified)) > 1 or len(set(compressed)) > 1:
-        raise InputError(
-            f"{path}: expected the same kind of images on both sides, got {list(images.values())}"
-        )
-    truth_depth = _ending(kinds, TRUTH_DEPTH, IMAGE_TYPES)
-    return Topics(images, infos, truth_depth, rectified[0], compressed[0], truth_topic(kinds))
-
-
-def is_stereo(path: str | Path) -> bool:
-    """Tell whether a bag has images of a right camera; an empty or broken bag is left to whoever
-    reads it.
+def is_stereo(path: str | Path, asked: Asked | None = None) -> bool:
+    """Tell whether a recording is read as pairs; an empty or broken one is left to whoever reads
+    it.
     """
     with open_reader(path) as reader:
-        kinds = {c.topic: c.msgtype for c in reader.connections if c.msgcount}
-    return not kinds or _image_topic(kinds, "right") is not None
+        try:
+            return find_topics(reader, "auto", asked).mode == "stereo"
+        except InputError:
+            return not (asked and asked.image)
 
 
-class Bag:
-    """The stereo frames of a bag in recorded order, each with the calibration of its time, and
-    truth if there is any.
+class Bag(Source):
+    """The stereo frames of a recording in recorded order, each with the calibration of its time,
+    and truth if any.
 
     Iterating is deterministic. After it, drops says which messages were not used and why; reasons
-    has the first words. tolerance_ns: by how much the stamps of a pair may differ. Raises
-    InputError for a bag that cannot be used.
+    has the first words. tolerance_ns: by how much the stamps of a pair may differ. notes: what a
+    reader of the result must know. Raises InputError for a recording that cannot be used.
     """
 
     mode = "stereo"
+    is_sequence = True
 
-    def __init__(self, path: str | Path, tolerance_ns: int = 0):
+    def __init__(self, path: str | Path, tolerance_ns: int = 0, asked: Asked | None = None):
+        super().__init__()
         self.path = Path(path)
         self.name = self.path.resolve().name
         self.tolerance_ns = tolerance_ns
-        self.drops: dict[str, int] = {}
-        self.reasons: dict[str, str] = {}
         with open_reader(self.path) as reader:
-            self.topics = find_topics(reader, self.path)
-            counts = {c.topic: c.msgcount for c in reader.connections}
+            self.topics = find_topics(reader, "stereo", asked)
+            self.notes += reader.notes
+            self._length = max(
+                count_messages(reader, topic) for topic in self.topics.images.values()
+            )
         self.has_poses = self.topics.truth_odometry is not None
-        self._length = max(counts[topic] for topic in self.topics.images.values())
 
     def __len__(self) -> int:
         return self._length
@@ -182,40 +97,46 @@ class Bag:
     def __iter__(self) -> Iterator[Sample]:
         drops = Drops()
         self.drops, self.reasons = drops.counts, drops.reasons
-        with open_reader(self.path) as reader:
+        # one reader a side: each keeps its own place in the files, so that a side may lie anywhere
+        # behind the other
+        with open_reader(self.path) as reader, open_reader(self.path) as other:
             infos = {side: InfoTimeline(reader, self.topics.infos[side], drops) for side in SIDES}
-            truths = (
-                TruthDepth(reader, self.topics),
-                TruthPoses(messages(reader, self.topics.truth_odometry)),
-            )
-            for stamp_ns, pair in self._pairs(reader, drops):
-                sample = self._sample(stamp_ns, pair, infos, truths, drops)
+            truths, names = Truths(reader, self.topics, self.notes, self.tolerance_ns), Names()
+            for pair in self._pairs(reader, other, drops):
+                sample = self._sample(pair, infos, truths, drops, names)
                 if sample is not None:
                     yield sample
 
-    def _pairs(self, reader: AnyReader, drops: Drops):
-        """Yield (stamp_ns of the left, {side: (image, frame_id)}); what never pairs is counted
-        when the bag ends.
+    def _pairs(self, reader: BagReader, other: BagReader, drops: Drops) -> Iterator[dict]:
+        """Yield {side: image} of the pairs in the order of the left ones; what never pairs is
+        counted.
         """
-        matcher = StampMatcher(SIDES, self.tolerance_ns)
-        sides = {topic: side for side, topic in self.topics.images.items()}
-        paired = offered = 0
-        for topic, message in messages(reader, *sides):
-            stamp_ns = stamp_to_ns(message.header.stamp)
-            offered += 1
-            pair = matcher.add(sides[topic], stamp_ns, (stamp_ns, message))
-            if pair is not None:
-                paired += 1
-                yield pair["left"][0], {side: pair[side][1] for side in SIDES}
-        for cause, count in matcher.drops.items():
-            if count:
-                drops.add(cause, "stamps of left and right that do not pair", count)
-        waiting = offered - 2 * paired - sum(matcher.drops.values())
-        if waiting > 0:  # still in the matcher when the bag ends
-            drops.add("unmatched", "stamps of left and right that do not pair", waiting)
+        streams = {side: read_stream(reader, self.topics.images[side]) for side in SIDES}
+        for stream in streams.values():
+            for cause, count in stream.drops.items():
+                drops.add(cause, WHY[cause], count)
+        places = match(streams["left"], streams["right"], self.tolerance_ns)
+        alone = sum(len(stream.kept) for stream in streams.values()) - 2 * len(places)
+        if alone:
+            drops.add(UNMATCHED, WHY[UNMATCHED], alone)
+        self._note_lag(streams, places)
+        lefts = _images_at(reader, self.topics.images["left"], [left for left, _ in places])
+        rights = _images_at(other, self.topics.images["right"], [right for _, right in places])
+        for left, right in zip(lefts, rights):
+            yield {"left": left, "right": right}
 
-    def _sample(self, stamp_ns, pair, infos, truths, drops) -> Sample | None:
+    def _note_lag(self, streams: dict[str, Stream], places: list) -> None:
+        """Say once where one side was recorded long after the other."""
+        late_s = lag_s(streams["left"], streams["right"], places)
+        words = lag_words(late_s)
+        if words and words not in self.notes:
+            self.notes.append(words)
+
+    def _sample(
+        self, pair: dict, infos: dict, truths: Truths, drops: Drops, names: Names
+    ) -> Sample | None:
         """Decode one pair; what is wrong with it is counted and the pair is dropped."""
+        stamp_ns = stamp_to_ns(pair["left"].header.stamp)
         try:
             cals = tuple(infos[side].at(stamp_ns) for side in SIDES)
         except InputError as error:
@@ -229,12 +150,78 @@ class Bag:
         try:
             left, right = (image_to_rgb(pair[side]) for side in SIDES)
             raw = None if self.topics.rectified else cals
-            frame = Frame(stamp_ns, str(pair["left"].header.frame_id), left, right, rig, raw)
+            frame_id = bare(str(pair["left"].header.frame_id)) or infos["left"].frame_id
+            frame = Frame(stamp_ns, frame_id, left, right, rig, raw)
         except DepthRosError as error:
             drops.add("bad_image", str(error))
             return None
-        depth, pose = truths[0].at(stamp_ns, left.shape[:2]), truths[1].at(stamp_ns, raw and raw[0])
-        return Sample(str(stamp_ns), frame, truth_depth=depth, world_T_camera=pose)
+        return truths.sample(names.of(stamp_ns), frame)
+
+
+class Names:
+    """Names for frames: their stamps; of a stamp that occurs again (a clip that loops) STAMP_2,
+    STAMP_3 and so on.
+    """
+
+    def __init__(self):
+        self._counts: dict[int, int] = {}
+
+    def of(self, stamp_ns: int) -> str:
+        """Give the name of the next frame with this stamp."""
+        count = self._counts[stamp_ns] = self._counts.get(stamp_ns, 0) + 1
+        return str(stamp_ns) if count == 1 else f"{stamp_ns}_{count}"
+
+
+class Truths:
+    """What a recording knows of its frames. notes: sentences are added to it."""
+
+    def __init__(self, reader: BagReader, topics: Topics, notes: list[str], tolerance_ns: int = 0):
+        self._reader, self._topics, self._notes = reader, topics, notes
+        self._truth = DepthByStamp(reader, topics.truth_depth)
+        self._recorded = DepthByStamp(reader, topics.depth, tolerance_ns)
+        self._poses: TruthPoses | None = None
+
+    def sample(self, name: str, frame: Frame) -> Sample:
+        """Make the sample of a frame."""
+        if self._poses is None:
+            self._poses = self._read_poses(frame.frame_id)
+        shape, raw = frame.left.shape[:2], frame.calibrations and frame.calibrations[0]
+        return Sample(
+            name,
+            frame,
+            truth_depth=self._in_view(self._truth.at(frame.stamp_ns, shape), raw),
+            world_T_camera=self._poses.at(frame.stamp_ns, raw),
+            recorded_depth=self._in_view(self._recorded.at(frame.stamp_ns, shape), raw),
+        )
+
+    def _in_view(self, depth: np.ndarray | None, raw: Calibration | None) -> np.ndarray | None:
+        """Depth of a raw image as the rectified one sees it; None where R turns the camera,
+        which changes depth.
+        """
+        if depth is None or raw is None:
+            return depth
+        if not np.allclose(np.reshape(raw.R, (3, 3)), np.eye(3), atol=_NO_TURN):
+            words = (
+                "recorded depth is of the raw view, which R turns against the rectified one: "
+                "not used."
+            )
+            self._notes += [] if words in self._notes else [words]
+            return None
+        try:
+            return unwarp_depth(depth, raw)
+        except DepthRosError:  # the frame itself is refused for it, with the words
+            return None
+
+    def _read_poses(self, camera_frame: str) -> TruthPoses:
+        """The true poses, of the frame that the images have."""
+        if self._topics.truth_odometry is None:
+            return TruthPoses(())
+        frames = StaticFrames(messages(self._reader, TF_STATIC))
+        poses = TruthPoses(
+            messages(self._reader, self._topics.truth_odometry), frames, camera_frame
+        )
+        self._notes += [words for words in poses.notes if words not in self._notes]
+        return poses
 
 
 class InfoTimeline:
@@ -242,9 +229,11 @@ class InfoTimeline:
     none came before.
     """
 
-    def __init__(self, reader: AnyReader, topic: str, drops: Drops):
+    def __init__(self, reader: BagReader, topic: str, drops: Drops):
         found: dict[int, Calibration] = {}
+        self.frame_id = ""  # the first that is not empty
         for _, message in messages(reader, topic):
+            self.frame_id = self.frame_id or bare(str(message.header.frame_id))
             try:
                 found[stamp_to_ns(message.header.stamp)] = info_to_calibration(message)
             except DepthRosError as error:
@@ -260,47 +249,31 @@ class InfoTimeline:
         return self._values[max(0, bisect.bisect_right(self._stamps, stamp_ns) - 1)]
 
 
-class TruthDepth:
-    """Ground-truth depth by exact stamp, decoded when asked for.
-
-    Of raw images none: it speaks of another view.
-    """
-
-    def __init__(self, reader: AnyReader, topics: Topics):
-        self._reader, self._raw = reader, {}
-        if topics.truth_depth is None or not topics.rectified:
-            return
-        for connection, _, raw in raw_messages(reader, topics.truth_depth):
-            self._raw[cdr_stamp_ns(raw)] = (connection.msgtype, raw)
-
-    def at(self, stamp_ns: int, shape: tuple[int, int]):
-        """Give (H, W) metres, or None: a broken map, or one of another size than the image,
-        cannot be compared.
-        """
-        if stamp_ns not in self._raw:
-            return None
-        msgtype, raw = self._raw[stamp_ns]
-        try:
-            depth = image_to_depth(self._reader.deserialize(raw, msgtype))
-        except DepthRosError:
-            return None
-        return depth if depth.shape == shape else None
+def count_messages(reader: BagReader, topic: str) -> int:
+    """How many messages a topic has."""
+    return sum(one.msgcount for one in reader.connections if one.topic == topic)
 
 
-def _image_topic(kinds: dict[str, str], side: str) -> str | None:
-    """The image topic of a side: rectified before raw, plain before compressed."""
-    for name in IMAGES:
-        for ending in (f"{side}/{name}", f"{side}/{name}/compressed"):
-            if topic := _ending(kinds, ending, IMAGE_TYPES):
-                return topic
-    return None
-
-
-def _ending(kinds: dict[str, str], ending: str, types: tuple[str, ...]) -> str | None:
-    """The first topic, by name, with this ending and one of these types."""
-    fitting = (
-        topic
-        for topic in sorted(kinds)
-        if f"/{topic.lstrip('/')}".endswith(f"/{ending}") and kinds[topic] in types
+def lag_words(late_s: float) -> str:
+    """Say that one side was recorded long after the other; "" where it was not."""
+    if abs(late_s) < _LATE_S:
+        return ""
+    late, early = ("right", "left") if late_s > 0 else ("left", "right")
+    return (
+        f"the {late} images were recorded {abs(late_s):.3f} s after the {early} ones of the "
+        "same stamps"
     )
-    return next(fitting, None)
+
+
+def _images_at(reader: BagReader, topic: str, places: list[int]) -> Iterator:
+    """Yield the messages at some places of a topic, in the order asked for; those passed by wait
+    in memory.
+    """
+    entries = enumerate(raw_messages(reader, topic))
+    wanted, waiting = set(places), {}
+    for place in places:
+        while place not in waiting:
+            at, (connection, _, raw) = next(entries)
+            if at in wanted:
+                waiting[at] = (connection, raw)
+        yield decode(reader, *waiting.pop(place))

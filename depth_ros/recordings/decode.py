@@ -11,8 +11,14 @@ import cv2
 import numpy as np
 
 from depth_ros.core.camera import Calibration
+from depth_ros.core.compressed import is_complete, stored_size
 from depth_ros.core.depth import mm_to_depth
 from depth_ros.core.errors import ImageError
+from depth_ros.core.grey_range import FULL, to_eight_bits
+
+MAX_PIXELS = (
+    50_000_000  # beyond every camera; a header of a few bytes may claim thousands of millions
+)
 
 # encoding -> (bytes per channel, channels)
 _LAYOUTS = {"mono8": (1, 1), "8UC1": (1, 1), "mono16": (2, 1), "16UC1": (2, 1), "32FC1": (4, 1)}
@@ -23,12 +29,19 @@ _LAYOUTS.update({f"bayer_{name}{8 * size}": (size, 1) for name in _BAYER for siz
 _TO_RGB = {"bgr": cv2.COLOR_BGR2RGB, "rgba": cv2.COLOR_RGBA2RGB, "bgra": cv2.COLOR_BGRA2RGB}
 
 
-def image_to_rgb(msg) -> np.ndarray:
+def image_to_rgb(msg, grey_range: tuple[int, int] = FULL) -> np.ndarray:
     """Decode an Image or CompressedImage into (H, W, 3) uint8 RGB.
 
-    rgb8 gives a view of the message's own buffer; grey is repeated in the three channels; of 16
-    bits the upper 8 are kept; bayer_* is demosaiced. Raises ImageError for an unknown encoding, a
-    size of zero, a wrong step or data length.
+    rgb8 gives a view of the message's own buffer; grey is repeated in the three channels; bayer_*
+    is demosaiced.
+
+    Args:
+        msg: the message. grey_range: the 16-bit values that become 0 and 255 (see core.grey_range);
+        by default the upper 8 bits are kept.
+
+    Raises:
+        ImageError: for an unknown encoding, a size of zero or beyond 50 megapixels, a wrong step or
+        data length.
 
     >>> from types import SimpleNamespace as Message
     >>> data = bytes([1, 2, 3, 4, 5, 6, 0, 0])
@@ -37,11 +50,32 @@ def image_to_rgb(msg) -> np.ndarray:
     ... ).tolist()
     [[[3, 2, 1], [6, 5, 4]]]
     """
+    return pixels_to_rgb(*stored_pixels(msg), grey_range)
+
+
+def stored_pixels(msg) -> tuple[np.ndarray, str]:
+    """Decode an Image or CompressedImage as it is stored.
+
+    Returns:
+        (H, W) or (H, W, C), uint8 or uint16, and the encoding that names its channels.
+
+    Raises:
+        ImageError: as image_to_rgb does.
+    """
     if not hasattr(msg, "encoding"):
-        return _compressed_to_rgb(msg)
+        return _stored_compressed(msg)
     if msg.encoding == "32FC1":
         raise ImageError("expected a colour or grey image, got 32FC1 (depth)")
-    return _channels_to_rgb(image_to_array(msg), msg.encoding)
+    return image_to_array(msg), msg.encoding
+
+
+def image_size(msg) -> tuple[int, int]:
+    """Read (width, height) of an Image or CompressedImage without decoding it; (0, 0) where it
+    does not say.
+    """
+    if hasattr(msg, "encoding"):
+        return int(msg.width), int(msg.height)
+    return stored_size(bytes(msg.data)) or (0, 0)
 
 
 def image_to_depth(msg) -> np.ndarray:
@@ -131,10 +165,12 @@ def stamp_to_ns(stamp) -> int:
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
-def _channels_to_rgb(array: np.ndarray, encoding: str) -> np.ndarray:
-    """Reorder channels by the name of the encoding; array as image_to_array gives it."""
+def pixels_to_rgb(
+    array: np.ndarray, encoding: str, grey_range: tuple[int, int] = FULL
+) -> np.ndarray:
+    """Turn what stored_pixels gives into (H, W, 3) uint8 RGB; grey_range: as of image_to_rgb."""
     if array.dtype == np.uint16:
-        array = (array >> 8).astype(np.uint8)
+        array = to_eight_bits(array, grey_range)
     if encoding.startswith("bayer_"):
         return _demosaic(array, encoding[6:10])
     if array.ndim == 2:
@@ -162,49 +198,44 @@ def _demosaic(array: np.ndarray, pattern: str) -> np.ndarray:
 
 def _decompress(msg) -> np.ndarray:
     """Decode jpeg or png as it is stored: (H, W), (H, W, 3) BGR or (H, W, 4) BGRA, 8 or 16 bits."""
-    data = np.frombuffer(msg.data, np.uint8)
+    data = bytes(msg.data)
     if "compressedDepth" in msg.format:
         raise ImageError(f"expected jpeg or png, got format {msg.format!r}")
-    if data.size == 0:
+    if not data:
         raise ImageError("expected jpeg or png data, got 0 bytes")
+    size = stored_size(data)
+    if size is None:
+        raise ImageError(
+            f"expected jpeg or png data ({msg.format!r}), got {len(data)} bytes that do not decode"
+        )
+    if not 0 < size[0] * size[1] <= MAX_PIXELS:
+        raise ImageError(
+            f"expected 1 to {MAX_PIXELS} pixels, got an image that says it is {size[0]}x{size[1]}"
+        )
+    if not is_complete(data):
+        raise ImageError(
+            f"expected complete jpeg or png data, got {len(data)} bytes without an end mark"
+        )
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise ImageError(
             f"expected jpeg or png data ({msg.format!r}), got what does not decode: {error}"
         ) from None
     if image is None:
         raise ImageError(
-            f"expected jpeg or png data ({msg.format!r}), got {data.size} bytes that do not decode"
-        )
-    if not _ends_well(data):
-        raise ImageError(
-            f"expected complete jpeg or png data, got {data.size} bytes without an end mark"
+            f"expected jpeg or png data ({msg.format!r}), got {len(data)} bytes that do not decode"
         )
     return image
 
 
-def _ends_well(data: np.ndarray) -> bool:
-    """Tell whether jpeg or png data has its end mark: a truncated one decodes too, with a grey
-    lower part.
-    """
-    tail = data.tobytes().rstrip(b"\0")[
-        -64:
-    ]  # some cameras pad after the mark, with zeros by the kilobyte
-    start = data[:4].tobytes()
-    if start[:2] == b"\xff\xd8":
-        return b"\xff\xd9" in tail
-    return b"IEND" in tail if start == b"\x89PNG" else True
-
-
-def _compressed_to_rgb(msg) -> np.ndarray:
-    """Decode a CompressedImage; a mosaic that was compressed as grey is demosaiced by the name
-    in its format.
-    """
+def _stored_compressed(msg) -> tuple[np.ndarray, str]:
+    """Decode a CompressedImage; a mosaic that was compressed as grey is called so by its format."""
     image = _decompress(msg)
+    if image.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"expected 8 or 16 bits a channel, got {image.dtype}")
+    size = 8 * image.itemsize
     if image.ndim == 2:
         first = msg.format.split(";")[0].strip()
-        return _channels_to_rgb(
-            image, first if first.startswith("bayer_") and first in _LAYOUTS else "mono8"
-        )
-    return _channels_to_rgb(image, "bgra8" if image.shape[2] == 4 else "bgr8")
+        return image, first if first.startswith("bayer_") and first in _LAYOUTS else f"mono{size}"
+    return image, f"bgra{size}" if image.shape[2] == 4 else f"bgr{size}"

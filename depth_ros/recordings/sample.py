@@ -4,15 +4,30 @@ drops.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from depth_ros.core.depth import disparity_to_depth
-from depth_ros.core.errors import InputError
 from depth_ros.core.types import Frame
+from depth_ros.evaluation.reader import is_bag
+
+if TYPE_CHECKING:
+    from depth_ros.evaluation.topics import Asked, Topics
+
+__all__ = [
+    "Drops",
+    "LeftOnly",
+    "Sample",
+    "Source",
+    "is_bag",
+    "known_depth",
+    "open_source",
+    "topic_parameters",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +37,9 @@ class Sample:
     name: for people and file names. truth_disparity: (H, W) float32 pixels, or None. truth_depth:
     (H, W) float32 metres, or None; NaN where there is no truth. metric: False where focal length
     and baseline are placeholders. world_T_camera: (4, 4) true pose of the left camera as rectified,
-    optical axes, metres, or None.
+    optical axes, metres, or None. visible_in_both: (H, W) bool, where the right camera sees what
+    the left one does, or None where nobody says. recorded_depth: (H, W) float32 metres of a depth
+    camera, NaN unknown, or None: for ego-motion, not truth.
     """
 
     name: str
@@ -31,23 +48,35 @@ class Sample:
     truth_depth: np.ndarray | None = None
     metric: bool = True
     world_T_camera: np.ndarray | None = None
+    visible_in_both: np.ndarray | None = None
+    recorded_depth: np.ndarray | None = None
 
 
-class Source(Protocol):
-    """An input: len() is the number of samples to expect, iterating gives them, drops says what
-    could not be used.
+class Source:
+    """An input: len() is the number of samples to expect, iterating gives them.
 
-    mode: "stereo" or "mono": whether the frames are pairs. has_poses, where there is one: frames
-    follow each other in time, with true poses for some of them.
+    name: for people. mode: "stereo" or "mono": whether the frames are pairs. is_sequence: they
+    follow each other in time. has_poses: with true poses for some of them. topics: of a recording.
+    drops: what could not be used, by cause; reasons: the first words about each. notes: sentences
+    that a reader of the result must know.
     """
 
-    name: str
-    mode: str
-    drops: dict[str, int]
+    name = ""
+    mode = "stereo"
+    is_sequence = False
+    has_poses = False
+    topics: Topics | None = None
 
-    def __len__(self) -> int: ...
+    def __init__(self):
+        self.drops: dict[str, int] = {}
+        self.reasons: dict[str, str] = {}
+        self.notes: list[str] = []
 
-    def __iter__(self): ...
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Sample]:
+        raise NotImplementedError
 
 
 @dataclass
@@ -63,28 +92,46 @@ class Drops:
         self.reasons.setdefault(cause, reason)
 
 
-def open_source(path: str | Path, mode: str = "auto") -> Source:
-    """Open a rosbag2 directory or a folder of Middlebury scenes.
+def open_source(
+    path: str | Path,
+    mode: str = "auto",
+    asked: Asked | None = None,
+    tolerance_ns: int = 0,
+    max_disparity_px: int | None = None,
+) -> Source:
+    """Open a recording or a folder of scenes.
 
-    mode: "stereo"; "mono" gives single images, the left ones of pairs; "auto" is mono for a bag of
-    one camera only. Raises InputError saying what was expected.
+    Args:
+        path: A rosbag2 directory or one of its files, a ROS 1 bag, or a folder of scenes. mode:
+        "stereo"; "mono" gives single images, the left ones of pairs; "auto": mono for one camera.
+        asked: Topics that the user named. tolerance_ns: By how much the stamps of a recorded pair
+        may differ. max_disparity_px: The range to search in scenes, whatever they say themselves;
+        None: as they say.
+
+    Returns:
+        The source.
+
+    Raises:
+        InputError: Nothing usable is there; it says what was expected.
     """
     if not is_bag(path):
         from .scenes import SceneFolder
 
-        return LeftOnly(SceneFolder(path)) if mode == "mono" else SceneFolder(path)
+        scenes = SceneFolder(path, max_disparity_px)
+        return LeftOnly(scenes) if mode == "mono" else scenes
     from .bag import Bag, is_stereo
     from .mono_bag import MonoBag
 
-    return (
-        MonoBag(path) if mode == "mono" or (mode == "auto" and not is_stereo(path)) else Bag(path)
+    single = (
+        mode == "mono"
+        or bool(asked and asked.image)
+        or (mode == "auto" and not is_stereo(path, asked))
     )
+    return MonoBag(path, asked, tolerance_ns) if single else Bag(path, tolerance_ns, asked)
 
 
-def topic_parameters(topics) -> dict:
-    """The parameters with which depth_node listens to the topics of a bag as they are: Topics or
-    MonoTopics.
-    """
+def topic_parameters(topics: Topics) -> dict:
+    """The parameters with which depth_node listens to the topics of a recording as they are."""
     parameters = {
         "mode": "stereo" if len(topics.images) == 2 else "mono",
         "rectify": not topics.rectified,
@@ -96,7 +143,7 @@ def topic_parameters(topics) -> dict:
     return parameters
 
 
-class LeftOnly:
+class LeftOnly(Source):
     """The left images of a source of pairs, as a mono source; what was dropped is what the pairs
     drop.
     """
@@ -104,18 +151,24 @@ class LeftOnly:
     mode = "mono"
 
     def __init__(self, pairs: Source):
-        self.name, self._pairs = pairs.name, pairs
-        self.has_poses = getattr(pairs, "has_poses", False)
+        self._pairs = pairs
+        self.name, self.topics, self.notes = pairs.name, pairs.topics, pairs.notes
+        self.has_poses, self.is_sequence = pairs.has_poses, pairs.is_sequence
 
     @property
     def drops(self) -> dict[str, int]:
         """What could not be used, by cause."""
         return self._pairs.drops
 
+    @property
+    def reasons(self) -> dict[str, str]:
+        """The first words about each cause."""
+        return self._pairs.reasons
+
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Sample]:
         for sample in self._pairs:
             depth = known_depth(sample)
             yield replace(
@@ -131,16 +184,3 @@ def known_depth(sample: Sample) -> np.ndarray | None:
     if sample.truth_depth is not None or sample.truth_disparity is None:
         return sample.truth_depth
     return disparity_to_depth(sample.truth_disparity, rig.left.fx, rig.baseline_m, rig.doffs_px)
-
-
-def is_bag(path: str | Path) -> bool:
-    """Tell a bag, whole or not, from a folder of scenes; raises InputError where there is
-    nothing.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(
-            f"{path}: expected a rosbag2 directory or a folder of scenes, got nothing at this path"
-        )
-    names = [path.name] if path.is_file() else [child.name for child in path.iterdir()]
-    return any(name == "metadata.yaml" or ".mcap" in name or ".db3" in name for name in names)

@@ -1,1 +1,1 @@
-"""The rendered world: scenes, places, renderer, clips. NumPy or torch."""
+"""The rendered world: scenes, renderers and what cameras do to pictures (extra [synthetic])."""

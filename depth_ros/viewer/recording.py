@@ -38,7 +38,7 @@ def show_recording(
             pose = follower.track.odom_T_camera[-1]
         shown += 1
         times = {f"times_ms/{name}": value for name, value in estimate.timing_ms.items()}
-        dropped = {**getattr(source, "drops", {}), "refused": refused}
+        dropped = {**source.drops, "refused": refused}
         figures = {**times, **{f"drops/{cause}": count for cause, count in dropped.items()}}
         figures["rates_hz/frames"] = shown / (time.monotonic() - started)
         page.show(_moment(estimate, pose, figures))

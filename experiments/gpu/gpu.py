@@ -156,16 +156,18 @@ def timed_rows(
             report.found["counts"][title] = attempt(
                 partial(counted, model, report.found["peaks"], work.precision)
             )
+        network = work.kind == "network"
         graph, inputs = (
-            (model.network, model.inputs)
-            if work.kind == "network"
-            else (model.step, model.step_inputs)
+            (model.network, model.inputs) if network else (model.step, model.step_inputs)
         )
         arrays = model.ordered(graph, inputs)
+        wanted = float_answers(model.plain if network else model.plain_step, arrays, device)
         if work.way == "TensorRT":
-            rows = list(tensorrt_rows(graph, arrays, work.precision, work.kind, device, repeats))
+            rows = list(
+                tensorrt_rows(graph, arrays, wanted, work.precision, work.kind, device, repeats)
+            )
         else:
-            rows = torch_rows(graph, arrays, work, device, repeats)
+            rows = torch_rows(graph, arrays, wanted, work, device, repeats)
     except Exception as error:  # noqa: BLE001 - one failure must not cost the half hour
         rows = [{"way": work.way, **failure(error)}]
     return rows, title, time.monotonic() - start
@@ -178,25 +180,28 @@ def counted(model, peak: dict, precision: str) -> dict:
     )
 
 
-def torch_rows(graph, arrays: list, work: Work, device, repeats: int) -> list[dict]:
+def float_answers(graph, arrays: list, device) -> list:
+    """What a graph in float32 answers, in PyTorch called eagerly: what every row is compared
+    with.
+    """
+    with torch.inference_mode():
+        inputs = [torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays]
+        return [answer.cpu() for answer in to_torch(graph).to(device)(*inputs)]
+
+
+def torch_rows(graph, arrays: list, wanted: list, work: Work, device, repeats: int) -> list[dict]:
     """Milliseconds of a graph in PyTorch, called and, on a GPU, as a CUDA graph, and its
-    distance from eager calls.
+    distance from float32.
     """
     module = to_torch(graph).to(device)
     run = torch.compile(module, fullgraph=True) if work.way == "compile" else module
     host = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
     with torch.inference_mode():
         step = Step(run, host, device, with_copies=work.kind == "step")
-        # On the same device: in half precision a CPU takes minutes
-        wanted = [
-            answer.cpu()
-            for answer in to_torch(graph).to(device)(*[tensor.to(device) for tensor in host])
-        ]
 
         def row(way):
             ms = timed(step, device, repeats)
-            off = max(_off(got, answer) for got, answer in zip(step.outputs(), wanted))
-            return {"way": way, **percentiles(ms), "off": off}
+            return {"way": way, **percentiles(ms), **difference(step.outputs(), wanted)}
 
         rows = [row(work.way)]
         if device.type == "cuda":
@@ -307,11 +312,21 @@ def roofline(counted: dict, peak: dict, precision: str) -> dict:
     }
 
 
-def _off(got, wanted) -> float:
-    """Mean relative difference over finite numbers."""
-    a, b = (tensor.detach().to("cpu", torch.float64) for tensor in (got, wanted))
-    known = torch.isfinite(a) & torch.isfinite(b)
-    return float((a - b).abs()[known].mean() / b.abs()[known].mean().clamp(min=1e-9))
+def difference(got: list, wanted: list) -> dict:
+    """How far answers are from those in float32, each the worst output's.
+
+    off: mean difference, relative to the mean magnitude, over what is finite in both. not_finite:
+    share of the numbers that are finite in one of the two only: these are errors, and are not left
+    out.
+    """
+    offs, lost = [], []
+    for one, other in zip(got, wanted, strict=True):
+        a, b = (tensor.detach().to("cpu", torch.float64) for tensor in (one, other))
+        finite = torch.isfinite(a), torch.isfinite(b)
+        known = finite[0] & finite[1]
+        lost.append(float((finite[0] != finite[1]).double().mean()))
+        offs.append(float((a - b).abs()[known].mean() / b.abs()[known].mean().clamp(min=1e-9)))
+    return {"off": max(offs), "not_finite": max(lost)}
 
 
 if __name__ == "__main__":

@@ -25,10 +25,11 @@ import torch
 from gpu_graphs import ROOT, arrays_of, images
 from gpu_report import attempt
 
+from depth_ros.engine.gpu import find_gpu
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.engine.tensorrt import engine as tensorrt_engine
-from depth_ros.engine.tensorrt.api import find_gpu, import_library
+from depth_ros.engine.tensorrt.api import import_library
 from depth_ros.engine.tensorrt.build import Request, build
 from depth_ros.engine.tensorrt.cache import CacheKey, EngineCache
 from depth_ros.engine.tensorrt.cuda_graph import CudaGraph

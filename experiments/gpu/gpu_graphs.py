@@ -4,13 +4,10 @@ bytes and FLOPs.
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from torch.fx.passes.shape_prop import ShapeProp
 
@@ -21,8 +18,7 @@ from onnx_torch import VIEWS, to_torch  # noqa: E402
 
 from depth_ros.engine.onnx import OnnxEngine  # noqa: E402
 from depth_ros.engine.parity import arrays_of  # noqa: E402
-from depth_ros.engine.quantize import _fold  # noqa: E402
-from depth_ros.engine.tensorrt.convert import convert, to_fp16  # noqa: E402
+from depth_ros.engine.tensorrt.convert import convert  # noqa: E402
 from depth_ros.engine.tensorrt.fused_graph import CAMERA_NUMBERS, Step, step_shapes, with_io  # noqa: E402
 from depth_ros.estimator.preprocess import tensor_size, working_size  # noqa: E402
 
@@ -33,8 +29,9 @@ class Model:
     """A shipped model at the size that images of (height, width) give: .network and .step graphs,
     and their inputs.
 
-    tensors: (height, width) of the network's tensors where that is not what the estimator would
-    choose.
+    The graphs are those that the package builds engines of; .plain and .plain_step are the same in
+    float32. tensors: (height, width) of the network's tensors where that is not what the estimator
+    would choose.
     """
 
     def __init__(
@@ -47,20 +44,19 @@ class Model:
         path = ROOT / "models" / f"{task}.onnx"
         self.spec = OnnxEngine(path).spec
         self.size = tensors or tensor_size(*image_size, self.spec)
-        with tempfile.TemporaryDirectory() as folder:
-            _fold(convert(path, self.spec, self.size, "fp32"), Path(folder) / "folded.onnx")
-            self.plain = onnx.load(os.path.join(folder, "folded.onnx"))
-        self.network = _once(to_fp16(_copy(self.plain))) if half else self.plain
+        self.plain = convert(path, self.spec, self.size, "fp32")
+        self.network = convert(path, self.spec, self.size, "fp16") if half else self.plain
         first, second = images(image_size)
         small = images(self.size)
         self.inputs = arrays_of(self.spec, *small)
-        self.step, self.step_inputs = None, {}
+        self.step, self.plain_step, self.step_inputs = None, None, {}
         if task in CAMERA_NUMBERS and len(self.spec.outputs) == 2:
             working = (
                 image_size if task == "stereo" else tensors or working_size(*image_size, self.spec)
             )
             step = Step(tuple(image_size), tuple(working))
             self.step = with_io(self.network, self.spec, step.image_size, step.working)
+            self.plain_step = with_io(self.plain, self.spec, step.image_size, step.working)
             made = {
                 "left": first,
                 "right": second,
@@ -148,22 +144,3 @@ def _camera(task: str, size: tuple[int, int]) -> np.ndarray:
         [0.8 * width, 0.8 * width, width / 2, height / 2, 0.12, 0][: CAMERA_NUMBERS[task]],
         np.float32,
     )
-
-
-def _once(model):
-    """The graph without the casts that the converter adds a second time under the same name."""
-    seen, nodes = set(), []
-    for node in model.graph.node:
-        known = (node.op_type, *node.input, *node.output)
-        if known not in seen:
-            nodes.append(node)
-        seen.add(known)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    return model
-
-
-def _copy(model):
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
-    return made

@@ -123,7 +123,8 @@ def table(report: dict) -> str:
         base = eager.get((row["name"], row["kind"]))
         ratio = f"{row['p50_ms'] / base:10.2f}" if base else ""
         least = report["counts"].get(row["name"], {}).get("roofline_ms", float("nan"))
-        lines.append(f"{head}{times}{least:10.4f}{ratio}")
+        lost = f"  NOT FINITE {row['not_finite']:.1%}" if row.get("not_finite") else ""
+        lines.append(f"{head}{times}{least:10.4f}{ratio}{lost}")
     for name, aim in AIMS_MS.items():
         found = [
             row["p50_ms"]

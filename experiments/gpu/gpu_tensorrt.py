@@ -30,7 +30,9 @@ def libraries() -> dict:
     return found
 
 
-def tensorrt_rows(graph, arrays: list, precision: str, kind: str, device, repeats: int):
+def tensorrt_rows(
+    graph, arrays: list, wanted: list, precision: str, kind: str, device, repeats: int
+):
     """Rows of every library that is here, for each target it can be built for until one runs."""
     for name in _NAMES:
         try:
@@ -46,7 +48,7 @@ def tensorrt_rows(graph, arrays: list, precision: str, kind: str, device, repeat
         for target in targets:
             row = {"way": f"{name} {trt.__version__}" + (f" for {target}" if target else "")}
             try:
-                row |= _row(trt, graph, arrays, precision, kind, device, repeats, target)
+                row |= _row(trt, graph, arrays, wanted, precision, kind, device, repeats, target)
             except Exception as error:  # noqa: BLE001
                 row |= failure(error)
             yield row
@@ -54,8 +56,8 @@ def tensorrt_rows(graph, arrays: list, precision: str, kind: str, device, repeat
                 break
 
 
-def _row(trt, graph, arrays, precision, kind, device, repeats, target) -> dict:
-    from gpu import timed
+def _row(trt, graph, arrays, wanted, precision, kind, device, repeats, target) -> dict:
+    from gpu import difference, timed
 
     from depth_ros.engine.tensorrt.api import compile_network, logger
 
@@ -99,9 +101,9 @@ def _row(trt, graph, arrays, precision, kind, device, repeats, target) -> dict:
     torch.cuda.synchronize()
     with torch.cuda.stream(torch.cuda.Stream()):  # on the default stream TensorRT waits more often
         plain = percentiles(timed(frame, device, repeats))
-    off = _off_from_torch(graph, arrays, there, device)
+    off = difference([there[item.name] for item in graph.graph.output], wanted)
     replayed = attempt(lambda: percentiles(timed(_recorded(frame), device, repeats)))
-    found = {**built, **plain, "off": off, "without_graph": plain}
+    found = {**built, **plain, **off, "without_graph": plain}
     return {**found, **replayed} if "p50_ms" in replayed else {**found, "graph": replayed["failed"]}
 
 
@@ -111,15 +113,3 @@ def _recorded(frame):
     with torch.cuda.graph(graph):
         frame()
     return graph.replay
-
-
-def _off_from_torch(graph, arrays, there: dict, device) -> float:
-    """The largest mean relative difference from the same graph in PyTorch."""
-    from gpu import _off
-    from onnx_torch import to_torch
-
-    with torch.inference_mode():
-        wanted = to_torch(graph).to(device)(
-            *[torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays]
-        )
-    return max(_off(there[item.name], answer) for item, answer in zip(graph.graph.output, wanted))

@@ -16,7 +16,7 @@ from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.errors import InputError
 from depth_ros.core.types import Frame
 from depth_ros.recordings.output import write_bytes, write_json
-from depth_ros.recordings.sample import Sample
+from depth_ros.recordings.sample import Sample, Source
 from depth_ros.synthetic import raycast, renderer, shading
 from depth_ros.synthetic.places import buildings, materials, outdoors
 
@@ -51,7 +51,7 @@ def read_kitti_poses(path: str | Path) -> np.ndarray:
     return poses
 
 
-class RenderedSequence:
+class RenderedSequence(Source):
     """A source of stereo samples: the poses of a file through a street of our own, rendered once
     and kept on disk.
 
@@ -61,7 +61,8 @@ class RenderedSequence:
     holds other pictures.
     """
 
-    mode, has_poses = "stereo", True
+    is_sequence = True
+    has_poses = True
 
     def __init__(
         self,
@@ -71,11 +72,11 @@ class RenderedSequence:
         width: int = 620,
         seed: int = 9,
     ):
+        super().__init__()
         self.poses = read_kitti_poses(poses)
         self.name = f"kitti{Path(poses).stem}_rendered"
         self.rig = KITTI_RIG.resized(height, width)
         self.folder, self.seed = Path(folder), seed
-        self.drops: dict[str, int] = {}
         self._route: route.Route | None = None
         self._claim()
 

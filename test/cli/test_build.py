@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from depth_ros.cli import main as cli
 from depth_ros.cli.build import bag_samples, bar_words, to_arrays
+from depth_ros.core.errors import EngineError
 from depth_ros.engine.load import default_model
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.recordings.output import encode_image
@@ -17,6 +18,14 @@ from depth_ros.synthetic.renderer import render_stereo
 from depth_ros.synthetic.scenes import clip_pose, clip_rig, clip_scene
 
 MODEL = default_model("stereo")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """No test finds or locks what the user's cache has."""
+    monkeypatch.setenv("DEPTH_ROS_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 TARGET = ("--compute-capability", "8.6")
 
 
@@ -66,6 +75,14 @@ def test_builds_and_then_finds(tmp_path):
         (("--library", "tensorrt", "--compute-capability", "8.6"), "tensorrt"),
         (("--precision", "int8", "--calibrate", "/nowhere"), "expected a rosbag2 directory"),
         (("--frames", "/nowhere"), "expected a rosbag2 directory"),
+        (
+            ("--import", "/nowhere", *TARGET),
+            "/nowhere: expected a TensorRT engine, got No such file",
+        ),
+        (
+            ("--import", "/nowhere", "--save-onnx", "x"),
+            "--import: expected no --save-onnx beside it",
+        ),
         (("--calibrate", "/nowhere"), "--calibrate: expected --precision int8, got fp16"),
     ],
 )
@@ -156,6 +173,51 @@ def test_compares_on_frames_of_the_user(tmp_path, scenes):
         assert (
             refused.exit_code == 2 and "with-io: expected a stereo or mono model" in refused.stderr
         )
+
+
+def test_the_graph_is_written_and_an_engine_of_it_imported(tmp_path):
+    """What a user compiles with trtexec goes in where a node looks, and is what comes out."""
+    onnx = pytest.importorskip("onnx", reason="no package onnx: models cannot be converted")
+    pytest.importorskip("tensorrt_rtx", reason="no package tensorrt_rtx: nothing can be compiled")
+    target = (MODEL, "--shape", "90x120", *TARGET, "--precision", "fp32")
+    built = run(
+        *target, "--save-onnx", tmp_path / "new" / "graph.onnx", "--cache", tmp_path / "first"
+    )
+    assert built.exit_code == 0, built.output
+    engine = Path(built.output.splitlines()[-1])
+    graph = onnx.load(tmp_path / "new" / "graph.onnx").graph
+    shapes = {
+        item.name: [side.dim_value for side in item.type.tensor_type.shape.dim]
+        for item in graph.input
+    }
+    assert shapes == json.loads(engine.with_suffix(".json").read_text())["key"]["shapes"]
+    imported = run(*target, "--import", engine, "--cache", tmp_path / "second")
+    assert imported.exit_code == 0 and "not opened here" in imported.output, imported.output
+    found = Path(imported.output.splitlines()[-1])
+    assert found.parent == tmp_path / "second" and found.name == engine.name
+    assert found.read_bytes() == engine.read_bytes()
+    again = run(*target, "--cache", tmp_path / "second")
+    assert again.output.splitlines()[1:3] == [
+        "in the cache already",
+        "imported: compared with ONNX Runtime when it is first opened",
+    ]
+
+
+def test_without_a_library_the_graph_is_written_all_the_same(tmp_path, monkeypatch):
+    """On a desk without TensorRT: the robot compiles."""
+    pytest.importorskip("onnx", reason="no package onnx: models cannot be converted")
+
+    def absent(name):
+        raise EngineError("expected TensorRT, got none")
+
+    monkeypatch.setattr("depth_ros.engine.tensorrt.api.import_library", absent)
+    result = run(
+        MODEL, "--shape", "90x120", "--precision", "fp32", "--save-onnx", tmp_path / "graph.onnx"
+    )
+    assert (
+        result.exit_code == 0 and "no engine is built here: expected TensorRT" in result.output
+    ), result.output
+    assert (tmp_path / "graph.onnx").stat().st_size > 100_000 and len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_file_that_is_no_model(tmp_path):

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from depth_ros.cli import input
 from depth_ros.cli import main as cli
-from depth_ros.engine.load import BACKENDS
+from depth_ros.cli import options as cli_options
+from depth_ros.engine import options
 from depth_ros.recordings.scenes import write_pfm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,8 +51,32 @@ def assert_plain_error(result, words):
     assert words in result.stderr
 
 
-def test_backends_are_those_of_the_engine():
-    assert cli.BACKENDS == BACKENDS
+def test_choices_are_those_of_the_engine():
+    assert cli_options.BACKENDS == options.BACKENDS
+    assert cli_options.PRECISIONS == options.PRECISIONS
+    assert cli_options.CUDA_BINDINGS == options.CUDA_BINDINGS
+
+
+@pytest.mark.parametrize("command", ["evaluate", "run", "view"])
+def test_engines_are_asked_for_in_one_way(command, scenes, tmp_path):
+    """Every option reaches the engine: where it contradicts another, that is what is said."""
+    out = () if command == "view" else ("--out", tmp_path / "out")
+    refused = run(command, scenes, *out, "--engine", "my.engine", "--backend", "onnxruntime")
+    assert_plain_error(refused, "engine: expected backend tensorrt for my.engine")
+    assert_plain_error(
+        run(command, scenes, *out, "--providers", "nonsense"), "providers: expected one of ["
+    )
+    words = (
+        "--precision",
+        "fp32",
+        "--workspace-mib",
+        "64",
+        "--cuda-binding",
+        "pycuda",
+        "--backend",
+        "tensorrt",
+    )
+    assert_plain_error(run(command, scenes, *out, *words), "backend tensorrt: expected")
 
 
 def test_evaluate_writes_a_report(scenes, tmp_path):
@@ -107,7 +133,7 @@ def test_replay_of_scenes(scenes):
 
 def test_a_fault_of_ours_is_one_line_too(scenes, monkeypatch):
     monkeypatch.delenv("DEPTH_ROS_DEBUG", raising=False)
-    monkeypatch.setattr(cli, "open_input", lambda *_: 1 / 0)
+    monkeypatch.setattr(input, "open_input", lambda *_: 1 / 0)
     assert_plain_error(run("evaluate", scenes), "unexpected ZeroDivisionError")
 
 
@@ -118,7 +144,7 @@ def test_a_missing_package_is_named_with_its_cure(scenes, monkeypatch, module, c
     def absent(*_):
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
-    monkeypatch.setattr(cli, "open_input", absent)
+    monkeypatch.setattr(input, "open_input", absent)
     assert_plain_error(run("evaluate", scenes), cure)
 
 

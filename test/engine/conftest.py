@@ -2,9 +2,13 @@
 log_sigma = 0.
 """
 
+import sys
+import types
+
 import numpy as np
 import pytest
 
+from depth_ros.engine.options import CUDA_BINDINGS
 from depth_ros.engine.spec import METADATA_KEY, ModelSpec
 from depth_ros.engine.tensorrt import engine
 
@@ -62,14 +66,16 @@ def tiny_network(arrays):
 
 @pytest.fixture
 def make_library(monkeypatch):
-    """A factory: put a simulated GPU and a TensorRT, which has engines of one network, in place
-    of the real ones.
+    """A factory: put a simulated GPU and a TensorRT, which has engines of one network, in place of
+    the real ones.
+
+    binding: by which package the driver is called; the other one is not installed.
     """
 
-    def make(inputs, outputs, network, **options):
+    def make(inputs, outputs, network, binding="cuda-bindings", **options):
         gpu = Gpu(**options)
         library = TensorRT(gpu, inputs, outputs, network)
-        monkeypatch.setattr(engine, "import_cuda", lambda: gpu.cuda)
+        install_binding(monkeypatch, gpu, binding)
         monkeypatch.setattr(engine, "import_library", library.module)
         monkeypatch.setattr("ctypes.CDLL", lambda name: gpu.driver)
         return library
@@ -77,9 +83,28 @@ def make_library(monkeypatch):
     return make
 
 
-@pytest.fixture
-def library(make_library):
+def install_binding(monkeypatch, gpu, binding):
+    """Make one package, or none ("none"), importable that calls the driver of a simulated GPU."""
+    modules = {
+        "cuda-bindings": ("cuda.bindings.driver", gpu.bindings),
+        "pycuda": ("pycuda.driver", gpu.cuda),
+    }
+    for name, (module, content) in modules.items():
+        for parent in (module.split(".")[0], module.rpartition(".")[0]):
+            monkeypatch.setitem(
+                sys.modules, parent, types.ModuleType(parent) if name == binding else None
+            )
+        monkeypatch.setitem(sys.modules, module, content if name == binding else None)
+
+
+@pytest.fixture(params=CUDA_BINDINGS[1:])
+def library(make_library, request):
     """TensorRT with the tiny network at 16x24; its .gpu."""
-    return make_library(
-        {"left": PAIR, "right": PAIR}, {"disparity": MAP, "log_sigma": MAP}, tiny_network
-    )
+    tensors = {"left": PAIR, "right": PAIR}, {"disparity": MAP, "log_sigma": MAP}
+    return make_library(*tensors, tiny_network, request.param)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """No test finds or locks what the user's cache has."""
+    monkeypatch.setenv("DEPTH_ROS_CACHE", str(tmp_path_factory.mktemp("cache")))

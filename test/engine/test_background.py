@@ -1,12 +1,13 @@
 """The change of engines, with fakes: nothing here needs a GPU, nor says anything about one."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.background import UpgradingEngine
+from depth_ros.engine.background import PATIENT, STRICT, UpgradingEngine
 from depth_ros.engine.onnx import OnnxEngine
 
 
@@ -125,6 +126,60 @@ def test_an_engine_that_fails_later_is_closed(first):
     fast[0].fails = True
     assert [answer(engine) for _ in range(3)] == [2, 2, 2]
     assert fast[0].closed and "fast failed: out of memory" in engine.note and len(fast) == 1
+
+
+@pytest.mark.parametrize("policy", [PATIENT, STRICT])
+def test_a_frame_waits_for_its_engine_where_one_alone_may_answer(first, policy):
+    """Also of another size: no two engines answer in one report."""
+    engine = UpgradingEngine(
+        first, lambda inputs, cancelled: time.sleep(0.1) or Fast(), policy=policy
+    )
+    assert [answer(engine), answer(engine, width=32), answer(engine)] == [
+        7,
+        7,
+        7,
+    ] and engine.name == "fast"
+
+
+def test_who_did_not_insist_gets_the_first_engine_for_all_frames(first):
+    tried = []
+
+    def prepare(inputs, cancelled):
+        tried.append(inputs["left"].shape)
+        raise EngineError("no driver")
+
+    engine = UpgradingEngine(first, prepare, policy=PATIENT)
+    assert [answer(engine), answer(engine, width=32), answer(engine)] == [2, 2, 2]
+    assert (
+        len(tried) == 1
+        and engine.name == "onnxruntime"
+        and "onnxruntime goes on: no driver" in engine.note
+    )
+
+
+def test_who_insisted_gets_no_frame_of_another_engine(first):
+    def prepare(inputs, cancelled):
+        raise EngineError("no driver")
+
+    engine = UpgradingEngine(first, prepare, policy=STRICT)
+    for width in (24, 24, 32):
+        with pytest.raises(
+            EngineError, match="the engine for these frames cannot be had: no driver"
+        ):
+            answer(engine, width=width)
+
+
+@pytest.mark.parametrize("policy", [PATIENT, STRICT])
+def test_an_engine_that_fails_later_is_not_replaced_in_the_middle(first, policy):
+    fast = []
+    engine = UpgradingEngine(
+        first, lambda inputs, cancelled: fast.append(Fast()) or fast[-1], policy=policy
+    )
+    assert answer(engine) == 7
+    fast[0].fails = True
+    for _ in range(2):
+        with pytest.raises(EngineError, match="cannot be had: fast failed: out of memory"):
+            answer(engine)
 
 
 def test_inputs_that_nothing_fits_are_refused(first):

@@ -4,6 +4,7 @@ import pytest
 from depth_ros.core.errors import EngineError, SpecError
 from depth_ros.engine.load import default_model, load_engine
 from depth_ros.engine.onnx import OnnxEngine
+from depth_ros.engine.options import EngineOptions
 from depth_ros.engine.spec import ModelSpec
 
 
@@ -113,13 +114,15 @@ def test_load(make_model, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("fast, expected", [(True, "small"), (False, "whole")])
-def test_int8_where_the_cpu_is_fast_at_it(make_model, monkeypatch, fast, expected):
+def test_int8_where_this_cpu_is_faster_at_it(make_model, monkeypatch, fast, expected):
     whole = make_model(spec=spec(name="whole"))
     whole = whole.rename(whole.with_name("stereo.onnx"))
     small = make_model(spec=spec(name="small"))
     small = small.rename(small.with_name("stereo_int8.onnx"))
     monkeypatch.setattr("depth_ros.engine.load._TREE_MODELS", whole.parent)
-    monkeypatch.setattr("depth_ros.engine.load._multiplies_bytes", lambda: fast)
+    monkeypatch.setattr(
+        "depth_ros.engine.probe.fits_cpu", lambda model, int8: int8 if fast else model
+    )
     assert load_engine(backend="onnxruntime").spec.name == expected
     assert load_engine(whole, "onnxruntime").spec.name == "whole"  # what was named is what runs
     small.unlink()
@@ -131,3 +134,55 @@ def test_without_any_model(monkeypatch):
     assert load_engine().name == "sgbm"
     with pytest.raises(EngineError, match="expected a model"):
         load_engine(backend="onnxruntime")
+
+
+class Session:
+    """ONNX Runtime with a GPU's providers, of which some start; the network is the real one, on
+    the CPU.
+    """
+
+    def __init__(self, started):
+        self.started, self.asked = started, []
+
+    def open(self, path, options, providers, **more):
+        self.asked.append(providers)
+        session = self.real(path, options, providers=["CPUExecutionProvider"], **more)
+        session.get_providers = lambda: [*self.started, "CPUExecutionProvider"]
+        return session
+
+
+@pytest.fixture
+def with_cuda(monkeypatch):
+    ort = pytest.importorskip("onnxruntime")
+    found = Session(["CUDAExecutionProvider"])
+    found.real = ort.InferenceSession
+    installed = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(ort, "get_available_providers", lambda: installed)
+    monkeypatch.setattr(ort, "InferenceSession", found.open)
+    return found
+
+
+@pytest.mark.parametrize("backend", ["auto", "onnxruntime"])
+@pytest.mark.parametrize("name", ["cuda", "CUDAExecutionProvider"])
+def test_execution_providers_are_those_that_were_asked_for(make_model, with_cuda, backend, name):
+    engine = load_engine(make_model(), EngineOptions(backend, providers=f"{name}, cpu"))
+    assert (
+        with_cuda.asked == [["CUDAExecutionProvider", "CPUExecutionProvider"]]
+        and engine.name == "onnxruntime"
+    )
+
+
+def test_an_execution_provider_that_is_absent_or_does_not_start_is_refused(make_model, with_cuda):
+    with pytest.raises(
+        EngineError,
+        match=r"expected one of \['tensorrt', 'cuda', 'cpu'\], got 'openvino'.*-openvino",
+    ):
+        load_engine(make_model(), EngineOptions(providers="openvino"))
+    with_cuda.started = []
+    with pytest.raises(EngineError, match="expected CUDAExecutionProvider to start"):
+        load_engine(make_model(), EngineOptions(providers="cuda"))
+
+
+def test_the_cpu_alone_is_what_runs_by_default(make_model, with_cuda):
+    OnnxEngine(make_model())
+    assert with_cuda.asked == [["CPUExecutionProvider"]]

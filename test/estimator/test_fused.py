@@ -112,7 +112,7 @@ def aside(found):
 
 @pytest.mark.parametrize(
     "change, words",
-    [(nearer, "disparity within 0.05 px"), (green, "colours"), (aside, "rays"), (None, "")],
+    [(nearer, "disparity within 0.02 px"), (green, "colours"), (aside, "rays"), (None, "")],
 )
 def test_the_gate_sees_metres_rays_and_colours(change, words):
     engine, frame = load("stereo")
@@ -121,6 +121,23 @@ def test_the_gate_sees_metres_rays_and_colours(change, words):
         assert check_parity(plain, plain, "fp16", frames)["mean"] == 0
         return
     with pytest.raises(EngineError, match=words):
+        check_parity(Changed(plain, change), plain, "fp16", frames)
+
+
+def blind(found):
+    found["sigma_m"][:] = np.nan
+
+
+def unsure(found):
+    found["sigma_m"] *= np.float32(1.1)
+
+
+@pytest.mark.parametrize("task, name", [("stereo", "log_sigma"), ("mono", "sigma_m")])
+@pytest.mark.parametrize("change", [blind, unsure])
+def test_the_gate_sees_sigma(task, name, change):
+    engine, frame = load(task)
+    plain, frames = PlainStep(engine, with_points=False), [step_inputs(frame, engine.spec, 64)]
+    with pytest.raises(EngineError, match=f"expected {name} "):
         check_parity(Changed(plain, change), plain, "fp16", frames)
 
 
@@ -147,7 +164,7 @@ def test_the_node_takes_it_where_a_gpu_is(monkeypatch):
 
     _, frame = load("stereo")
     assert type(make_estimator(Parameters())) is Estimator
-    monkeypatch.setattr("depth_ros.engine.load.tensorrt_lacks", lambda: "")
+    monkeypatch.setattr("depth_ros.engine.load.tensorrt_lacks", lambda options: "")
     library = types.SimpleNamespace(__name__="tensorrt")
     monkeypatch.setattr("depth_ros.engine.tensorrt.build.import_library", lambda name: library)
     estimator = make_estimator(Parameters())

@@ -55,7 +55,7 @@ def test_left_of_a_stereo_bag(make_bag, pair):
     assert open_source(path).mode == "stereo"
     source = open_source(path, "mono")
     np.testing.assert_array_equal(next(iter(source)).frame.left, pair[0])
-    assert source.topics.image == "/left/image_rect" and len(list(source)) == 3
+    assert source.topics.images == {"": "/left/image_rect"} and len(list(source)) == 3
 
 
 def test_left_of_a_scene_keeps_its_truth_as_depth(make_scene, rig):

@@ -153,9 +153,9 @@ def test_a_broken_pose_is_no_pose():
 
     def message(seconds, quat):
         p, q = Any(x=1.0, y=2.0, z=3.0), Any(**dict(zip("xyzw", quat)))
+        header = Any(stamp=Any(sec=seconds, nanosec=0))
         return "t", Any(
-            header=Any(stamp=Any(sec=seconds, nanosec=0)),
-            pose=Any(pose=Any(position=p, orientation=q)),
+            header=header, child_frame_id="", pose=Any(pose=Any(position=p, orientation=q))
         )
 
     good = matrix_to_quat(np.eye(3))

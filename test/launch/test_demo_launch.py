@@ -20,9 +20,9 @@ from ros_launch import (
 
 from depth_ros.core.axes import body_R_optical
 from depth_ros.core.lie import quat_to_matrix
+from depth_ros.evaluation.topics import Topics
 from depth_ros.nodes.parameters import Parameters
 from depth_ros.nodes.transport import transport_environment
-from depth_ros.recordings.mono_bag import MonoTopics
 
 CAMERAS = ("realsense", "zed", "oak_d", "usb_cam")
 
@@ -30,8 +30,11 @@ CAMERAS = ("realsense", "zed", "oak_d", "usb_cam")
 class Recording:
     """A recording of one camera: raw images, compressed."""
 
-    topics = MonoTopics(
-        "/cam/image_raw/compressed", "/cam/camera_info", None, rectified=False, compressed=True
+    topics = Topics(
+        {"": "/cam/image_raw/compressed"},
+        {"": "/cam/camera_info"},
+        rectified=False,
+        compressed=True,
     )
 
     def __iter__(self):

@@ -283,6 +283,138 @@ def test_stamps_that_never_meet(world):
     assert lost == 24  # every one of the images is accounted for
 
 
+def send_apart(world, late_frames, n):
+    """Send n pairs, the right image so many frames after the left one; gives the stamps of those
+    sent in full.
+    """
+    stamps = []
+    for k in range(n):
+        stamps.append(world.next_stamp())
+        world.send_infos(stamps[-1])
+        world.images["left"].publish(dds.pair(stamps[-1])[0])
+        if k >= late_frames:
+            world.images["right"].publish(dds.pair(stamps[k - late_frames])[1])
+        world.wait(lambda: False, 0.05)
+    return stamps[: n - late_frames]
+
+
+def test_a_side_that_arrives_late_is_matched_and_its_lag_is_named(world):
+    before = world.drops()
+    stamps = send_apart(world, 12, 32)  # 0.4 s at 30 Hz, with equal stamps
+    assert_is_depth(world.depth(stamps[-1]))
+    found = [stamp for stamp in stamps if stamp in world.heard["depth/image_rect"]]
+    assert len(found) >= len(stamps) - 2  # the newest wins on a busy machine
+    after = world.drops()
+    assert [after.get(c, 0) - before.get(c, 0) for c in ("late", "overflow", "unmatched")] == [
+        0,
+        0,
+        0,
+    ]
+    assert float(world.fresh_values()["sync_lag_s"]) == pytest.approx(0.4, abs=0.01)
+    assert "right images arrive 0.4" in world.status.message, world.status.message
+    for _ in range(32):  # in step again: what waited is dropped, and the lag is forgotten
+        last = world.send()
+        world.wait(lambda: False, 0.02)
+    assert_is_depth(world.depth(last))
+    assert world.fresh_values()["sync_lag_s"] == "0.000"
+
+
+def test_frames_that_tf2_refuses_are_cured_and_named(world):
+    stamp_ns = world.next_stamp()
+    left, right = dds.pair(stamp_ns)
+    left.header.frame_id = "/left_optical"
+    world.send_infos(stamp_ns)
+    world.send_images(left, right)
+    assert world.depth(stamp_ns).header.frame_id == "left_optical"
+    world.fresh_values()
+    assert "frame_id '/left_optical' begins with a slash" in world.status.message, (
+        world.status.message
+    )
+    stamp_ns = world.next_stamp()
+    left, right = dds.pair(stamp_ns)
+    left.header.frame_id = ""
+    world.send_infos(stamp_ns)
+    world.send_images(left, right)
+    assert world.depth(stamp_ns).header.frame_id == "left_optical"  # that of camera_info
+    assert world.depth(world.send()).header.frame_id == "left_optical"
+
+
+def test_a_camera_info_of_another_image_size_is_named_with_its_factor(world):
+    """K and P of the image at twice its size: depth goes on, wrong by that factor, and the node
+    says which.
+    """
+    stamp_ns = world.next_stamp()
+    double = Camera(
+        2 * dds.WIDTH, 2 * dds.HEIGHT, 2 * dds.FX, 2 * dds.FY, dds.WIDTH - 0.5, dds.HEIGHT - 0.5
+    )
+    for side, publisher in world.infos.items():
+        header = dds.messages.make_header(stamp_ns, "left_optical")
+        msg = dds.messages.camera_to_info(
+            double, header, dds.BASELINE_M if side == "right" else 0.0
+        )
+        msg.width, msg.height = dds.WIDTH, dds.HEIGHT
+        publisher.publish(msg)
+    world.send_images(*dds.pair(stamp_ns))
+    assert_is_depth(world.depth(stamp_ns), 2 * dds.DEPTH_M)
+    world.fresh_values()
+    for side in ("left", "right"):
+        assert f"{side} camera_info cannot be right: P: the principal point" in world.status.message
+    assert "is the middle of 320x240, not of 160x120" in world.status.message, world.status.message
+    assert_is_depth(world.depth(world.send()))
+    world.fresh_values()
+    assert "cannot be right" not in world.status.message
+
+
+def test_ten_bits_in_sixteen_give_the_same_depth(world):
+    for _ in range(2):  # the first tells the range
+        stamp_ns = world.next_stamp()
+        images = []
+        for rgb8 in dds.pair(stamp_ns):
+            grey = image_to_rgb(rgb8)[..., 1].astype(np.uint16) * 4
+            msg = Image(
+                header=rgb8.header,
+                height=dds.HEIGHT,
+                width=dds.WIDTH,
+                encoding="mono16",
+                step=2 * dds.WIDTH,
+            )
+            dds.messages.set_payload(msg, grey)
+            images.append(msg)
+        world.send_infos(stamp_ns)
+        world.send_images(*images)
+        assert_is_depth(world.depth(stamp_ns))
+    assert "use 10 bits" in world.fresh_values()["grey_range"]
+
+
+def test_stamps_that_are_none_are_refused_by_name(world):
+    before = world.drops()
+    for sec, nanosec in ((-5, 0), (1, 1_000_000_000)):
+        left, right = dds.pair(world.next_stamp())
+        for msg in (left, right):
+            msg.header.stamp.sec = sec
+            msg.header.stamp._nanosec = nanosec
+        world.send_images(left, right)
+        world.wait(lambda: False, PACE_S)
+    after = world.drops()
+    assert after["bad_stamp"] - before.get("bad_stamp", 0) == 4
+    assert after.get("internal_error", 0) == before.get("internal_error", 0)
+    assert_is_depth(world.depth(world.send()))
+
+
+def test_a_camera_info_that_cannot_be_read_costs_no_pair(world):
+    """Truncated ones, and one of no bytes, beside those of good pairs."""
+    before = world.drops()
+    good = serialize_message(dds.info(world.stamp_ns, 0.0))
+    for broken in (good[:40], good[:13], good[:4], b"\0\1\0\0" + b"\xff" * 60):
+        world.infos["left"].publish(broken)
+        assert_is_depth(world.depth(world.send()))
+    after = world.drops()
+    assert after.get("internal_error", 0) == before.get("internal_error", 0)
+    assert (
+        after["bad_message"] - before.get("bad_message", 0) >= 3
+    )  # some may be lost: best effort, depth 5
+
+
 def test_a_message_that_rclpy_cannot_read(world):
     before = world.drops()
     raw = bytearray(serialize_message(dds.pair(world.next_stamp())[0]))
@@ -411,10 +543,42 @@ def test_compressed_images_and_a_second_interrupt():
         ({"bakend": "sgbm"}, 2, "unknown parameter 'bakend': did you mean backend?"),
         ({"max_disparity_px": 4}, 2, "max_disparity_px"),
         ({"backend": "onnxruntime", "model": "/no/such/model.onnx"}, 1, "/no/such/model.onnx"),
+        (
+            {"left_info_topic": "/cam-1/camera_info"},
+            2,
+            "left_info_topic: expected a topic name, got '/cam-1/camera_info'",
+        ),
+        (
+            {"qos_overrides./left/camera_info.subscription.durability": "latched"},
+            2,
+            "got 'latched'",
+        ),
+        (
+            {"egomotion_method": "no"},
+            2,
+            "egomotion_method: expected one of off, network, geometric, hybrid, got 'no': did "
+            "you mean 'off'?",
+        ),
     ],
 )
 def test_a_node_that_cannot_start_says_why(parameters, code, words):
-    node = dds.Node(DOMAIN, **parameters)
-    assert node.process.wait(20) == code
-    assert words in node.log()
+    """On stderr, and in /diagnostics to whoever listens."""
+    world = dds.World(dds.domain(32), sides=())
+    try:
+        node = dds.Node(dds.domain(32), **parameters)
+        assert world.wait(lambda: node.process.poll() is not None, 20)
+        assert node.process.poll() == code
+        assert words in node.log()
+        assert "Traceback" not in node.log()
+        assert world.wait(lambda: world.status, 2), node.log()
+        assert words in world.status.message
+        assert (world.status.name, world.status.level) == ("depth_node: depth", b"\2")
+    finally:
+        world.close()
+
+
+def test_a_rule_that_ros_refuses_is_named():
+    node = dds.Node(DOMAIN, **{"base_T_camera": "[0, x]"})
+    assert node.process.wait(20) == 1
+    assert "depth_node: cannot start: " in node.log() and "base_T_camera" in node.log()
     assert "Traceback" not in node.log()

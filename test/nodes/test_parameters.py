@@ -21,7 +21,7 @@ from depth_ros.nodes.parameters import ParameterError, Parameters, refuse_unknow
         ({"max_disparity_px": 64.0}, "expected int, got 64.0"),
         ({"max_disparity_px": True}, "expected int, got True"),
         ({"sync_tolerance_s": float("nan")}, "expected 0.0 to 1.0, got nan"),
-        ({"rectify": "yes"}, "rectify: expected bool, got 'yes'"),
+        ({"rectify": "perhaps"}, "rectify: expected bool, got 'perhaps'"),
         ({"left_image_topic": ""}, "left_image_topic: expected a topic"),
         ({"color_near_m": 60.0}, "color_near_m: expected less than color_far_m"),
     ],
@@ -102,3 +102,18 @@ def test_a_pose_may_come_as_ros_gives_it():
 def test_frames_and_methods_are_checked(values, words):
     with pytest.raises(ParameterError, match=words):
         Parameters(**values)
+
+
+def test_frames_have_no_leading_slash():
+    parameters = Parameters(odom_frame="/odom", base_frame="//robot/base")
+    assert (parameters.odom_frame, parameters.base_frame) == ("odom", "robot/base")
+    with pytest.raises(ParameterError, match="another frame than odom_frame"):
+        Parameters(odom_frame="/map", base_frame="map")
+
+
+def test_a_value_that_means_what_is_set_is_no_change():
+    parameters = Parameters(egomotion_method="off")
+    assert (
+        parameters.changed({"egomotion_method": False, "sync_tolerance_s": 0}, configured=True)
+        == parameters
+    )

@@ -113,11 +113,15 @@ def test_truncated_bag_is_an_input_error(make_bag, keep, storage):
         list(Bag(path))
 
 
-def test_bag_without_metadata(make_bag):
-    path = make_bag()
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_bag_without_metadata_is_read_and_said(make_bag, storage):
+    path = make_bag(storage=storage)
     (path / "metadata.yaml").unlink()
-    with pytest.raises(InputError, match="metadata.yaml"):
-        open_source(path)
+    source = open_source(path)
+    assert len(list(source)) == 3
+    assert source.notes == [
+        "no metadata.yaml beside the bag's files, read without it (ros2 bag reindex makes it)"
+    ]
 
 
 def test_broken_metadata(make_bag):

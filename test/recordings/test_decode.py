@@ -154,10 +154,30 @@ def test_truncated_compressed_data_is_refused(suffix):
             image_to_rgb(Message(format=msg.format, data=msg.data[:keep]))
 
 
-def test_zeros_after_the_end_are_no_fault():
-    msg = compressed(np.tile(RGB, (8, 8, 1)), ".jpg", "jpeg")
-    padded = Message(format=msg.format, data=bytes(msg.data) + bytes(5000))
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("tail", [bytes(5000), b"\xff" * 99, b"stale \xff\xd8 bytes" * 50])
+def test_bytes_after_the_end_are_no_fault(suffix, tail):
+    msg = compressed(np.tile(RGB, (8, 8, 1)), suffix, suffix[1:])
+    padded = Message(format=msg.format, data=bytes(msg.data) + tail)
     np.testing.assert_array_equal(image_to_rgb(padded), image_to_rgb(msg))
+
+
+def test_values_outside_the_range_are_clipped_and_the_others_spread():
+    values = np.array([[0, 256, 511, 512, 1023, 5000]], np.uint16)
+    grey = image_to_rgb(message(values, "mono16"), (0, 1023))[0, :, 0]
+    assert grey.tolist() == [0, 64, 127, 128, 255, 255]
+    grey = image_to_rgb(message(values, "mono16"), (256, 766))[0, :, 0]
+    assert grey.tolist() == [0, 0, 128, 128, 255, 255]
+
+
+def test_a_float_picture_is_refused_by_its_type():
+    with pytest.raises(ImageError, match="expected 8 or 16 bits a channel, got float32"):
+        image_to_rgb(compressed(RGB[..., 0].astype(np.float32), ".tiff", "32FC1; tiff compressed"))
+
+
+def test_what_is_no_image_is_refused_by_its_format():
+    with pytest.raises(ImageError, match="h264.*got 9 bytes that do not decode"):
+        image_to_rgb(Message(format="h264", data=b"\0\0\0\x01\x67abcd"))
 
 
 def test_compressed_depth_is_refused_by_name():

@@ -23,7 +23,7 @@ from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.spec import METADATA_KEY, RELATIVE, ModelSpec
 from depth_ros.synthetic.renderer import render
 from depth_ros.synthetic.scenes import clip_pose, clip_rig, clip_scene
-from train.model.stereo import DIVISOR
+from train.model.stereo_cascade import DIVISOR, CascadeStereoNet, FastStereoNet
 from train.objective import make_objective
 from train.recipe import Recipe
 
@@ -99,8 +99,8 @@ def export_run(
     images: list[np.ndarray] | None = None,
     weights: dict[str, Tensor] | None = None,
 ) -> tuple[float, str]:
-    """Export a network ("depth", "pose" or "stereo"; None: the only one or the depth) of a run
-    folder.
+    """Export a network ("depth", "pose", "stereo" or "stereo_coarse"; None: the only one or the
+    depth) of a run folder.
 
     images: (H,W,3) uint8 to compare on; frames of the procedural room where None. weights: of the
     objective, the run's averaged ones where None. Returns the parity and its unit. Raises
@@ -114,6 +114,12 @@ def export_run(
     spec = make_spec(recipe, network, scale_source, trained_on, model.stem)
     if network == "stereo" and recipe.task == "stereo":
         return export(objective.net, spec, model, images)
+    if (
+        network == "stereo_coarse"
+        and recipe.task == "stereo"
+        and isinstance(objective.net, CascadeStereoNet)
+    ):
+        return export(FastStereoNet.of(objective.net.coarse), spec, model, images)
     if network == "depth" and recipe.task == "depth":
         return export(DepthModule(objective.depth), spec, model, images)
     if (
@@ -140,8 +146,9 @@ def make_spec(
         name=name, height=0, width=0, divisor=32, trained_on=trained_on, recipe=told.to_json()
     )
     source = scale_source or implied_scale(recipe)
-    if network == "stereo":
-        common |= dict(divisor=DIVISOR, prior_scale=recipe.network.prior_scale)
+    if network in ("stereo", "stereo_coarse"):
+        prior_scale = 2 if network == "stereo_coarse" else recipe.network.prior_scale
+        common |= dict(divisor=DIVISOR, prior_scale=prior_scale)
         return ModelSpec(
             task="stereo",
             inputs=("left", "right", "prior"),

@@ -54,40 +54,36 @@ def fit_spread(error_px: np.ndarray, log_sigma: np.ndarray) -> tuple[float, floa
 
 
 def calibrated_weights(
-    run: Path, pairs: int
+    run: Path, crops: int
 ) -> tuple[dict[str, torch.Tensor], tuple[float, float]]:
-    """Give the averaged weights of a stereo run with its sigma fitted on samples that it was
-    trained on, and the fit.
+    """Fit the sigma of a stereo run's averaged weights on held-out crops; returns the weights and
+    the last stage's fit.
 
-    run: folder. pairs: how many samples. Raises InputError for another task, or a network that
-    cannot be fitted.
+    run: folder. crops: how many. Raises InputError for another task.
     """
     recipe = Recipe.load(run / "recipe.yaml")
+    if recipe.task != "stereo":
+        raise InputError(f"{run}: expected a stereo network to calibrate, got task {recipe.task}")
     objective = make_objective(recipe)
-    net = getattr(objective, "net", None)
-    if not hasattr(net, "scale_spread"):
-        raise InputError(
-            f"{run}: expected a fast stereo network to calibrate, got task {recipe.task}, "
-            f"{type(net)}"
-        )
     objective.load_state_dict(average_weights(run))
     objective.eval()
-    samples = objective.samples("train")
-    found = []
-    for key in tqdm(
-        np.linspace(0, len(samples) - 1, min(pairs, len(samples))).astype(int),
-        desc="sigma",
-        unit="pair",
-    ):
-        item = {name: value[None] for name, value in samples[0, int(key), 0].items()}
+    samples = objective.samples("val")
+    found: list[list[torch.Tensor]] = []
+    for key in tqdm(range(min(crops, len(samples))), desc="sigma", unit="crop"):
+        item = {name: value[None] for name, value in samples[0, key, 0].items()}
         with torch.no_grad():
-            disparity, log_sigma = net(item["left"], item["right"], item["prior"])
-        some = (..., slice(None, None, _STEP_PX), slice(None, None, _STEP_PX))
-        mask = item["mask"][some]
-        found.append(
-            torch.stack([(disparity - item["truth"]).abs()[some][mask], log_sigma[some][mask]])
-        )
-    error, log_sigma = torch.cat(found, 1).numpy()
-    fit = fit_spread(error, log_sigma)
-    net.scale_spread(*fit)
+            stages = objective.stages(item)
+        found.append([_errors(stage, item) for stage in stages])
+    for stage, errors in zip(objective.net.all_stages(), zip(*found)):
+        error, log_sigma = torch.cat(errors, 1).numpy()
+        fit = fit_spread(error, log_sigma)
+        stage.scale_spread(*fit)
     return objective.state_dict(), fit
+
+
+def _errors(stage, item) -> torch.Tensor:
+    """(2,N): absolute errors in px, and log_sigma, of some pixels."""
+    some = (..., slice(None, None, _STEP_PX), slice(None, None, _STEP_PX))
+    mask = item["mask"][some]
+    error = (stage.disparity - item["truth"]).abs()
+    return torch.stack([error[some][mask], stage.log_sigma[some][mask]])

@@ -9,6 +9,8 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import DepthRosError, InputError
+from depth_ros.evaluation.asked import Asked
+from depth_ros.evaluation.reader import is_bag
 from train.data.datasets.bag import BagFrames
 from train.finetune.bag_measures import Motion, exposure, level, motion
 
@@ -80,18 +82,22 @@ class BagReport:
         )
 
 
-def check_bag(path: str | Path, frames: BagFrames | None = None) -> BagReport:
+def check_bag(
+    path: str | Path, frames: BagFrames | None = None, asked: Asked | None = None
+) -> BagReport:
     """Measure a recording by a sample of its frames. A bag that cannot be opened at all raises
     InputError.
+
+    asked: topics that the user named.
 
     A camera that is not calibrated is a refusal in the report, like everything that another
     recording would mend.
     """
     path = Path(path)
     try:
-        frames = frames or BagFrames(path)
+        frames = frames or BagFrames(path, asked=asked)
     except (DepthRosError, ValueError) as error:
-        if not (path / "metadata.yaml").is_file() or "readable rosbag2" in str(error):
+        if not path.exists() or not is_bag(path) or "readable rosbag2" in str(error):
             raise
         return _unusable(
             path,

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from depth_ros.core.errors import InputError
+from depth_ros.evaluation.asked import Asked
 from train.data.batches import Sizes, held_out_keys
-from train.data.datasets.bag import HELD_OUT, BagFrames
+from train.data.datasets.bag import HELD_OUT, BagFrames, topic_words
 from train.evaluate.depth import evaluate, network, torch_run
 from train.export.onnx import average_weights, export_run
 from train.finetune.bag_recipe import (
@@ -80,6 +81,7 @@ def from_bag(
     start: Recipe | None = None,
     keep: float = KEEP,
     say=print,
+    asked: Asked | None = None,
 ) -> Result:
     """Fine-tune a depth network on a rosbag2 recording without labels, and export it to `out`
     (.onnx).
@@ -87,21 +89,26 @@ def from_bag(
     Two cameras teach metres by their baseline; one camera teaches relative depth by its motion.
     init: see load_init; models/mono.onnx where None, an encoder trained on ImageNet where that is
     not there either. start: a recipe to start from instead, with fresh weights. threads: of the
-    CPU, 0: all but one. say: prints a text. keep: share of the starting model in the result, 0 to
-    1, see mixed; fresh weights have no share. An interrupted training exports what it has; the same
-    call trains on, from the checkpoints beside `out`. Raises InputError for a recording that cannot
-    teach (see check_bag) or a run folder of another one, EngineError where the exported model does
-    not agree with PyTorch.
+    CPU, 0: all but one. say: prints a text. asked: topics that the user named. keep: share of the
+    starting model in the result, 0 to 1, see mixed; fresh weights have no share. An interrupted
+    training exports what it has; the same call trains on, from the checkpoints beside `out`. Raises
+    InputError for a recording that cannot teach (see check_bag) or a run folder of another one,
+    EngineError where the exported model does not agree with PyTorch.
     """
-    report = check_bag(bag)
+    report = check_bag(bag, asked=asked)
     say(str(report))
     if report.refusals:
         raise InputError("\n".join(str(error) for error in report.refusals))
-    frames, held_out = BagFrames(bag, ("train",)), BagFrames(bag, HELD_OUT)
+    frames, held_out = (
+        BagFrames(bag, ("train",), asked=asked),
+        BagFrames(bag, HELD_OUT, asked=asked),
+    )
+    say(f"read as {frames.topics.sentence()}")
     report = widest_step(report, [frames, held_out])
     recipe, weights, origin = _beginning(init, start)
     threads = threads or max(1, (os.cpu_count() or 2) - 1)
     recipe = bag_recipe(report, recipe, bool(weights), minutes, threads, samples_of(frames, report))
+    recipe = replace(recipe, data=replace(recipe.data, split=topic_words(asked or Asked())))
     run = out.with_suffix(".run")
     _same_run(run, recipe)
     torch.set_num_threads(threads)

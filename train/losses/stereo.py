@@ -6,6 +6,7 @@ from torch import Tensor
 
 from train.losses.masked import masked_mean
 from train.losses.supervised import laplace_nll
+from train.model.stereo_cascade import StageOutput
 
 
 def capped_l1(prediction: Tensor, truth: Tensor, mask: Tensor, cap_px: float = 16.0) -> Tensor:
@@ -30,17 +31,28 @@ def soft_bad(prediction: Tensor, truth: Tensor, mask: Tensor, scale_px: float = 
     return masked_mean(square / (square + scale_px**2), mask)
 
 
-def stereo_loss(
-    early: list[Tensor], disparity: Tensor, log_sigma: Tensor, truth: Tensor, mask: Tensor
-) -> Tensor:
-    """Loss of the stages of a stereo network against truth (B,1,H,W) px where mask (B,1,H,W) is
-    true.
+def stereo_loss(stages: list[StageOutput], truth: Tensor, mask: Tensor) -> Tensor:
+    """Loss of a stereo network's stages, coarse first, against truth (B,1,H,W) px where mask
+    (B,1,H,W) is true.
 
-    early: disparities (B,1,H/s,W/s) px on the way, each judged at the top left of its s x s pixels.
+    The last stage counts fully and is judged at half a pixel too, earlier ones count by half.
     """
-    step = truth.shape[-1] // early[0].shape[-1]
-    few = truth[..., ::step, ::step], mask[..., ::step, ::step]
-    on_the_way = sum(capped_l1(x, *few) for x in early)
-    spread = laplace_nll((disparity - truth).detach().clamp(-50, 50), log_sigma, mask)
-    miss = capped_l1(disparity, truth, mask) + 4 * soft_bad(disparity, truth, mask)
-    return miss + 0.3 * on_the_way + 0.1 * spread
+    last = stage_loss(stages[-1], truth, mask)
+    return last + 0.5 * sum(stage_loss(stage, truth, mask) for stage in stages[:-1])
+
+
+def stage_loss(stage: StageOutput, truth: Tensor, mask: Tensor) -> Tensor:
+    """Loss of one stage: misses, near misses, what it passes through (at the top left of each
+    cell), and its sigma.
+    """
+    cell_px = truth.shape[-1] // stage.moved.shape[-1]
+    few = truth[..., ::cell_px, ::cell_px], mask[..., ::cell_px, ::cell_px]
+    passed = capped_l1(stage.guess, *few) + capped_l1(stage.moved, *few)
+    final = stage.disparity
+    miss = (
+        capped_l1(final, truth, mask)
+        + 4 * soft_bad(final, truth, mask, 1.5)
+        + 2 * soft_bad(final, truth, mask, 0.5)
+    )
+    sigma = laplace_nll((final - truth).detach().clamp(-50, 50), stage.log_sigma, mask)
+    return miss + 0.3 * passed + 0.1 * sigma

@@ -1,86 +1,87 @@
-"""Stereo: disparity supervised by the procedural world, from a pool of pairs."""
+"""Stereo: disparity supervised by rendered worlds, from a stream of crops."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from depth_ros.core.errors import InputError
 from train.data.batches import Sizes, held_out_keys
-from train.data.stereo import StereoPairs
+from train.data.stereo_stream import CropStream
 from train.losses import stereo_loss
-from train.model.stereo import StereoNet
-from train.model.stereo_fast import FastStereoNet
+from train.model.stereo_cascade import CascadeStereoNet, FastStereoNet, StageOutput
 from train.recipe import Recipe
-
-_HELD_OUT = 32  # the first pairs of every pool are never trained on
 
 
 class StereoObjective(nn.Module):
-    """StereoNet and its loss; see train.objective.Objective."""
+    """A stereo network and its loss; see train.objective.Objective.
+
+    The cascade's coarse stage is given the match at half resolution in half of the steps, as the
+    fast network is, and samples of the match at full resolution in the others: one training makes
+    both networks.
+    """
 
     def __init__(self, recipe: Recipe):
         super().__init__()
         self.recipe = recipe
-        net = recipe.network
-        self.net = (
-            FastStereoNet(net.width_channels)
-            if net.prior_scale == 2
-            else StereoNet(net.width_channels)
-        )
+        self.net = FastStereoNet() if recipe.network.prior_scale == 2 else CascadeStereoNet()
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        early, disparity, log_sigma = self.net.stages(batch["left"], batch["right"], batch["prior"])
-        loss = stereo_loss(early, disparity, log_sigma, batch["truth"], batch["mask"])
+        stages = self.stages(batch, half=bool(torch.rand(()) < 0.5))
+        truth, mask = batch["truth"], batch["mask"]
         with torch.no_grad():
             parts = {
-                "bad2_pct": bad_share(disparity, batch["truth"], batch["mask"]),
-                "matched_bad2_pct": bad_share(
-                    _full(batch["prior"], batch["truth"]), batch["truth"], batch["mask"]
-                ),
+                "bad2_pct": bad_share(stages[-1].disparity, truth, mask),
+                "coarse_bad2_pct": bad_share(stages[0].disparity, truth, mask),
+                "matched_bad2_pct": bad_share(batch["prior"][:, :1], truth, mask),
             }
-        return loss, parts
+        return stereo_loss(stages, truth, mask), parts
+
+    def stages(self, batch: dict[str, Tensor], half: bool = True) -> list[StageOutput]:
+        """What the network answers for a batch; half: its coarse stage is given the match at
+        half resolution.
+        """
+        left, right = batch["left"], batch["right"]
+        if isinstance(self.net, FastStereoNet):
+            return self.net.stages(left, right, batch["half_prior"])
+        return self.net.stages(left, right, batch["prior"], batch["half_prior"] if half else None)
 
     def samples(self, part: str, frames=None) -> Sizes:
-        """Pairs of the pool: the first 32 are held out.
-
-        A growing pool is listed as it stands now.
+        """Crops that a producer keeps (python -m train stream); held-out ones in the folder
+        beside, PATH_held_out.
         """
         if frames is not None:
-            raise InputError("task stereo: expected a pool of pairs (data.path), got frames")
-        data, files = self.recipe.data, sorted(Path(self.recipe.data.path).glob("*.npz"))
-        held_out = min(_HELD_OUT, len(files) // 4)
-        files = files[held_out:] if part == "train" else files[:held_out]
-        if not files:
-            raise InputError(
-                f"{data.path}: expected a pool of pairs (python -m train render), got "
-                f"{len(files)} files"
-            )
-        how = part == "train", self.recipe.fit.seed, self.recipe.network.prior_scale
-        return Sizes([StereoPairs(files, size, *how) for size in data.sizes])
+            raise InputError("task stereo: expected a folder of crops (data.path), got frames")
+        folder = Path(self.recipe.data.path)
+        if part == "train":
+            return Sizes([CropStream(folder, seed=self.recipe.fit.seed)])
+        return Sizes([CropStream(folder.with_name(folder.name + "_held_out"), ordered=True)])
 
     def score(self, samples: Sizes, device) -> tuple[dict[str, float], dict[str, Tensor]]:
         rows, picture = [], None
         for key in held_out_keys(samples):
             item = {name: value[None].to(device) for name, value in samples[key].items()}
-            disparity, _ = self.net(item["left"], item["right"], item["prior"])
-            maps = disparity, _full(item["prior"], item["truth"])
-            rows.append([float(bad_share(x, item["truth"], item["mask"])) for x in maps])
+            coarse, final = (
+                self.stages(item, half)[i].disparity for half, i in ((True, 0), (False, -1))
+            )
+            maps = {
+                "bad2_pct": (final, 2),
+                "bad1_pct": (final, 1),
+                "coarse_bad2_pct": (coarse, 2),
+                "coarse_bad1_pct": (coarse, 1),
+                "matched_bad2_pct": (item["prior"][:, :1], 2),
+            }
+            rows.append(
+                [float(bad_share(x, item["truth"], item["mask"], px)) for x, px in maps.values()]
+            )
             if picture is None:
-                top = item["truth"].nan_to_num(0).amax().clamp(min=1)
+                top = item["truth"].amax().clamp(min=1)
                 picture = torch.cat(
-                    [item["left"][0], (disparity[0] / top).clamp(0, 1).expand(3, -1, -1)], 1
+                    [item["left"][0], (final[0] / top).clamp(0, 1).expand(3, -1, -1)], 1
                 )
-        net, matched = torch.tensor(rows).mean(0).tolist()
-        return {"bad2_pct": net, "matched_bad2_pct": matched}, {"disparity": picture}
-
-
-def _full(prior: Tensor, truth: Tensor) -> Tensor:
-    """The matched disparity (B,1,H,W), whatever its resolution."""
-    return F.interpolate(prior[:, :1], truth.shape[2:], mode="nearest")
+        return dict(zip(maps, torch.tensor(rows).mean(0).tolist())), {"disparity": picture}
 
 
 def bad_share(disparity: Tensor, truth: Tensor, mask: Tensor, px: float = 2.0) -> Tensor:

@@ -6,66 +6,38 @@ Imported lazily.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
-import threading
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from depth_ros.core.errors import EngineError
+from depth_ros.engine.progress import progress_monitor
+
+from .cache import write_whole
 
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
-_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
-_NAME_BYTES = 256
 _MOST_WORDS = 20
-_loggers: list = []
+NO_REASON = "no reason given"
+# for good: the library goes on using what it was given after our last reference is gone
+_kept: list = []
 
 
 @dataclass(frozen=True)
-class Gpu:
-    """name: as the driver says. compute_capability: as "8.6"."""
+class BuildOptions:
+    """What else a builder is told.
 
-    name: str
-    compute_capability: str
-
-
-def find_gpu() -> Gpu:
-    """Ask the driver for the first GPU that this process may use; raises EngineError where there is
-    none.
-
-    Through libcuda itself: neither pycuda nor nvidia-smi is needed, and CUDA_VISIBLE_DEVICES
-    counts.
+    Args:
+        workspace_mib: Most memory for scratch; 0: the library's choice. timing: File in which the
+        times of kernels are kept from one build to the next; None: they are not.
     """
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError as error:
-        raise EngineError(f"expected an NVIDIA driver, got: {error}") from error
-    device, name = ctypes.c_int(), ctypes.create_string_buffer(_NAME_BYTES)
-    numbers = [ctypes.c_int(), ctypes.c_int()]
-    for code in (
-        driver.cuInit(0),
-        driver.cuDeviceGet(ctypes.byref(device), 0),
-        driver.cuDeviceGetName(name, _NAME_BYTES, device),
-        *(
-            driver.cuDeviceGetAttribute(ctypes.byref(n), a, device)
-            for n, a in zip(numbers, (_MAJOR, _MINOR))
-        ),
-    ):
-        if code != 0:
-            raise EngineError(
-                f"expected an NVIDIA GPU that can be used, got {cuda_words(driver, code)}"
-            )
-    return Gpu(name.value.decode(errors="replace"), f"{numbers[0].value}.{numbers[1].value}")
+
+    workspace_mib: int = 0
+    timing: Path | None = None
 
 
-def cuda_words(driver, code: int) -> str:
-    """Say what a result of the driver means; driver: libcuda."""
-    words = ctypes.c_char_p()
-    with contextlib.suppress(AttributeError):
-        driver.cuGetErrorString(code, ctypes.byref(words))
-    return f"CUDA error {code}" + (
-        f" ({words.value.decode(errors='replace')})" if words.value else ""
-    )
+_AS_EVER = BuildOptions()
 
 
 def import_library(name: str = "auto"):
@@ -84,15 +56,30 @@ def import_library(name: str = "auto"):
             failures.append(f"{candidate}: {error}")
             continue
         return module
-    raise EngineError(
-        f"expected TensorRT, got {'; '.join(failures)} (pip install tensorrt-rtx-cu13, or "
-        "TensorRT from NVIDIA)"
+    raise EngineError(f"expected TensorRT, got {'; '.join(failures)} ({_cure(platform.machine())})")
+
+
+def _cure(machine: str) -> str:
+    """Where TensorRT comes from on a machine; TensorRT-RTX has wheels for x86-64 only.
+
+    >>> _cure("x86_64")
+    'pip install tensorrt-rtx-cu13, or TensorRT from NVIDIA'
+    """
+    if machine in ("x86_64", "AMD64"):
+        return "pip install tensorrt-rtx-cu13, or TensorRT from NVIDIA"
+    return (
+        f"on {machine} it comes with the system, never by pip: apt install "
+        "python3-libnvinfer on JetPack; "
+        "a virtual environment needs --system-site-packages to see it"
     )
 
 
 def logger(trt):
     """A logger of the library that keeps what it complained about last, in .words, and prints
     nothing.
+
+    For the few messages of a runtime: a builder sends tens of thousands, each through Python; see
+    error_recorder.
     """
 
     class Logger(trt.ILogger):
@@ -105,69 +92,148 @@ def logger(trt):
                 self.words.append(" ".join(message.split())[:300])
                 del self.words[:-_MOST_WORDS]
 
-    _loggers.append(
-        Logger()
-    )  # kept for good: the library's registry goes on using the first one that it was given
-    return _loggers[-1]
+    _kept.append(Logger())
+    return _kept[-1]
+
+
+def native_logger(trt):
+    """The library's own logger, which drops all but errors before they reach Python, and prints
+    those to stderr.
+    """
+    _kept.append(trt.Logger(trt.Logger.ERROR))
+    return _kept[-1]
+
+
+def error_recorder(trt):
+    """What a builder and all that it makes report errors to, and nothing else; they are kept in
+    .words.
+    """
+
+    class Recorder(trt.IErrorRecorder):
+        def __init__(self):
+            trt.IErrorRecorder.__init__(self)
+            self.errors: list[tuple] = []
+
+        @property
+        def words(self) -> list[str]:
+            return [" ".join(text.split())[:300] for _, text in self.errors]
+
+        def num_errors(self):
+            return len(self.errors)
+
+        def get_error_code(self, index):
+            return self.errors[index][0]
+
+        def get_error_desc(self, index):
+            return self.errors[index][1]
+
+        def has_overflowed(self):
+            return False
+
+        def clear(self):
+            self.errors.clear()
+
+        def report_error(self, code, text):
+            self.errors.append((code, text))
+            del self.errors[:-_MOST_WORDS]
+            return False  # not fatal by itself: the call that failed says so
+
+    _kept.append(Recorder())
+    return _kept[-1]
 
 
 def create_or_raise(log, what: str, factory: Callable, *arguments):
     """Make a builder, parser or runtime; raises EngineError with the library's words where it gives
     none.
 
-    The bindings then raise TypeError, which says nothing but that a factory gave no object.
+    The bindings then raise TypeError, which says nothing but that a factory gave no object. log:
+    what has .words.
     """
     try:
         return factory(*arguments)
     except TypeError as error:
-        raise EngineError(
-            f"expected a TensorRT {what}, got none: {_said(log) if log.words else error}"
-        ) from error
+        raise EngineError(f"expected a TensorRT {what}, got none: {_said(log)}") from error
 
 
 def compile_network(
     trt,
     onnx_bytes: bytes,
     precision: str,
-    capability: str,
-    workspace_mib: int = 0,
+    capability: str = "",
+    options: BuildOptions = _AS_EVER,
     progress: Callable[[float], None] | None = None,
-    cancelled: threading.Event | None = None,
 ) -> tuple[bytes, dict[str, tuple]]:
-    """Compile an ONNX graph, in which sizes and types are fixed already.
+    """Compile an ONNX graph, in which sizes and types are fixed already; minutes, in which nothing
+    can stop it.
 
-    capability: compute capability to build for, "" for that of this machine's GPU; tensorrt_rtx can
-    build for others. workspace_mib: most memory for scratch, 0 = the library's choice. progress:
-    called with the share done, 0 to 1, from another thread. cancelled: set it to stop. Returns the
-    engine, and (shape, type) of each tensor by name. Raises EngineError where the graph is refused,
-    the GPU is missing, or memory runs out, with the library's words.
+    Args:
+        trt: TensorRT, as import_library returns it. onnx_bytes: A serialised onnx.ModelProto.
+        precision: "fp32", "fp16" or "int8". capability: Compute capability to build for, "" for
+        this machine's GPU; tensorrt_rtx can build for others. options: What else may differ.
+        progress: Called with the share done, 0 to 1, from another thread; 8.6 never calls it.
+
+    Returns:
+        The engine, and (shape, type) of each tensor by name.
+
+    Raises:
+        EngineError: Where the graph is refused, the GPU is missing, or memory runs out, with the
+        library's words.
     """
-    log = logger(trt)
-    builder = create_or_raise(log, "builder", trt.Builder, log)
+    log, said = native_logger(trt), error_recorder(trt)
+    builder = create_or_raise(said, "builder", trt.Builder, log)
     flags = trt.NetworkDefinitionCreationFlag
     strong = hasattr(flags, "STRONGLY_TYPED")
     network = builder.create_network(
         1 << int(flags.STRONGLY_TYPED if strong else flags.EXPLICIT_BATCH)
     )
-    parser = create_or_raise(log, "parser", trt.OnnxParser, network, log)
+    parser = create_or_raise(said, "parser", trt.OnnxParser, network, log)
     if not parser.parse(onnx_bytes):
         reasons = [str(parser.get_error(i)) for i in range(parser.num_errors)]
         raise EngineError(
             "expected a graph that TensorRT takes, got: "
             f"{' '.join('; '.join(reasons).split())[:500]}"
         )
+    builder.error_recorder = (
+        said  # after the parser: one made under a recorder takes the network down with itself
+    )
     config = builder.create_builder_config()
-    _configure(trt, config, precision, strong, capability, workspace_mib)
+    _configure(trt, config, precision, strong, capability, options.workspace_mib)
+    _load_timing(trt, config, options.timing)
     if not strong and precision == "fp16":
         _keep_floats(trt, network, config)
-    if hasattr(trt, "IProgressMonitor"):  # since 9.1; 8.6 says nothing, and stops for nobody
-        config.progress_monitor = _monitor(trt, progress, cancelled)
+    if hasattr(trt, "IProgressMonitor"):  # since 9.1; 8.6 says nothing
+        config.progress_monitor = progress_monitor(trt, progress)
     content = builder.build_serialized_network(network, config)
-    if cancelled is not None and cancelled.is_set():
-        raise EngineError("interrupted: no engine was written")
     if content is None:
-        raise EngineError(f"expected an engine, got none: {_said(log)}")
+        raise EngineError(f"expected an engine, got none: {_said(said)}")
+    _store_timing(trt, config, options.timing)
     return bytes(content), network_tensors(network)
+
+
+def _load_timing(trt, config, file: Path | None) -> None:
+    """Let a builder know what was measured before; tensorrt_rtx measures nothing while it
+    builds.
+    """
+    if file is None or trt.__name__ != "tensorrt":
+        return
+    try:
+        known = file.read_bytes()
+    except OSError:
+        known = b""
+    cache = config.create_timing_cache(known) or config.create_timing_cache(
+        b""
+    )  # a damaged one is begun anew
+    if not config.set_timing_cache(cache, False):  # of another GPU or version
+        config.set_timing_cache(config.create_timing_cache(b""), False)
+
+
+def _store_timing(trt, config, file: Path | None) -> None:
+    """Keep what was measured; where that cannot be written, it is measured again."""
+    if file is None or trt.__name__ != "tensorrt":
+        return
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, bytes(config.get_timing_cache().serialize()))
 
 
 def network_tensors(network) -> dict[str, tuple]:
@@ -230,32 +296,6 @@ def _keep_floats(trt, network, config) -> None:
                 layer.set_output_type(i, trt.DataType.FLOAT)
 
 
-def _monitor(trt, progress, cancelled):
-    """Follow the nested phases of a build; what is shown never goes back."""
-
-    class Monitor(trt.IProgressMonitor):
-        def __init__(self):
-            trt.IProgressMonitor.__init__(self)
-            self.phases: dict[str, list] = {}  # name -> [share of the whole, start of it, steps]
-            self.most = 0.0
-
-        def phase_start(self, phase_name, parent_phase, num_steps):
-            share, start, steps = self.phases.get(parent_phase, [1.0, 0.0, 1])
-            self.phases[phase_name] = [share / max(steps, 1), start, num_steps]
-
-        def step_complete(self, phase_name, step):
-            share, start, steps = self.phases.get(phase_name, [0.0, 0.0, 1])
-            self.most = max(self.most, min(1.0, start + share * (step + 1) / max(steps, 1)))
-            if progress:
-                progress(self.most)
-            return not (cancelled and cancelled.is_set())
-
-        def phase_finish(self, phase_name):
-            self.phases.pop(phase_name, None)
-
-    return Monitor()
-
-
 def _said(log) -> str:
-    """The library's last complaints."""
-    return "; ".join(log.words[-2:]) or "no reason given"
+    """The library's last complaints; log: what has .words."""
+    return "; ".join(log.words[-2:]) or NO_REASON

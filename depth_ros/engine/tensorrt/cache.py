@@ -9,60 +9,24 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
+
 from depth_ros.core.errors import EngineError, SpecError
+from depth_ros.engine.cache_key import UNKNOWN, CacheKey, nearest, opened
 from depth_ros.engine.spec import ModelSpec
 
-_FORMAT = 1
+_FORMAT = 2
 _LEAST_FREE = 1.5  # times the size of an engine that must be free before one is written
-ANY_GPU = "any"
+MOST_BYTES = 4 << 30  # of all engines in a folder; those that were used last are kept
 
 
 class StaleEngine(EngineError):
     """An engine in the cache that is absent, damaged, or made from or for something else; the
     words say which.
     """
-
-
-@dataclass(frozen=True)
-class CacheKey:
-    """Everything that an engine depends on; a difference in any of it is another engine.
-
-    model_sha256: of the ONNX file. library, version: "tensorrt" or "tensorrt_rtx", and its version.
-    gpu: name of the device, "any" for tensorrt_rtx, whose engines are finished on the device.
-    compute_capability: as "8.6". precision: "fp32", "fp16" or "int8". shapes: input name -> shape.
-    options: of the builder and of the conversion.
-    """
-
-    model_sha256: str
-    library: str
-    version: str
-    gpu: str
-    compute_capability: str
-    precision: str
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    options: dict[str, str] = field(default_factory=dict)
-
-    def to_dict(self) -> dict:
-        """The key as JSON has it: lists for tuples, sorted names."""
-        return json.loads(json.dumps(asdict(self), sort_keys=True))
-
-    @property
-    def digest(self) -> str:
-        """Sixteen hexadecimal digits that differ wherever anything in the key does."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
-
-    def difference(self, other: dict) -> str:
-        """Name the first field that differs from the key in a file, and both values; "" where
-        none does.
-        """
-        mine = self.to_dict()
-        for item in fields(self):
-            if mine[item.name] != other.get(item.name):
-                return f"{item.name}: expected {mine[item.name]}, got {other.get(item.name)}"
-        return ""
 
 
 @dataclass(frozen=True)
@@ -78,10 +42,16 @@ class CachedEngine:
 
 
 class EngineCache:
-    """A folder of engines. folder: None is DEPTH_ROS_CACHE, else the user's cache directory."""
+    """A folder of engines.
 
-    def __init__(self, folder: str | Path | None = None):
+    Args:
+        folder: None is DEPTH_ROS_CACHE, else the user's cache directory. most_bytes: What all
+        engines may take together: beyond it those that were not used for longest are removed.
+    """
+
+    def __init__(self, folder: str | Path | None = None, most_bytes: int = MOST_BYTES):
         self.folder = Path(folder) if folder else default_folder()
+        self.most_bytes = most_bytes
 
     def path(self, key: CacheKey) -> Path:
         """Where the engine of a key lies, whether it is there or not."""
@@ -107,29 +77,90 @@ class EngineCache:
             _check_space(self.folder, len(content))
             # Between the two writes the metadata belongs to another engine or to none, and load
             # says so.
-            _write_whole(path, content)
-            _write_whole(path.with_suffix(".json"), json.dumps(about, indent=1).encode())
+            write_whole(path, content)
+            write_whole(path.with_suffix(".json"), json.dumps(about, indent=1).encode())
         except OSError as error:
             raise EngineError(
                 f"{path}: expected to write an engine, got {error.strerror or error}"
             ) from error
+        self._evict(path)
         return path
 
     def load(self, key: CacheKey) -> CachedEngine:
         """Read the engine of a key; raises StaleEngine, naming what is wrong with it, before a
         byte of it is used.
         """
-        return read_engine(self.path(key), key)
+        found = read_engine(self.path(key), key)
+        with contextlib.suppress(OSError):  # a folder that is read only
+            os.utime(found.path)  # used: what was not is removed first
+        return found
 
-    def note(self, path: Path, **about) -> None:
-        """Add to the metadata of a stored engine, as the outcome of its parity check."""
-        file = path.with_suffix(".json")
-        _write_whole(file, json.dumps({**_read_metadata(path), **about}, indent=1).encode())
+    def find(self, wanted: CacheKey) -> CacheKey:
+        """Return the key of an engine that will do for a key, itself where that is there.
+
+        A workspace of 0 takes an engine that was built with any limit, and an UNKNOWN calibration
+        that of any recording; of several the newest. Raises StaleEngine where there is none, saying
+        what is wrong with the nearest.
+        """
+        if wanted.calibration != UNKNOWN and self.path(wanted).is_file():
+            self.load(wanted)
+            return wanted
+        keys = self._keys()
+        fitting = [key for key in keys if opened(key, wanted) == wanted]
+        if not fitting:
+            raise StaleEngine(
+                f"{self.path(wanted)}: no engine is built for this yet{nearest(keys, wanted)}"
+            )
+        newest = max(
+            fitting, key=lambda key: self.path(key).with_suffix(".json").stat().st_mtime_ns
+        )
+        self.load(newest)
+        return newest
+
+    def timing_file(self, key: CacheKey) -> Path:
+        """Where the builder keeps what it has measured on the GPU of a key, for the next engine."""
+        parts = (
+            key.library,
+            key.version,
+            key.gpu,
+            key.compute_capability,
+            key.driver,
+            key.multiprocessors,
+        )
+        return self.folder / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.timing"
+
+    def _keys(self) -> list[CacheKey]:
+        """The keys of all engines whose metadata can be read."""
+        found = []
+        for path in self.folder.glob("*.engine"):
+            with contextlib.suppress(StaleEngine, TypeError, AttributeError):
+                key = CacheKey.from_dict(_read_metadata(path)["key"])
+                if self.path(key) == path:
+                    found.append(key)
+        return found
+
+    def _evict(self, kept: Path) -> None:
+        """Remove the engines that were not used for longest until the rest fits; never the one
+        just written.
+        """
+        sizes = {}
+        for path in self.folder.glob("*.engine"):
+            with contextlib.suppress(OSError):  # another process removes too
+                status = path.stat()
+                sizes[path] = (status.st_mtime_ns, status.st_size)
+        total = sum(size for _, size in sizes.values())
+        for path in sorted(sizes, key=lambda path: sizes[path][0]):
+            if total <= self.most_bytes:
+                return
+            if path != kept:
+                self.discard(path)
+                total -= sizes[path][1]
 
     def discard(self, path: Path) -> None:
         """Remove a stored engine, so that the next build of its key makes it anew."""
-        with contextlib.suppress(OSError):
-            path.unlink()
+        for file in (path, path.with_suffix(".json")):
+            with contextlib.suppress(OSError):
+                file.unlink()
 
 
 def read_engine(path: Path, key: CacheKey | None = None) -> CachedEngine:
@@ -159,13 +190,20 @@ def read_engine(path: Path, key: CacheKey | None = None) -> CachedEngine:
     return CachedEngine(content, spec, about, path)
 
 
+def note(path: Path, **about) -> None:
+    """Add to the metadata beside an engine, as the outcome of its parity check."""
+    write_whole(
+        path.with_suffix(".json"), json.dumps({**_read_metadata(path), **about}, indent=1).encode()
+    )
+
+
 def default_folder() -> Path:
-    """DEPTH_ROS_CACHE, else depth_ros/engines under XDG_CACHE_HOME or ~/.cache."""
+    """DEPTH_ROS_CACHE, else depth_ros/engines in the user's cache directory (XDG_CACHE_HOME,
+    ~/.cache).
+    """
     if own := os.environ.get("DEPTH_ROS_CACHE"):
         return Path(own)
-    return (
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "depth_ros" / "engines"
-    )
+    return platformdirs.user_cache_path("depth_ros") / "engines"
 
 
 def _read_metadata(path: Path) -> dict:
@@ -196,7 +234,7 @@ def _check_space(folder: Path, size: int) -> None:
         )
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file under another name, wait until it is on the disk, then rename it."""
     handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
     try:

@@ -4,16 +4,17 @@ stand in the graph.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.quantize import quiet, to_int8
+from depth_ros.engine.fold import fold, import_onnx
+from depth_ros.engine.islands import Flow, find_islands, halve
+from depth_ros.engine.quantize import to_int8
 from depth_ros.engine.spec import ModelSpec
 
 PRECISIONS = ("fp32", "fp16", "int8")
-CONVERSION = "4"  # part of the cache key: raise it where this file makes other graphs
+CONVERSION = "5"  # part of the cache key: raise it where the graphs that come of this become others
 
 
 def convert(
@@ -26,15 +27,17 @@ def convert(
     """Read an ONNX model and fix its sizes and its precision; inputs and outputs stay float32.
 
     size: (height, width) of the tensors. calibration: for int8, input arrays by name of frames like
-    those to come. Returns an onnx.ModelProto without our metadata. Raises EngineError for a size or
-    precision that does not fit, or where the packages onnx or onnxruntime are missing.
+    those to come. Returns an onnx.ModelProto without our metadata, its constants folded. Raises
+    EngineError for a size or precision that does not fit, or where the packages onnx or onnxruntime
+    are missing.
     """
     if precision not in PRECISIONS:
         raise EngineError(f"precision: expected one of {PRECISIONS}, got {precision!r}")
-    fixed = at_size(_import_onnx().load(str(path)), spec, size)
-    if precision == "fp16":
-        return to_fp16(fixed)
-    return to_int8(fixed, calibration) if precision == "int8" else fixed
+    onnx, _ = import_onnx()
+    sized = at_size(onnx.load(str(path)), spec, size)
+    if precision == "int8":
+        return to_int8(sized, calibration)
+    return to_fp16(sized) if precision == "fp16" else fold(sized)
 
 
 def input_shapes(spec: ModelSpec, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
@@ -57,7 +60,7 @@ def input_shapes(spec: ModelSpec, size: tuple[int, int]) -> dict[str, tuple[int,
 
 def at_size(model, spec: ModelSpec, size: tuple[int, int]):
     """Fix every input and output of the graph to a size; shapes inside it are inferred anew."""
-    onnx = _import_onnx()
+    onnx, _ = import_onnx()
     del model.graph.value_info[:], model.metadata_props[:]
     shapes = input_shapes(spec, size) | {name: spec.shape(name, size) for name in spec.outputs}
     for value in (*model.graph.input, *model.graph.output):
@@ -68,31 +71,8 @@ def at_size(model, spec: ModelSpec, size: tuple[int, int]):
 
 
 def to_fp16(model):
-    """Halve the weights and the arithmetic; inputs and outputs stay float32."""
-    try:
-        from onnxruntime.transformers.float16 import convert_float_to_float16
-        from onnxruntime.transformers.onnx_model import OnnxModel
-    except ImportError as error:
-        raise EngineError(
-            f"fp16: expected onnxruntime and onnx, got: {error} (pip install both)"
-        ) from error
-    with warnings.catch_warnings(), quiet():
-        warnings.simplefilter(
-            "ignore"
-        )  # numbers too small for fp16: the parity gate judges what that does
-        halved = OnnxModel(
-            convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
-        )
-    halved.topological_sort()  # the converter puts its casts last
-    return halved.model
-
-
-def _import_onnx():
-    try:
-        import onnx
-        import onnx.shape_inference
-    except ImportError as error:
-        raise EngineError(
-            f"expected the package onnx to prepare a model, got: {error} (pip install onnx)"
-        ) from error
-    return onnx
+    """Fold constants, then halve the arithmetic of convolutions and of what stands between them,
+    see islands.
+    """
+    folded = fold(model)
+    return halve(folded, find_islands(Flow(folded.graph)))

@@ -1,4 +1,4 @@
-"""One CUDA graph of one stream, through the driver itself: pycuda has no call for it."""
+"""One CUDA graph of one stream, through libcuda itself, whichever binding made the stream."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import ctypes
 from collections.abc import Callable
 
 from depth_ros.core.errors import EngineError
-
-from .api import cuda_words
+from depth_ros.engine.gpu import cuda_words
 
 _THREAD_LOCAL = (
     1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do with the GPU does not spoil it

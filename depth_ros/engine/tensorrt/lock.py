@@ -1,13 +1,15 @@
-"""One process builds an engine; another that wants the same one waits and then finds it."""
+"""One process builds on a GPU; another waits, since two would time their kernels against each
+other, and then looks.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from depth_ros.core.errors import EngineError
 
@@ -18,38 +20,42 @@ _POLL_S = 0.2
 def build_lock(
     path: Path, say: Callable[[str], None], cancelled: threading.Event | None = None
 ) -> Iterator[bool]:
-    """Hold the lock file of an engine; gives True where another process held it first, and may have
-    built meanwhile.
+    """Hold a lock file; yields True where another process held it first, and may have built what is
+    wanted.
 
-    The kernel lets go of it when a process ends, however that ends, so no lock is ever left behind.
-    say: told once that another process is waited for. cancelled: set it to stop waiting. Raises
-    EngineError where the file cannot be made, or on cancelled. A file system without locks is used
-    without one: engines are written whole, only built twice.
+    The kernel releases it when a process ends, however that ends, so no lock is ever left behind.
+
+    Args:
+        path: Of the lock file; its folder is made.
+        say: Told once that another process is waited for.
+        cancelled: Set it to stop waiting.
+
+    Raises:
+        EngineError: Where the file cannot be made, or on cancelled.
     """
+    lock = FileLock(path)
+    waited = _wait(lock, path, say, cancelled)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
-    except OSError as error:
-        raise EngineError(
-            f"{path}: expected to write a lock file, got {error.strerror or error}"
-        ) from error
-    with file:
-        yield _wait(file, path, say, cancelled)
+        yield waited
+    finally:
+        lock.release()
 
 
-def _wait(file, path: Path, say: Callable[[str], None], cancelled: threading.Event | None) -> bool:
-    """Wait for the lock of an open file."""
+def _wait(
+    lock: FileLock, path: Path, say: Callable[[str], None], cancelled: threading.Event | None
+) -> bool:
+    """Wait for a lock; True where it had to be waited for."""
     waited = False
     while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=_POLL_S if waited else 0)
             return waited
-        except BlockingIOError:
+        except Timeout:
             if not waited:
-                say(f"another process builds this engine; waiting for it ({path})")
+                say(f"another process builds for this GPU; waiting for it ({path})")
             waited = True
-        except OSError:
-            return waited
+        except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
+            raise EngineError(f"{path}: expected to write a lock file, got {error}") from error
         if cancelled is not None and cancelled.is_set():
             raise EngineError("interrupted: no engine was written")
-        time.sleep(_POLL_S)

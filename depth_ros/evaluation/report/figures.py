@@ -14,11 +14,13 @@ from depth_ros.evaluation.trajectory import TRAJECTORY_KEYS, judge_track
 
 # Every number that report.json can hold; what has no value is left out and named in not_measured.
 _DEPTH = (*DEPTH_KEYS, "scaling", "abs_rel_ci")
+_VISIBLE = ("epe_px", "bad1_pct", "bad2_pct", "d1_pct", "coverage")
 KEYS = {
     "frames": ("in", "out", "dropped"),
     "latency_ms": ("p50", "p95", "p99", "engine_p50"),
     "depth": _DEPTH,
     "stereo": ("epe_px", "bad1_pct", "bad2_pct", "d1_pct", "coverage", "bad2_pct_ci", "per_scene"),
+    "stereo_visible": _VISIBLE,
     "by_range": ("scaling", "rows"),
     "uncertainty": SIGMA_KEYS,
     "proxies": PROXY_KEYS,
@@ -51,6 +53,7 @@ def to_report(run: Evaluation) -> dict:
         "depth": _mean_depth(run, "depth"),
         "depth_median": _mean_depth(run, "depth_median"),
         "stereo": _stereo(run),
+        "stereo_visible": _visible(run),
         "by_range": _by_range(run),
         "uncertainty": _known(sigma_figures([r.sigma for r in run.results if r.sigma is not None])),
         "proxies": _proxies(run),
@@ -64,6 +67,10 @@ def to_report(run: Evaluation) -> dict:
         if values:
             report[section] = values
     missing += [f"against.{name}" for name in run.uncompared]
+    if run.precision:
+        report["precision"] = run.precision
+    if run.topics is not None:
+        report["topics"] = run.topics.to_json()
     return {**report, **({"notes": run.notes} if run.notes else {}), "not_measured": missing}
 
 
@@ -82,8 +89,8 @@ def compare(run: Evaluation, other: Evaluation) -> dict | None:
     run minus other.
 
     A difference below 0 says that run is better. ci: 95 %, from resampling the frames' own
-    differences, which is sharper than two intervals side by side. None where the two share fewer
-    than three judged frames.
+    differences, which is sharper than two intervals side by side; absent below three frames. None
+    where the two share no judged frame.
     """
     section, key = error_key(run, other)
     there = {r.name: getattr(r, section).get(key) for r in other.results}
@@ -91,15 +98,11 @@ def compare(run: Evaluation, other: Evaluation) -> dict | None:
     gaps = np.array(
         [a - b for a, b in pairs if a is not None and b is not None and np.isfinite([a, b]).all()]
     )
-    interval = mean_interval(gaps, run.in_order)
-    if interval is None:
+    if not len(gaps):
         return None
-    return {
-        "what": f"{section}.{key}",
-        "frames": len(gaps),
-        "difference": float(gaps.mean()),
-        "ci": interval,
-    }
+    found = {"what": f"{section}.{key}", "frames": len(gaps), "difference": float(gaps.mean())}
+    interval = mean_interval(gaps, run.in_order)
+    return found if interval is None else {**found, "ci": interval}
 
 
 def percentile(values, share: float) -> float | None:
@@ -130,14 +133,18 @@ def _stereo(run: Evaluation) -> dict:
         return {}
     judged = {result.name: result.stereo for result in run.results if result.stereo}
     mean = _known(mean_metrics(list(judged.values())))
-    names = all(not name.isdigit() for name in judged)  # the frames of a bag have stamps for names
+    each = {name: _known(values) for name, values in judged.items()}
     per_scene = (
-        {name: _known(values) for name, values in judged.items()}
-        if names
-        else {run.input: dict(mean)}
-    )
+        {run.input: dict(mean)} if run.in_order else each
+    )  # frames of a recording are not scenes
     interval = mean_interval([values["bad2_pct"] for values in judged.values()], run.in_order)
     return _known({**mean, "bad2_pct_ci": interval, "per_scene": per_scene})
+
+
+def _visible(run: Evaluation) -> dict:
+    """Means over frames of the pixels that both cameras see."""
+    judged = [result.stereo_visible for result in run.results if result.stereo_visible]
+    return _known(mean_metrics(judged)) if judged else {}
 
 
 def _by_range(run: Evaluation) -> dict:

@@ -21,6 +21,7 @@ _SIDE_BY_SIDE = (
     ("stereo", "bad2_pct"),
     ("stereo", "epe_px"),
     ("stereo", "coverage"),
+    ("stereo_visible", "bad2_pct"),
     ("depth", "abs_rel"),
     ("depth", "rmse"),
     ("depth", "delta1"),

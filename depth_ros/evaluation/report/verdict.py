@@ -28,6 +28,11 @@ def verdict(run: Evaluation, report: dict) -> list[str]:
             "by more than 2 px (no answer counts as wrong); "
             f"{100 * stereo['coverage']:.1f} % were answered."
         )
+    if visible := report.get("stereo_visible"):
+        lines.append(
+            f"Of the pixels that both cameras see, {visible['bad2_pct']:.1f} % are off by "
+            "more than 2 px."
+        )
     if depth := report.get("depth"):
         off = f"{100 * depth['abs_rel']:.1f} %{_interval(depth, 'abs_rel_ci', 100)}"
         lines.append(f"Depth is off by {off} on average (rmse {depth['rmse']:.2f} m).")
@@ -56,6 +61,8 @@ def verdict(run: Evaluation, report: dict) -> list[str]:
     lines += (
         _proxy(report) + _sigma(report) + _way(report.get("odometry", {})) + _speed(run, report)
     )
+    precision = f", {run.precision}" if run.precision else ""
+    lines.append(f"Answered by {run.model}{precision}, on {run.backend}.")
     return lines + run.notes + findings_words(run)
 
 
@@ -162,14 +169,32 @@ def against_words(run: Evaluation, others: list[tuple[Evaluation, dict | None]])
     for other, gap in others:
         if gap is None:
             continue
-        low, high = gap["ci"]
-        level = "better than" if high < 0 else "worse than" if low > 0 else "not told apart from"
-        lines.append(
-            f"{run.model} is {level} {other.model}: {ERROR_WORDS[gap['what']]}: "
-            f"{gap['difference']:+.3g} "
-            f"[{low:+.3g}, {high:+.3g}] over {gap['frames']} frames."
-        )
+        lines.append(_beside(run, other, gap))
     return lines
+
+
+def _beside(run: Evaluation, other: Evaluation, gap: dict) -> str:
+    """The sentence about one other model; below three frames there is no interval, and nothing
+    is told apart.
+    """
+    words = f"{ERROR_WORDS[gap['what']]}: {gap['difference']:+.3g}"
+    noun_words = "frame" if gap["frames"] == 1 else "frames"
+    if "ci" not in gap:
+        return (
+            f"{run.model} beside {other.model}: {words} over {gap['frames']} {noun_words}, too "
+            "few for an interval."
+        )
+    low, high = gap["ci"]
+    if high < 0:
+        level = "better than"
+    elif low > 0:
+        level = "worse than"
+    else:
+        level = "not told apart from"
+    return (
+        f"{run.model} is {level} {other.model}: {words} [{low:+.3g}, {high:+.3g}] over "
+        f"{gap['frames']} frames."
+    )
 
 
 def _interval(values: dict, key: str, factor: float = 1.0) -> str:

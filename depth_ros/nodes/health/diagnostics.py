@@ -9,8 +9,11 @@ import time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from depth_ros.nodes.factory import scale_name
+from depth_ros.nodes.failures import shorten
 
 from .statistics import ROUTINE, Statistics
+
+_LOG = "dropped_frames"  # names up to 256 of them; every other text is short, or a sender's
 
 
 class RateMeter:
@@ -35,9 +38,12 @@ def diagnostics_message(
     reasons: list[str],
     values: dict,
     notes: tuple[str, ...] = (),
+    state: str = "",
 ) -> DiagnosticArray:
-    """Make the message: ERROR while the watchdog has reasons, WARN where input was refused or
-    with notes, else OK.
+    """Make the message: ERROR while the watchdog has reasons, WARN where input was refused or with
+    notes, else OK.
+
+    state: what an untroubled node does; "" it is running.
     """
     faulty = [
         key
@@ -55,9 +61,12 @@ def diagnostics_message(
         if warnings
         else DiagnosticStatus.OK
     )
-    text = "; ".join([*reasons, *notes] if reasons else warnings) or "running"
+    text = "; ".join([*reasons, *notes] if reasons else warnings) or state or "running"
     status = DiagnosticStatus(level=level, name=name, message=text, hardware_id=hardware_id)
-    status.values = [KeyValue(key=key, value=_text(value)) for key, value in values.items()]
+    texts = {key: _text(value) for key, value in values.items()}
+    status.values = [
+        KeyValue(key=key, value=t if key == _LOG else shorten(t)) for key, t in texts.items()
+    ]
     msg = DiagnosticArray(status=[status])
     msg.header.stamp = stamp
     return msg
@@ -76,9 +85,7 @@ def health_values(
         **{f"{name}_hz": rate for name, rate in rates.rates_hz({**counts, **received}).items()},
         **received,
         **{f"dropped/{cause}": n for cause, n in sorted(drops.items())},
-        "dropped_frames": ", ".join(
-            f"{stamp_ns} {cause}" for stamp_ns, cause in statistics.take_log()
-        ),
+        _LOG: ", ".join(f"{stamp_ns} {cause}" for stamp_ns, cause in statistics.take_log()),
         **statistics.medians_ms(),
     }
     if estimator is None:

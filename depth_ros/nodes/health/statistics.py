@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import statistics
 import threading
+import time
 from collections import Counter, deque
+
+from depth_ros.nodes.failures import shorten
 
 ROUTINE = ("busy", "no_subscriber", "deactivated")  # drops that are no fault of the input
 WINDOW = 100
@@ -14,7 +17,10 @@ _LOG = 256  # drops that are remembered by stamp until somebody asks: four secon
 
 
 class Statistics:
-    """Counts since the node started, and the same since the last output (for the watchdog)."""
+    """Counts since the node started, and the same since the last output (for the watchdog).
+
+    first_pair_s: when the first pair since the last output came, by the monotonic clock.
+    """
 
     def __init__(self):
         self._lock = threading.Lock()
@@ -22,6 +28,7 @@ class Statistics:
         self.frames_in = self.frames_out = 0
         self.since_output: Counter = Counter()
         self.last_stamp_ns: int | None = None
+        self.first_pair_s = 0.0
         self._log: deque[tuple[int, str]] = deque(maxlen=_LOG)
         self._ages_ms: deque[float] = deque(maxlen=WINDOW)
         self._engine_ms: deque[float] = deque(maxlen=WINDOW)
@@ -36,6 +43,8 @@ class Statistics:
         """Count one pair."""
         with self._lock:
             self.frames_in += 1
+            if not self.since_output["pairs"]:
+                self.first_pair_s = time.monotonic()
             self.since_output["pairs"] += 1
             self.last_stamp_ns = stamp_ns
 
@@ -46,7 +55,7 @@ class Statistics:
         with self._lock:
             self.drops[cause] += 1
             self.since_output["drop:" + cause] += 1
-            self.texts[cause] = text
+            self.texts[cause] = shorten(text)
             if stamp_ns is not None:
                 self._log.append((stamp_ns, cause))
 

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from depth_ros.nodes.transport import too_large
 
 _STRANGE_AGE_S = 10.0
+JUMPS_BACK = "stamps jump back: a bag that loops, or two sources on one topic?"
+IDLE = "nobody subscribes to an output, so nothing is computed"
+_IMAGE, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+_SHOWN = 5  # topics of others that are named
 _FAULTS = {
+    "bad_message": "messages cannot be read",
+    "bad_stamp": "stamps are refused",
     "bad_image": "images are refused",
     "bad_calibration": "camera_info is refused",
     "size_mismatch": "sizes differ",
@@ -18,12 +24,16 @@ _FAULTS = {
     "no_scale": "metres are asked for, but their scale is not known",
     "internal_error": "a fault inside the node",
 }
+_UNREADABLE = ("bad_message", "bad_stamp", "bad_image")
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One subscription as seen from here. received: messages since the last output. conflict:
-    why QoS fails.
+    """One subscription as seen from here. received: messages since the last output. conflict: why
+    QoS fails.
+
+    similar_topics: others of its type. parameter: that names its topic. transports: {topic: type}
+    of what else image_transport makes of it, where nobody publishes it as it is asked for.
     """
 
     name: str
@@ -35,22 +45,29 @@ class Stream:
     other_types: tuple[str, ...] = ()
     conflict: str | None = None
     similar_topics: tuple[str, ...] = ()
+    parameter: str = ""
+    transports: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of the node since its last output.
+    """The state of the node since its last output. Times in seconds or integer nanoseconds of the
+    node's clock.
 
-    Times in seconds or integer nanoseconds of the node's clock.
+    waited_s: since the first pair that somebody wanted; None: as long as silent_s. lag: the stream
+    that arrives last, and by how much (StampMatcher.lag). wait_ns: for how long it is waited for.
     """
 
     silent_s: float
     streams: tuple[Stream, ...]
     pairs: int = 0
+    waited_s: float | None = None
     drops: dict[str, int] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     closest_gap_ns: int | None = None
     tolerance_ns: int = 0
+    lag: tuple[str, int] = ("", 0)
+    wait_ns: int = 0
     use_sim_time: bool = False
     clock_ns: int = 1
     last_stamp_ns: int | None = None
@@ -72,25 +89,67 @@ def explain(snapshot: Snapshot) -> list[str]:
     found = [reason for stream in snapshot.streams for reason in _of_stream(stream, snapshot)]
     found += _of_clock(snapshot) + _of_pairing(snapshot) + _of_drops(snapshot)
     if snapshot.subscribers == 0:
-        found.append("nobody subscribes to an output, so nothing is computed")
+        found.append(IDLE)
         found += snapshot.unmet
-    if not found and snapshot.pairs:
-        found.append(
-            f"the engine has not answered for {snapshot.silent_s:.0f} s: {snapshot.pairs} "
-            "pairs came in"
-        )
+    wanted = snapshot.pairs - snapshot.drops.get("no_subscriber", 0)
+    if not found and wanted > 0:
+        waited_s = snapshot.silent_s if snapshot.waited_s is None else snapshot.waited_s
+        found.append(f"the engine has not answered for {waited_s:.0f} s: {wanted} pairs came in")
     return found or [
         f"no cause found: {snapshot.silent_s:.0f} s without output, {snapshot.pairs} pairs came in"
     ]
+
+
+def transport_hint(topic: str, type_name: str, transports: dict[str, str], parameter: str) -> str:
+    """Say which parameter makes a node hear images that are there, but by another image_transport.
+
+    Args:
+        topic: that is subscribed to, with /compressed where compressed images are asked for.
+        type_name: of its messages.
+        transports: {topic: type} of what is published under its name without /compressed.
+        parameter: that names the topic, such as left_image_topic.
+
+    Returns:
+        What to set, or "" where nothing of it is there.
+
+    >>> transport_hint(
+    ...     "/left/image", "sensor_msgs/msg/Image", {"/left/image/compressed": _COMPRESSED}, ""
+    ... )
+    'it is there as /left/image/compressed: set image_transport: compressed'
+    """
+    base = topic.removesuffix("/compressed")
+    if type_name == _IMAGE and transports.get(f"{topic}/compressed") == _COMPRESSED:
+        return f"it is there as {topic}/compressed: set image_transport: compressed"
+    if type_name == _COMPRESSED and transports.get(base) == _IMAGE:
+        return f"it is there as raw images on {base}: set image_transport: raw"
+    if type_name == _COMPRESSED and transports.get(base) == _COMPRESSED:
+        return f"it is there as {base}: set {parameter} without /compressed"
+    if type_name in (_IMAGE, _COMPRESSED) and transports:
+        return (
+            f"of it only {_some(transports)} is there, which is not read: let the driver "
+            "publish raw or compressed"
+        )
+    return ""
+
+
+def _some(names) -> str:
+    """The first few names, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _of_stream(stream: Stream, snapshot: Snapshot) -> list[str]:
     """Say why one subscription hears nothing."""
     what = f"{stream.topic} ({stream.name}; subscribed as {stream.type_name}, {stream.qos})"
     if stream.other_types:
+        cure = ""
+        if stream.topic.endswith("/compressed") and _COMPRESSED in stream.other_types:
+            base = stream.topic.removesuffix("/compressed")
+            cure = f" set image_transport: compressed and {stream.parameter}: {base}"
         return [
-            f"{what}: it is published as {', '.join(stream.other_types)}: image_transport "
-            "raw or compressed?"
+            f"{what}: it is published as {_some(stream.other_types)}: image_transport raw "
+            f"or compressed?{cure}"
         ]
     if stream.conflict:
         return [
@@ -98,12 +157,11 @@ def _of_stream(stream: Stream, snapshot: Snapshot) -> list[str]:
             f"qos_overrides.{stream.topic}"
         ]
     if not stream.publishers:
-        near = (
-            f"; the same type is published on {', '.join(stream.similar_topics)}"
-            if stream.similar_topics
-            else ""
-        )
-        return [f"no publisher on {what}{near}"]
+        hint = transport_hint(stream.topic, stream.type_name, stream.transports, stream.parameter)
+        if not hint and stream.similar_topics:
+            cure = f": set {stream.parameter}, or remap" if stream.parameter else ""
+            hint = f"the same type is published on {_some(stream.similar_topics)}{cure}"
+        return [f"no publisher on {what}{hint and '; ' + hint}"]
     if stream.received:
         return []
     is_image, cure = "image" in stream.name, ""
@@ -125,7 +183,7 @@ def _of_clock(snapshot: Snapshot) -> list[str]:
         return ["use_sim_time is true but nothing arrives on /clock: the node's time stands at 0"]
     found = []
     if snapshot.drops.get("time_jump"):
-        found.append("stamps jump back: a bag that loops, or two sources on one topic?")
+        found.append(JUMPS_BACK)
     if snapshot.last_stamp_ns is not None:
         age_s = (snapshot.clock_ns - snapshot.last_stamp_ns) / 1e9
         if abs(age_s) > _STRANGE_AGE_S:
@@ -148,6 +206,15 @@ def _of_pairing(snapshot: Snapshot) -> list[str]:
         return [f"stamps do not advance: {n[0]} went back, {n[1]} repeated"]
     if len(images) == 1:
         return []
+    if snapshot.drops.get("late"):
+        stream, lag_ns = snapshot.lag
+        words = f"{stream} images arrive {lag_ns / 1e9:.3f} s after the others of the same stamp"
+        bound = f"sync_wait_s = {snapshot.wait_ns / 1e9:g} is how long they are waited for"
+        if lag_ns < snapshot.wait_ns:
+            bound = "256 MiB of the others is all that waits for them"
+        return [f"{words} (a slow link, or a clock that is behind), {bound}: find what delays them"]
+    if snapshot.closest_gap_ns is None and any(snapshot.drops.get(cause) for cause in _UNREADABLE):
+        return []  # one side has no image that can be used, and that is said
     gap = (
         ""
         if snapshot.closest_gap_ns is None

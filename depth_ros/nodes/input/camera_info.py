@@ -9,9 +9,25 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo
 
 from depth_ros.core.camera import Calibration
+from depth_ros.core.errors import DepthRosError
 from depth_ros.recordings.decode import info_to_calibration
 
 _STAMP_END = 12  # 4 bytes of CDR encapsulation, then sec and nanosec
+
+
+class MessageError(DepthRosError, ValueError):
+    """Bytes that are no message of the type that their topic has."""
+
+
+def read_message(raw: bytes, kind):
+    """Deserialise a message; raises MessageError, whatever rclpy raises for bytes that are none."""
+    try:
+        return deserialize_message(raw, kind)
+    except Exception as error:  # noqa: BLE001 - RMWError, UnicodeDecodeError, by distribution
+        words = " ".join(str(error).split())
+        raise MessageError(
+            f"expected a serialised {kind.__name__}, got {len(raw)} bytes: {words}"
+        ) from None
 
 
 class Gate(CallbackGroup):
@@ -38,19 +54,27 @@ class Gate(CallbackGroup):
 class InfoReader:
     """Reads serialised CameraInfo of one camera; the message is only unpacked when more than its
     stamp changes.
+
+    frame_id: of the last one.
     """
 
     def __init__(self):
         self._body, self._calibration = None, None
+        self.frame_id = ""
 
     def read(self, raw: bytes) -> tuple[int, Calibration]:
-        """Give stamp_ns and calibration; raises CalibrationError for a wrong number of values."""
+        """Give stamp_ns and calibration; raises MessageError or, for a wrong number of values,
+        CalibrationError.
+        """
+        if len(raw) < _STAMP_END:
+            raise MessageError(f"expected a serialised CameraInfo, got {len(raw)} bytes")
         order = "<" if raw[1] & 1 else ">"
         sec, nanosec = struct.unpack_from(order + "iI", raw, 4)
         body = raw[:4], raw[_STAMP_END:]
         if body != self._body:
-            self._calibration = info_to_calibration(deserialize_message(raw, CameraInfo))
-            self._body = body
+            msg = read_message(raw, CameraInfo)
+            self._calibration = info_to_calibration(msg)
+            self._body, self.frame_id = body, msg.header.frame_id
         return sec * 1_000_000_000 + nanosec, self._calibration
 
 

@@ -16,6 +16,7 @@ from depth_ros.core.lie import inverse
 from depth_ros.nodes.fast_path.event_callbacks import NO_SUBSCRIPTION_EVENTS
 from depth_ros.nodes.parameters import Parameters
 
+from .camera_info import MessageError, read_message
 from .frame_tree import FrameTree, pose_to_matrix
 
 _TREE_DEPTH = 100  # transforms on /tf_static, as tf2_ros keeps them
@@ -99,13 +100,23 @@ class Extrinsics:
             if kind is not None:
                 qos = QoSProfile(depth=_TREE_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
                 self._subscription = self._node.create_subscription(
-                    kind, "/tf_static", self._on_static, qos, event_callbacks=NO_SUBSCRIPTION_EVENTS
+                    kind,
+                    "/tf_static",
+                    self._on_static,
+                    qos,
+                    raw=True,
+                    event_callbacks=NO_SUBSCRIPTION_EVENTS,
                 )
                 found = "tf_static"
         self.source = self.source or found
 
-    def _on_static(self, msg) -> None:
-        """Take the transforms of a message in."""
+    def _on_static(self, raw: bytes) -> None:
+        """Take the transforms of a message in; one that cannot be read changes nothing."""
+        with contextlib.suppress(MessageError):
+            self._take(read_message(raw, tf_message()))
+
+    def _take(self, msg) -> None:
+        """Add transforms to the tree."""
         for item in msg.transforms:
             self._tree.add(
                 item.header.frame_id, item.child_frame_id, transform_to_matrix(item.transform)
@@ -113,6 +124,7 @@ class Extrinsics:
 
     def _find(self, target: str, source: str) -> np.ndarray | None:
         """Give target_T_source (4, 4) from TF, the newest where it moves, or None."""
+        target, source = target.lstrip("/"), source.lstrip("/")  # tf2 refuses a leading slash
         if not target or not source:
             return None
         if self._buffer is None or target == source:

@@ -6,15 +6,15 @@ from collections import deque
 
 import numpy as np
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Imu
 
 from depth_ros.nodes.fast_path.event_callbacks import NO_SUBSCRIPTION_EVENTS
+from depth_ros.nodes.qos import overridable
 from depth_ros.odometry import ImuSample
 from depth_ros.odometry.inertial_filter import FORCE
 from depth_ros.recordings.decode import stamp_to_ns
 
-from .camera_info import Gate, take_all
+from .camera_info import Gate, MessageError, read_message, take_all
 from .extrinsics import Extrinsics
 
 _DEPTH = 1000  # samples that wait for the next frame
@@ -35,7 +35,7 @@ class ImuInput:
         self._node, self._extrinsics = node, extrinsics
         self._waiting: deque[tuple[int, str, np.ndarray, np.ndarray]] = deque(maxlen=_DEPTH)
         self._window: deque[ImuSample] = deque()  # what was given last
-        self.received = 0
+        self.received = self.unreadable = 0
         self.state = "nothing received"
         self._subscription = node.create_subscription(
             Imu,
@@ -45,6 +45,7 @@ class ImuInput:
             raw=True,
             callback_group=Gate(),
             event_callbacks=NO_SUBSCRIPTION_EVENTS,
+            qos_overriding_options=overridable(),
         )
 
     def take(self, stamp_ns: int, camera_frame: str) -> list[ImuSample]:
@@ -52,7 +53,10 @@ class ImuInput:
         unknown.
         """
         for raw in take_all(self._subscription):
-            self._add(deserialize_message(raw, Imu))
+            try:
+                self._add(read_message(raw, Imu))
+            except MessageError as error:
+                self.unreadable, self.state = self.unreadable + 1, f"unused: {error}"
         ready = []
         while self._waiting and self._waiting[0][0] <= stamp_ns:
             ready.append(self._waiting.popleft())

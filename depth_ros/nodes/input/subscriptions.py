@@ -5,29 +5,39 @@ Nothing is decoded here: only frames that will be used are.
 
 from __future__ import annotations
 
-import struct
+import math
 import threading
+import time
 
 import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depth_ros.core.errors import CalibrationError, ImageError
+from depth_ros.core.camera import Calibration
+from depth_ros.core.errors import CalibrationError, DepthRosError, ImageError
 from depth_ros.core.sync import StampMatcher
+from depth_ros.nodes.failures import shorten
 from depth_ros.nodes.fast_path.event_callbacks import NO_SUBSCRIPTION_EVENTS
 from depth_ros.nodes.fast_path.receiver import Receiver
 from depth_ros.nodes.health.statistics import Statistics
-from depth_ros.nodes.health.watchdog import Stream
+from depth_ros.nodes.health.watchdog import JUMPS_BACK, Stream
 from depth_ros.nodes.parameters import Parameters
 from depth_ros.nodes.qos import overridable
 from depth_ros.recordings.cdr import ImageReader
 from depth_ros.recordings.decode import stamp_to_ns
 
-from .camera_info import Gate, InfoReader, take_all
-from .pairing import Calibrator, Pair
+from .camera_info import Gate, InfoReader, MessageError, read_message, take_all
+from .pairing import Calibrator, Pair, calibration_remarks, clean_frame
 
+_CAUSES = (
+    (ImageError, "bad_image"),
+    (CalibrationError, "bad_calibration"),
+    (MessageError, "bad_message"),
+)
+_LATE_NS = 150_000_000  # a side that comes so much later than the other is worth a word
+_RECENT_S = 10.0  # so long a jump of the stamps is spoken of
+_NANOSECONDS = 1_000_000_000
 SIDES = {
     "stereo": ("left", "right"),
     "mono": ("",),
@@ -48,9 +58,13 @@ class Inputs:
     ):
         self._node, self._statistics, self._on_pair = node, statistics, on_pair
         self._sides = SIDES[parameters.mode]
-        self.matcher = StampMatcher(
-            self._sides, tolerance_ns=round(parameters.sync_tolerance_s * 1e9)
+        tolerance_ns, wait_ns = (
+            round(s * 1e9) for s in (parameters.sync_tolerance_s, parameters.sync_wait_s)
         )
+        self.matcher = StampMatcher(self._sides, tolerance_ns, wait_ns)
+        self._frame_remark = ""
+        self._jumps, self._jump_s = 0, -math.inf
+        self._calibrations: tuple[Calibration, ...] = ()
         self._calibrator = Calibrator(self._sides)
         self._readers = {side: InfoReader() for side in self._sides}
         self._image_gate, self._info_gate = Gate(), Gate()  # closed: they go past the executor
@@ -58,24 +72,21 @@ class Inputs:
         self._lock = threading.RLock()  # the receiver, and the timer that asks for streams()
         self._drops_at_pair = dict(self.matcher.drops)
         self._subscriptions = {}
-        compressed = parameters.image_transport == "compressed"
-        for side in self._sides:
-            info_topic = getattr(parameters, f"{side}_info_topic".lstrip("_"))
-            self._subscribe(_name(side, "camera_info"), CameraInfo, info_topic, self._info_gate)
-        if on_odometry is not None:
-            self._on_position = on_odometry
-            self._subscribe("odometry", Odometry, parameters.odometry_topic, None)
-        for side in self._sides:
-            topic = getattr(parameters, f"{side}_image_topic".lstrip("_"))
-            # Both left/image_rect and left/image_rect/compressed can be remapped, as with
-            # image_transport.
-            topic = node.resolve_topic_name(topic) + "/compressed" if compressed else topic
-            kind = CompressedImage if compressed else Image
-            self._subscribe(_name(side, "image"), kind, topic, self._image_gate)
+        self._receiver, self.path = None, "own wait set"
+        try:
+            self._subscribe_all(parameters, on_odometry)
+        except Exception:
+            self.destroy()
+            raise
         self._sides_of = {
             _name(side, what): side for side in self._sides for what in ("image", "camera_info")
         }
-        self._receiver, self.path = None, "own wait set"
+        words = {"image": "image_topic", "camera_info": "info_topic"}
+        self._parameters_of = {"odometry": "odometry_topic"} | {
+            _name(side, what): f"{side}_{word}".lstrip("_")
+            for side in self._sides
+            for what, word in words.items()
+        }
         ours = {name: self._subscriptions[name] for name in self._sides_of}
         try:
             self._receiver = Receiver(
@@ -97,6 +108,24 @@ class Inputs:
         its stream.
         """
         return {name: subscription.topic_name for name, subscription in self._subscriptions.items()}
+
+    def remarks(self, is_rectified: bool) -> list[str]:
+        """Say what is odd although messages are answered; is_rectified: what the images are
+        meant to be.
+        """
+        with self._lock:
+            stream, lag_ns = self.matcher.lag()
+        now_s, jumps = time.monotonic(), self.matcher.time_jumps
+        if jumps != self._jumps:
+            self._jumps, self._jump_s = jumps, now_s
+        found = [JUMPS_BACK] if now_s - self._jump_s < _RECENT_S else []
+        found += [shorten(self._frame_remark)] if self._frame_remark else []
+        found += calibration_remarks(self._calibrations, is_rectified)
+        if lag_ns > _LATE_NS:
+            found.append(
+                f"{stream} images arrive {lag_ns / 1e9:.3f} s after the others of the same stamp"
+            )
+        return found
 
     def unmatched_since_pair(self) -> dict[str, int]:
         """Give what the matcher has dropped since the last pair, by cause."""
@@ -144,44 +173,78 @@ class Inputs:
         return [name for name in self._sides_of if infos or name.endswith("image")]
 
     def _on_raw(self, name: str, raw: bytes) -> None:
-        """Take one message from whoever brings it; what cannot be read is counted."""
-        side, kind = self._sides_of[name], self._subscriptions[name].msg_type
+        """Take one message from whoever brings it; what cannot be read is counted, and stops no
+        other.
+        """
+        side, kind = self._sides_of.get(name, ""), self._subscriptions[name].msg_type
         try:
             with self._lock:
                 if kind is CameraInfo:
                     self._on_info(side, name, raw)
-                elif kind is Image:
-                    self._on_image(side, name, self._image_readers[side].read(raw))
+                elif kind is Odometry:
+                    self._on_odometry(read_message(raw, Odometry))
                 else:
-                    self._on_image(side, name, deserialize_message(raw, CompressedImage))
+                    self._statistics.arrive(name)
+                    is_plain = kind is Image
+                    msg = (
+                        self._image_readers[side].read(raw)
+                        if is_plain
+                        else read_message(raw, CompressedImage)
+                    )
+                    self._on_image(side, name, msg, len(raw))
                 self._watch_infos()
         except Exception as error:  # noqa: BLE001 - no message may end the thread
-            cause = "bad_image" if isinstance(error, ImageError) else "internal_error"
-            self._statistics.drop(cause, f"{type(error).__name__}: {error}")
+            self._refuse(name, error)
+
+    def _refuse(self, name: str, error: Exception) -> None:
+        """Count a message that cannot be used, by its fault."""
+        cause = next(
+            (cause for kind, cause in _CAUSES if isinstance(error, kind)), "internal_error"
+        )
+        words = (
+            str(error) if isinstance(error, DepthRosError) else f"{type(error).__name__}: {error}"
+        )
+        self._statistics.drop(cause, f"{name}: {words}")
+
+    def _subscribe_all(self, parameters: Parameters, on_odometry) -> None:
+        """Subscribe to what the parameters name; raises what rclpy does for names and QoS that
+        it refuses.
+        """
+        compressed = parameters.image_transport == "compressed"
+        for side in self._sides:
+            info_topic = getattr(parameters, f"{side}_info_topic".lstrip("_"))
+            self._subscribe(_name(side, "camera_info"), CameraInfo, info_topic, self._info_gate)
+        if on_odometry is not None:
+            self._on_position = on_odometry
+            self._subscribe("odometry", Odometry, parameters.odometry_topic, None)
+        for side in self._sides:
+            topic = getattr(parameters, f"{side}_image_topic".lstrip("_"))
+            # Both left/image_rect and left/image_rect/compressed can be remapped, as with
+            # image_transport.
+            topic = self._node.resolve_topic_name(topic) + "/compressed" if compressed else topic
+            kind = CompressedImage if compressed else Image
+            self._subscribe(_name(side, "image"), kind, topic, self._image_gate)
 
     def _subscribe(self, name, kind, topic, gate):
         """Subscribe with the sensor-data QoS, which also matches reliable publishers."""
-        is_raw = kind is not Odometry
         self._subscriptions[name] = self._node.create_subscription(
             kind,
             topic,
-            (lambda raw: self._on_raw(name, raw)) if is_raw else self._on_odometry,
+            lambda raw: self._on_raw(name, raw),
             QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT),
-            raw=is_raw,
+            raw=True,
             callback_group=gate,
             event_callbacks=NO_SUBSCRIPTION_EVENTS,
             qos_overriding_options=overridable(),
         )
 
     def _on_info(self, side, name, raw):
-        """Remember a calibration; numbers that do not even have the right count are a drop of
-        their own.
-        """
+        """Remember a calibration; one that cannot be read is a drop of its own."""
         self._statistics.arrive(name)
         try:
             stamp_ns, calibration = self._readers[side].read(raw)
-        except (CalibrationError, struct.error, IndexError) as error:
-            self._statistics.drop("bad_calibration", f"{name}: {error}")
+        except Exception as error:  # noqa: BLE001 - a pair that polls for its own must not be lost by another's
+            self._refuse(name, error)
             return
         self._hand_over(self._calibrator.add_info(side, stamp_ns, calibration))
 
@@ -193,10 +256,17 @@ class Inputs:
         if np.isfinite(position).all():
             self._on_position(stamp_to_ns(msg.header.stamp), position)
 
-    def _on_image(self, side, name, msg):
+    def _on_image(self, side, name, msg, size_bytes):
         """Give the image to the matcher, and the pair that it may complete to the calibrator."""
-        self._statistics.arrive(name)
-        pair = self.matcher.add(side, stamp_to_ns(msg.header.stamp), msg)
+        stamp = msg.header.stamp
+        if stamp.sec < 0 or stamp.nanosec >= _NANOSECONDS:
+            words = (
+                f"{name}: expected 0 s or more, and less than 1e9 ns, got {stamp.sec} s "
+                f"{stamp.nanosec} ns"
+            )
+            self._statistics.drop("bad_stamp", words)
+            return
+        pair = self.matcher.add(side, stamp_to_ns(stamp), msg, size_bytes)
         if pair is not None:
             self._drops_at_pair = dict(self.matcher.drops)
             stamps_ns = {side: stamp_to_ns(image.header.stamp) for side, image in pair.items()}
@@ -216,9 +286,11 @@ class Inputs:
                 words = f"nothing yet on {' and '.join(self._topics(missing))}"
                 self._statistics.drop("no_camera_info", words, stamp_ns)
                 continue
-            self._on_pair(
-                Pair(stamp_ns, left, right, tuple(calibrations[side] for side in self._sides))
+            frame_id, self._frame_remark = clean_frame(
+                left.header.frame_id, self._readers[self._sides[0]].frame_id
             )
+            self._calibrations = tuple(calibrations[side] for side in self._sides)
+            self._on_pair(Pair(stamp_ns, left, right, self._calibrations, frame_id))
 
     def _topics(self, names):
         return [self._subscriptions[name].topic_name for name in names]
@@ -235,11 +307,8 @@ class Inputs:
             f"{qos.reliability.name.lower().replace('_', ' ')}, {qos.durability.name.lower()}, "
             f"depth {qos.depth}"
         )
-        similar = (
-            []
-            if types
-            else [t for t, kinds in self._node.get_topic_names_and_types() if type_name in kinds]
-        )
+        others = {} if types else self._published_by_others()
+        base = topic.removesuffix("/compressed")
         return Stream(
             name=name,
             topic=topic,
@@ -251,15 +320,21 @@ class Inputs:
             if type_name not in types
             else (),
             conflict=_conflict([info.qos_profile for info in publishers], subscription.qos_profile),
-            similar_topics=tuple(t for t in similar if self._published_by_others(t)),
+            similar_topics=tuple(topic for topic, kinds in others.items() if type_name in kinds),
+            parameter=self._parameters_of[name],
+            transports={
+                t: k[0] for t, k in others.items() if t == base or t.startswith(f"{base}/")
+            },
         )
 
-    def _published_by_others(self, topic) -> bool:
-        """Tell whether anybody but this node publishes a topic."""
-        return any(
-            info.node_name != self._node.get_name()
-            for info in self._node.get_publishers_info_by_topic(topic)
-        )
+    def _published_by_others(self) -> dict[str, list[str]]:
+        """Give the topics that anybody but this node publishes, with their types."""
+        own = self._node.get_name()
+        return {
+            topic: kinds
+            for topic, kinds in self._node.get_topic_names_and_types()
+            if any(info.node_name != own for info in self._node.get_publishers_info_by_topic(topic))
+        }
 
 
 def _name(side: str, what: str) -> str:

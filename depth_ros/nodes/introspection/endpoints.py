@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 
-from depth_ros.doctor.live import Stream
+from depth_ros.evaluation.graph_snapshot import Stream
 from depth_ros.recordings.bag import IMAGE_TYPES, IMAGES, INFO_TYPE, SIDES
 
 
@@ -65,6 +65,12 @@ def describe(ros, stream: Stream, own: str | None) -> None:
             topic for topic, kinds in ros.get_topic_names_and_types() if stream.kind in kinds
         )
         stream.similar = [topic for topic in same if publishers(ros, topic) - {own}]
+        base = stream.topic.removesuffix("/compressed")
+        stream.transports = {
+            topic: types[0]
+            for topic, types in ros.get_topic_names_and_types()
+            if (topic == base or topic.startswith(f"{base}/")) and publishers(ros, topic) - {own}
+        }
 
 
 def publishers(ros, topic: str) -> set[str]:
@@ -101,3 +107,8 @@ def full_name(name: str, space: str) -> str:
 def is_inside(name: str, namespace: str) -> bool:
     """Tell whether a name lies in a namespace; "" is all of them."""
     return not namespace or f"{name.rstrip('/')}/".startswith(f"{namespace}/")
+
+
+def resolved(topic: str, space: str) -> str:
+    """The full name of a topic that a node of a namespace gave."""
+    return topic if topic.startswith("/") else f"{space.rstrip('/')}/{topic}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
 from importlib import import_module
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
@@ -14,25 +16,27 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depth_ros.core.camera import StereoRig
 from depth_ros.core.errors import DepthRosError
+from depth_ros.core.grey_range import used_range
 from depth_ros.core.types import Frame
 from depth_ros.doctor.checks import image_fact
-from depth_ros.doctor.live import Look, Node, Stream
 from depth_ros.estimator.preprocess import rectified
+from depth_ros.evaluation.graph_snapshot import Look, Node, Stream
+from depth_ros.nodes.input.camera_info import read_message
 from depth_ros.nodes.input.extrinsics import tf_message, transform_to_matrix
 from depth_ros.nodes.input.frame_tree import FrameTree
 from depth_ros.recordings.bag import IMAGE_TYPES, INFO_TYPE, SIDES, cdr_stamp_ns
-from depth_ros.recordings.decode import image_to_rgb, info_to_calibration
+from depth_ros.recordings.decode import image_to_rgb, info_to_calibration, stored_pixels
 
-from .endpoints import conflicts, describe, full_name, guessed_streams, is_inside
+from .endpoints import conflicts, describe, full_name, guessed_streams, is_inside, resolved
 
 _NAME = "depth_ros_doctor"
 _NODE = "depth_node"
 _DISCOVERY_S, _SETTLING_S, _AGAIN_S, _ANSWER_S, _DIAGNOSTICS_S = 4.0, 0.5, 0.4, 2.0, 1.5
+_LEAST_BYTES = 12  # of a message that begins with a header
 _KEPT = 8  # images a topic that are decoded
 _PAIRS = 3
 _KINDS = {IMAGE_TYPES[0]: Image, IMAGE_TYPES[1]: CompressedImage, INFO_TYPE: CameraInfo}
@@ -170,9 +174,11 @@ class _Doctor:
             for what, kind in (("image", IMAGE_TYPES[compressed]), ("camera_info", INFO_TYPE)):
                 name = f"{side} {what}".strip()
                 parameter = f"{side}_{what.replace('camera_', '')}_topic".lstrip("_")
-                topic = _resolved(parameters[parameter], self._space(node))
+                topic = resolved(parameters[parameter], self._space(node))
                 topic += "/compressed" if compressed and what == "image" else ""
-                streams[name] = Stream(name, said.get(f"topic/{name}", topic), kind)
+                streams[name] = Stream(
+                    name, said.get(f"topic/{name}", topic), kind, parameter=parameter
+                )
         return sides, streams
 
     def _call(self, kind, name: str, request):
@@ -198,6 +204,9 @@ class _Doctor:
         is_info = stream.kind == INFO_TYPE
 
         def on_message(raw: bytes) -> None:
+            if len(raw) < _LEAST_BYTES:
+                stream.errors.append(f"expected a message with a header, got {len(raw)} bytes")
+                return
             stamp_ns = cdr_stamp_ns(raw)
             stream.arrivals_s.append(time.monotonic())
             stream.stamps.append(stamp_ns)
@@ -257,12 +266,8 @@ class _Doctor:
         """Decode what was kept."""
         for name, stream in found.streams.items():
             for raw in self._raw.get(name, ()):
-                msg = deserialize_message(raw, _KINDS[stream.kind])
-                if stream.kind != INFO_TYPE:
-                    stream.facts.append(image_fact(msg))
-                    continue
                 try:
-                    stream.infos.append((str(msg.header.frame_id), info_to_calibration(msg)))
+                    _keep(stream, read_message(raw, _KINDS[stream.kind]))
                 except DepthRosError as error:
                     stream.errors.append(str(error))
         if len(found.sides) == 2:
@@ -284,11 +289,11 @@ class _Doctor:
             found.node.parameters if found.node else {"rectify": "rect" not in images[0].topic}
         )
         for stamp_ns in sorted(raw[0].keys() & raw[1].keys())[-_PAIRS:]:
-            msgs = [
-                deserialize_message(side[stamp_ns], _KINDS[s.kind])
-                for side, s in zip(raw, images, strict=True)
-            ]
             try:
+                msgs = [
+                    read_message(side[stamp_ns], _KINDS[s.kind])
+                    for side, s in zip(raw, images, strict=True)
+                ]
                 rig, pictures = (
                     StereoRig.from_calibrations(*calibrations),
                     [image_to_rgb(msg) for msg in msgs],
@@ -302,12 +307,12 @@ class _Doctor:
         """Ask TF whether the camera hangs on the robot, where the node needs to know."""
         parameters, facts = found.node.parameters, found.stream(found.sides[0], "image").facts
         found.parents = self._parents
-        if (
-            not facts
-            or not parameters
-            or parameters["base_T_camera"]
-            or parameters["egomotion_method"] == "off"
-        ):
+        if not facts or not parameters or parameters["base_T_camera"]:
+            return
+        if parameters["egomotion_method"] in (
+            "off",
+            False,
+        ):  # False: set by a service call, off in YAML
             return
         base, camera = parameters["base_frame"], facts[-1].frame_id
         if camera and self._tree.find(base, camera) is None:
@@ -320,7 +325,10 @@ class _Doctor:
         start = time.monotonic()
         while not (value := condition()) and time.monotonic() - start < limit_s:
             before = time.monotonic()
-            self._executor.spin_once(timeout_sec=0.05)
+            with contextlib.suppress(
+                RuntimeError, ValueError
+            ):  # a message that rclpy cannot read: somebody else's
+                self._executor.spin_once(timeout_sec=0.05)
             self._tick(time.monotonic() - before)
         return value
 
@@ -333,6 +341,14 @@ class _Doctor:
         return node.name.rsplit("/", 1)[0] or "/"
 
 
-def _resolved(topic: str, space: str) -> str:
-    """The full name of a topic that a node of a namespace gave."""
-    return topic if topic.startswith("/") else f"{space.rstrip('/')}/{topic}"
+def _keep(stream: Stream, msg) -> None:
+    """Take in what an image or a camera_info says; raises a DepthRosError for a camera_info that
+    cannot be used.
+    """
+    if stream.kind == INFO_TYPE:
+        stream.infos.append((str(msg.header.frame_id), info_to_calibration(msg)))
+        return
+    stream.facts.append(image_fact(msg))
+    if not stream.facts[-1].error:
+        pixels, _ = stored_pixels(msg)
+        stream.grey_ranges += [used_range(pixels)] if pixels.dtype == np.uint16 else []

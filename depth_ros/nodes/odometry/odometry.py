@@ -21,6 +21,7 @@ from .set_pose import SetPose
 from .tf import TfOutput
 from .worker import MotionWorker
 
+MOTION_TOPICS = ("odom", "path")
 _LOST = "lost"
 _PATH_EVERY_NS = 500_000_000
 
@@ -134,7 +135,11 @@ class Motion:
             "odom_set_pose_why": self._set_pose.why_refused,
         }
         if self._imu is not None:
-            values |= {"odom_imu": self._imu.state, "odom_imu_received": self._imu.received}
+            values |= {
+                "odom_imu": self._imu.state,
+                "odom_imu_received": self._imu.received,
+                "odom_imu_unreadable": self._imu.unreadable,
+            }
         if latest is not None:
             sigma = np.sqrt(np.diag(latest.covariance).reshape(2, 3).max(axis=1))
             values |= {

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 from rclpy.qos import QoSProfile
-from rclpy.serialization import deserialize_message
 
 from depth_ros.nodes.fast_path.event_callbacks import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
-from depth_ros.nodes.input.camera_info import Gate, take_all
+from depth_ros.nodes.input.camera_info import Gate, MessageError, read_message, take_all
 from depth_ros.nodes.input.extrinsics import tf_message
 from depth_ros.recordings.decode import stamp_to_ns
 
@@ -73,12 +72,17 @@ class TfOutput:
             return
         taken = take_all(self._subscription)
         ours = set(self._stamps)  # only now: a stamp is remembered before its message goes out
-        for item in (
-            item for raw in taken for item in deserialize_message(raw, self._kind).transforms
-        ):
+        for item in (item for raw in taken for item in self._transforms(raw)):
             is_base = item.child_frame_id.lstrip("/") == self._base_frame.lstrip("/")
             if is_base and stamp_to_ns(item.header.stamp) not in ours:
                 self.rival = f"{item.header.frame_id} -> {item.child_frame_id}"
+
+    def _transforms(self, raw: bytes) -> list:
+        """The transforms of a message; none of one that cannot be read."""
+        try:
+            return read_message(raw, self._kind).transforms
+        except MessageError:
+            return []
 
     def destroy(self) -> None:
         """Take publisher and subscription down."""

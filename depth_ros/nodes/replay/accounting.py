@@ -41,7 +41,15 @@ class NodeCounters:
 
 # Causes that cost half a pair each: two of them may be one pair, and a loss on the way leaves its
 # other half unmatched.
-_HALVES = ("unmatched", "overflow", "time_jump", "duplicate_stamp", "stamp_reversed")
+_HALVES = (
+    "unmatched",
+    "overflow",
+    "late",
+    "time_jump",
+    "duplicate_stamp",
+    "stamp_reversed",
+    "bad_stamp",
+)
 
 
 def account(sent: Sent, answered: set[int], counters: NodeCounters) -> dict[str, int]:

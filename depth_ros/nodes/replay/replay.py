@@ -16,8 +16,12 @@ import numpy as np
 from depth_ros.core.depth import depth_to_disparity
 from depth_ros.core.errors import DepthRosError, ImageError, InputError
 from depth_ros.core.types import Estimate, Frame
+from depth_ros.engine.background import UpgradingEngine
 from depth_ros.engine.load import load_engine
+from depth_ros.engine.options import EngineOptions
+from depth_ros.estimator.factory import make_ready
 from depth_ros.estimator.preprocess import rectified
+from depth_ros.evaluation.domain import free_domain
 from depth_ros.evaluation.evaluate import Evaluation, FrameResult, judge
 from depth_ros.evaluation.odometry_track import odometry_to_track
 from depth_ros.evaluation.proxies import Proxies
@@ -25,7 +29,7 @@ from depth_ros.evaluation.report.image_panels import Album
 from depth_ros.nodes.transport import transport_environment
 from depth_ros.recordings.bag import SIDES, Bag, Topics, cdr_stamp_ns, open_reader, raw_messages
 from depth_ros.recordings.decode import image_to_array, image_to_depth
-from depth_ros.recordings.mono_bag import MonoBag, MonoTopics
+from depth_ros.recordings.mono_bag import MonoBag
 from depth_ros.recordings.sample import Source, topic_parameters
 
 from .accounting import NodeCounters, Sent, account, causes_of, surplus
@@ -53,7 +57,7 @@ def require_ros() -> None:
 def replay(
     source: Source,
     model,
-    backend: str,
+    backend: EngineOptions | str,
     max_disparity_px: int,
     sync_tolerance_s: float = 0.0,
     egomotion: str = "off",
@@ -74,12 +78,15 @@ def replay(
         model, backend, max_disparity_px, source.mode
     )  # refuses what the node would, and names it
     require_ros()
+    options = EngineOptions.of(backend)
+    if isinstance(engine, UpgradingEngine) and options.waits:
+        make_ready(source, model, options, max_disparity_px)
     os.environ.update(
         transport_environment()
     )  # before ROS is loaded: only the sender's segment counts
     from .node_process import Listener, NodeProcess, Player
 
-    domain_id = 1 + os.getpid() % 100
+    domain_id = free_domain()
     parameters = node_parameters(
         source.topics, model, backend, max_disparity_px, sync_tolerance_s, egomotion
     )
@@ -94,9 +101,11 @@ def replay(
         _wait_for_the_last(listener, sent, shift_ns)
         counters, engine_ms = listener.counters(node, tuple(source.topics.images))
         label = f"{engine.spec.name} ({engine.model_hash})"
+        answered_by = listener.values.get("backend", engine.name)
         run = Evaluation(
-            source.name, label, engine.name, source.mode, replay=True, engine_ms=engine_ms
+            source.name, label, answered_by, source.mode, replay=True, engine_ms=engine_ms
         )
+        run.notes.append(f"Played in ROS_DOMAIN_ID {domain_id}, apart from the robot's.")
         fill(run, sent, shift_ns, listener.arrivals, counters, listener.drop_log)
         truth = {}
         run.results = _judge_all(source, sent, shift_ns, listener, truth)
@@ -114,9 +123,9 @@ def topics_heard(source: Bag | MonoBag, is_metric: bool, egomotion: str) -> list
 
 
 def node_parameters(
-    topics: Topics | MonoTopics,
+    topics: Topics,
     model,
-    backend: str,
+    backend: EngineOptions | str,
     max_disparity_px: int,
     sync_tolerance_s: float,
     egomotion: str,
@@ -124,8 +133,8 @@ def node_parameters(
     """The parameters with which the node subscribes to the topics of a bag, as they are."""
     parameters = {
         **topic_parameters(topics),
+        **EngineOptions.of(backend).to_parameters(),
         "egomotion_method": egomotion,
-        "backend": backend,
         "max_disparity_px": max_disparity_px,
         "sync_tolerance_s": sync_tolerance_s,
     }
@@ -172,11 +181,7 @@ def play(bag: Bag | MonoBag, player, node) -> tuple[int, Sent]:
     if sum(file.stat().st_size for file in bag.path.rglob("*") if file.is_file()) < _PRELOAD_BYTES:
         entries = list(entries)  # decompressing while playing would shake the rate
     sides = {topic: side for side, topic in bag.topics.images.items()}
-    ledger, shift_ns, start = (
-        _Ledger(getattr(bag, "tolerance_ns", 0), tuple(bag.topics.images)),
-        None,
-        0,
-    )
+    ledger, shift_ns, start = _Ledger(bag.tolerance_ns, tuple(bag.topics.images)), None, 0
     for entry in tqdm(entries, unit="msg", disable=None, leave=False):
         if shift_ns is None:
             start, first_log_ns = time.perf_counter_ns() + 100_000_000, entry.log_ns

@@ -1,10 +1,11 @@
-"""A GPU in software that keeps the rules of CUDA, pycuda and TensorRT: what breaks them fails as it
-would there.
+"""A GPU in software that keeps the rules of CUDA, its bindings and TensorRT: what breaks them fails
+as it would there.
 
 Work on a stream waits until the stream is synchronised, and reads memory then. Contexts are current
 in a thread or not; pycuda keeps a stack of its own for each thread, and frees only in the thread
 that made a context or where it is current. A stream that is captured runs nothing, and forbids what
-allocates or waits. A fault of the GPU stays. Written after pycuda's cuda.hpp (2026.1), the driver's
+allocates or waits. A fault of the GPU stays. cuda-bindings keeps no stack and frees nothing by
+itself: what is not freed by hand stays. Written after pycuda's cuda.hpp (2026.1), the driver's
 reference and TensorRT's bindings (8.6 to 11.1).
 """
 
@@ -44,17 +45,27 @@ class Gpu:
         self.current = collections.defaultdict(list)  # thread -> the driver's stack of contexts
         self.stacks = collections.defaultdict(list)  # thread -> pycuda's stack
         self._handles = iter(range(0x1000, 1 << 30, 256))
-        self.cuda, self.driver = _pycuda(self), _Libcuda(self)
+        self.retained = 0
+        self.contents = {}
+        self.name, self.integrated, self.driver_version, self.multiprocessors = (
+            b"Simulated",
+            0,
+            13000,
+            16,
+        )
+        self.total_bytes = 8 << 30
+        self.cuda, self.driver, self.bindings = _pycuda(self), _Libcuda(self), _Bindings(self)
 
     def handle(self):
         return next(self._handles)
 
     def used(self):
         """Everything that is held, by kind; all zeros once nothing is."""
-        return {
+        held = {
             n: len(getattr(self, n))
             for n in ("memory", "pinned", "streams", "graphs", "executables", "leaks")
         }
+        return held | {"retained": self.retained}
 
     def capturing(self, thread=None):
         """The streams in capture, of one thread or of all."""
@@ -140,11 +151,20 @@ class _Libcuda:
         return 0
 
     def cuDeviceGetName(self, name, size, device):
-        name.value = b"Simulated"
+        name.value = self._gpu.name
+        return 0
+
+    def cuDriverGetVersion(self, version):
+        version._obj.value = self._gpu.driver_version
+        return 0
+
+    def cuDeviceTotalMem_v2(self, size, device):
+        size._obj.value = self._gpu.total_bytes
         return 0
 
     def cuDeviceGetAttribute(self, value, attribute, device):
-        value._obj.value = {75: 8, 76: 7}[attribute]
+        gpu = self._gpu
+        value._obj.value = {16: gpu.multiprocessors, 18: gpu.integrated, 75: 8, 76: 7}[attribute]
         return 0
 
     def cuStreamBeginCapture_v2(self, stream, mode):
@@ -187,6 +207,125 @@ class _Libcuda:
         return max(codes)
 
 
+class _Code(int):
+    """A result of the driver as cuda-bindings gives it: an enumeration that is a number too."""
+
+
+class _Bindings:
+    """cuda.bindings.driver: a tuple of code and values from every call; handles are freed by
+    calls alone.
+    """
+
+    def __init__(self, gpu):
+        self._gpu = gpu
+
+    def cuInit(self, flags):
+        return (_Code(0),)
+
+    def cuDeviceGetCount(self):
+        return _Code(0), 1
+
+    def cuDeviceGet(self, ordinal):
+        return _Code(0), ordinal
+
+    def cuGetErrorString(self, code):
+        return _Code(0), WORDS.get(int(code), "unknown").encode()
+
+    def cuDevicePrimaryCtxRetain(self, device):
+        if not self._gpu.room:
+            return _Code(NO_MEMORY), None
+        self._gpu.retained += 1
+        return _Code(0), PRIMARY
+
+    def cuDevicePrimaryCtxRelease(self, device):
+        self._gpu.retained -= 1
+        return (_Code(0),)
+
+    def cuCtxPushCurrent(self, context):
+        self._gpu.current[threading.get_ident()].append(context)
+        return (_Code(0),)
+
+    def cuCtxPopCurrent(self):
+        stack = self._gpu.current[threading.get_ident()]
+        return (_Code(0), stack.pop()) if stack else (_Code(NO_CONTEXT), None)
+
+    def cuCtxSynchronize(self):
+        code = self._gpu.unsafe()
+        for handle in self._gpu.streams:
+            code = code or self._gpu.wait(handle)
+        return (_Code(code),)
+
+    def cuStreamCreate(self, flags):
+        if code := self._gpu.unsafe():
+            return _Code(code), None
+        handle = self._gpu.handle()
+        self._gpu.streams[handle] = types.SimpleNamespace(flags=flags, queue=[], capture=None)
+        return _Code(0), handle
+
+    def cuStreamSynchronize(self, stream):
+        return (_Code(self._gpu.wait(stream)),)
+
+    def cuStreamDestroy(self, stream):
+        return (_Code(self._freed(self._gpu.streams, stream)),)
+
+    def cuMemAlloc(self, size):
+        gpu = self._gpu
+        code = gpu.unsafe() or (
+            NO_MEMORY if sum(map(len, gpu.memory.values())) + size > gpu.room else 0
+        )
+        if code:
+            return _Code(code), None
+        handle = gpu.handle()
+        gpu.memory[handle] = np.full(size, 0xA5, np.uint8)  # whatever was there before
+        return _Code(0), handle
+
+    def cuMemFree(self, address):
+        return (_Code(self._freed(self._gpu.memory, address)),)
+
+    def cuMemHostAlloc(self, size, flags):
+        if code := self._gpu.unsafe():
+            return _Code(code), None
+        content = (ctypes.c_char * size)()
+        address = ctypes.addressof(content)
+        self._gpu.pinned[address] = size
+        self._gpu.contents[address] = content
+        return _Code(0), address
+
+    def cuMemFreeHost(self, address):
+        self._gpu.contents.pop(address, None)
+        return (_Code(self._freed(self._gpu.pinned, address)),)
+
+    def cuMemcpyHtoDAsync(self, there, here, size, stream):
+        return self._copied(
+            there, here, size, stream, lambda device, host: device.__setitem__(slice(None), host)
+        )
+
+    def cuMemcpyDtoHAsync(self, here, there, size, stream):
+        return self._copied(
+            there, here, size, stream, lambda device, host: host.__setitem__(slice(None), device)
+        )
+
+    def _freed(self, kept, handle):
+        """Free something; without a current context, or twice, nothing is."""
+        if code := self._gpu.unsafe():
+            return code
+        return 0 if kept.pop(handle, None) is not None else INVALID
+
+    def _copied(self, there, here, size, stream, work):
+        """Put a copy on a stream; of memory that is not pinned no capture takes one."""
+        gpu = self._gpu
+        if here not in gpu.pinned and gpu.streams[stream].capture is not None:
+            gpu.streams[stream].spoilt = True
+            return (_Code(UNSUPPORTED),)
+        host = np.ndarray(size, np.uint8, (ctypes.c_char * size).from_address(here))
+
+        def run():
+            device = gpu.bytes_at(there, size)
+            return ILLEGAL_ADDRESS if device is None else work(device, host)
+
+        return (_Code(gpu.put(stream, run)),)
+
+
 def _pycuda(gpu):
     """pycuda.driver: the same, as exceptions and objects that free themselves."""
 
@@ -211,11 +350,13 @@ def _pycuda(gpu):
             self.thread, self.valid = here(), False
             check(0 if gpu.room else NO_MEMORY, "cuDevicePrimaryCtxRetain")
             self.valid = True
+            gpu.retained += 1
 
         def detach(self):
             if not self.valid:
                 raise kinds["LogicError"]("context::detach failed: invalid device context")
             self.valid = False
+            gpu.retained -= 1
             if self.thread == here():  # pycuda pushes it to release it, and does not pop it again
                 gpu.current[here()].append(PRIMARY)
 

@@ -30,6 +30,9 @@ class TensorRT:
         class ILogger:
             ERROR = 1
 
+        class Builder:
+            """That it is there says that this is no stub."""
+
         class Runtime:
             def __init__(self, log):
                 assert isinstance(log, ILogger)
@@ -46,9 +49,8 @@ class TensorRT:
                     return None
                 return _Engine(library, self.log, content)
 
-        return types.SimpleNamespace(
-            ILogger=ILogger, Runtime=Runtime, __name__="tensorrt", __version__="10.3.0"
-        )
+        parts = {"ILogger": ILogger, "Runtime": Runtime, "Builder": Builder}
+        return types.SimpleNamespace(**parts, __name__="tensorrt", __version__="10.3.0")
 
 
 class _Engine:

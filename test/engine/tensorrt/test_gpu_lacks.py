@@ -9,7 +9,7 @@ import pytest
 
 from depth_ros.core.errors import EngineError
 from depth_ros.engine.spec import ModelSpec
-from depth_ros.engine.tensorrt.api import compile_network
+from depth_ros.engine.tensorrt.api import BuildOptions, compile_network
 from depth_ros.engine.tensorrt.cache import CacheKey, EngineCache
 from depth_ros.engine.tensorrt.engine import TensorrtEngine
 
@@ -23,16 +23,22 @@ def library(words: str, builder: bool = True, parses: bool = True):
     """
 
     class Logger:
+        """The library's own, which prints."""
+
         ERROR = 1
 
+        def __init__(self, severity):
+            assert severity == self.ERROR
+
+    class Recorder:
         def __init__(self):
             pass
 
     class Builder:
+        error_recorder = None
+
         def __init__(self, log):
-            self.log = log
             if not builder:  # as the bindings do where the library gives no object
-                log.log(1, words)
                 raise TypeError("pybind11::init(): factory function returned nullptr")
 
         def create_network(self, flags):
@@ -44,13 +50,14 @@ def library(words: str, builder: bool = True, parses: bool = True):
             )
 
         def build_serialized_network(self, network, config):
-            self.log.log(1, words)
+            self.error_recorder.report_error(5, words)
 
     parser = types.SimpleNamespace(
         parse=lambda content: parses, num_errors=1, get_error=lambda i: words
     )
     return types.SimpleNamespace(
-        ILogger=Logger,
+        Logger=Logger,
+        IErrorRecorder=Recorder,
         Builder=Builder,
         OnnxParser=lambda network, log: parser,
         NetworkDefinitionCreationFlag=types.SimpleNamespace(STRONGLY_TYPED=0),
@@ -63,13 +70,16 @@ def library(words: str, builder: bool = True, parses: bool = True):
     "fails, expected",
     [
         ({}, r"expected an engine, got none: \[memory\] Requested amount of GPU memory"),
-        ({"builder": False}, r"expected a TensorRT builder, got none: \[memory\]"),
+        (
+            {"builder": False},
+            "expected a TensorRT builder, got none: no reason given",
+        ),  # it is printed, see compiler
         ({"parses": False}, r"expected a graph that TensorRT takes, got: \[memory\]"),
     ],
 )
 def test_a_build_that_runs_out_of_memory_says_so(fails, expected):
     with pytest.raises(EngineError, match=expected):
-        compile_network(library(WORDS, **fails), b"graph", "fp32", "", 64)
+        compile_network(library(WORDS, **fails), b"graph", "fp32", "", BuildOptions(64))
 
 
 SHAPES = {"image": ((90, 150, 3), "uint8"), "camera": ((4,), "float32")}

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_the_second_process_waits_and_is_told(tmp_path, holder):
     while not said and time.monotonic() < end:
         time.sleep(0.02)
     time.sleep(0.3)  # another look at the lock: it must not say it again
-    assert waited == [] and len(said) == 1 and "another process builds this engine" in said[0]
+    assert waited == [] and len(said) == 1 and "another process builds for this GPU" in said[0]
     holder.kill()  # however it ends, nothing of it stays
     thread.join(10)
     assert waited == [True] and len(said) == 1
@@ -91,15 +92,21 @@ def test_what_the_other_built_is_taken(tmp_path, make_model, monkeypatch):
         CacheKey("ab", "tensorrt", "10.3", "Orin", "8.7", "fp16", shapes),
         EngineCache(tmp_path / "engines"),
     )
+    other = replace(key, shapes={"left": (1, 3, 16, 32), "right": (1, 3, 16, 32)})
+    assert build_module.lock_file(key) == build_module.lock_file(other), (
+        "two builds would time each other"
+    )
     monkeypatch.setattr(build_module, "import_library", lambda name: None)
     monkeypatch.setattr(build_module, "make_key", lambda *arguments: key)
-    monkeypatch.setattr(build_module, "convert", lambda *arguments: pytest.fail("built twice"))
+    monkeypatch.setattr(
+        build_module, "convert_checked", lambda *arguments: pytest.fail("built twice")
+    )
     said = []
     request = build_module.Request(make_model(), (16, 24))
     thread = threading.Thread(
         target=lambda: said.append(build_module.build(request, cache, say=said.append))
     )
-    with build_lock(cache.path(key).with_suffix(".lock"), pytest.fail):
+    with build_lock(build_module.lock_file(key), pytest.fail):
         thread.start()
         while not said:
             time.sleep(0.02)

@@ -3,13 +3,11 @@ are lacking here.
 """
 
 import enum
-import threading
 import types
 
 import pytest
 
-from depth_ros.core.errors import EngineError
-from depth_ros.engine.tensorrt.api import compile_network
+from depth_ros.engine.tensorrt.api import BuildOptions, compile_network
 
 DataType = enum.Enum("DataType", ["FLOAT", "HALF", "INT32", "BOOL", "UINT8"])
 LayerType = enum.Enum(
@@ -58,13 +56,37 @@ def library(version):
     creation.pop({8: "STRONGLY_TYPED", 11: "EXPLICIT_BATCH"}.get(major), None)
     flags = ["TF32", "PREFER_PRECISION_CONSTRAINTS", "FP16", "INT8"]
 
-    class ILogger:
+    class Logger:
         ERROR = 1
 
+        def __init__(self, severity):
+            assert severity == self.ERROR
+
+    class Recorder:
+        def __init__(self):
+            pass
+
+    class Timing:
+        def __init__(self, content):
+            self.content = content
+
+        def serialize(self):
+            return memoryview(self.content + b" and more")
+
     class Config:
-        __slots__ = (
-            ("progress_monitor",) if major > 8 else ()
-        )  # pybind's objects take no other attributes
+        # pybind's objects take no other attributes
+        __slots__ = ("progress_monitor", "timing") if major > 8 else ("timing",)
+
+        def create_timing_cache(self, content):
+            return None if content == b"damaged" else Timing(content)
+
+        def set_timing_cache(self, cache, ignore_mismatch):
+            assert not ignore_mismatch, "times of another GPU are worse than none"
+            self.timing = cache
+            return cache.content != b"of another GPU"
+
+        def get_timing_cache(self):
+            return self.timing
 
         def set_memory_pool_limit(self, pool, size):
             seen.workspace = size
@@ -76,8 +98,10 @@ def library(version):
             seen.cleared.add(flag.name)
 
     class Builder:
+        error_recorder = None
+
         def __init__(self, log):
-            self.log = log
+            assert isinstance(log, Logger)
 
         def create_network(self, flags):
             seen.strong = bool(flags & 2)
@@ -98,7 +122,9 @@ def library(version):
 
         def build_serialized_network(self, network, config):
             if seen.strong and seen.flags & {"FP16", "INT8"}:
-                self.log.log(1, "kFP16 must not be set on strongly typed networks")
+                self.error_recorder.report_error(
+                    3, "kFP16 must not be set on strongly typed networks"
+                )
                 return None
             monitor = getattr(config, "progress_monitor", None)
             if monitor is not None:
@@ -113,7 +139,8 @@ def library(version):
 
     parser = types.SimpleNamespace(parse=lambda content: True)
     module = types.SimpleNamespace(
-        ILogger=ILogger,
+        Logger=Logger,
+        IErrorRecorder=Recorder,
         Builder=Builder,
         OnnxParser=lambda network, log: parser,
         DataType=DataType,
@@ -122,6 +149,7 @@ def library(version):
         BuilderFlag=enum.Enum("BuilderFlag", flags[: 1 if major == 11 else 4]),
         MemoryPoolType=types.SimpleNamespace(WORKSPACE=0),
         seen=seen,
+        __name__="tensorrt",
     )
     if major > 8:
         module.IProgressMonitor = type("IProgressMonitor", (), {"__init__": lambda self: None})
@@ -133,7 +161,7 @@ def library(version):
 def test_every_version_builds_every_precision(version, precision):
     trt, shares = library(version), []
     content, tensors = compile_network(
-        trt, b"graph", precision, "", 64, shares.append, threading.Event()
+        trt, b"graph", precision, "", BuildOptions(64), shares.append
     )
     assert (content, tensors) == (
         b"engine",
@@ -151,10 +179,25 @@ def test_every_version_builds_every_precision(version, precision):
     assert held == (["metres"] if weak and precision == "fp16" else [])
 
 
-def test_a_build_that_cannot_be_stopped_is_not_taken():
-    """8.6 asks nobody whether to go on: what it built after all is not written."""
-    for version in ("8.6.1", "10.3.0"):
-        stop = threading.Event()
-        stop.set()
-        with pytest.raises(EngineError, match="interrupted"):
-            compile_network(library(version), b"graph", "fp16", "", 0, None, stop)
+@pytest.mark.parametrize(
+    "known, kept",
+    [
+        (None, b" and more"),
+        (b"times", b"times and more"),
+        (b"damaged", b" and more"),
+        (b"of another GPU", b" and more"),
+    ],
+)
+def test_what_was_timed_is_kept_for_the_next_build(tmp_path, known, kept):
+    file = tmp_path / "new" / "gpu.timing"
+    if known is not None:
+        file.parent.mkdir()
+        file.write_bytes(known)
+    compile_network(library("10.3.0"), b"graph", "fp16", "", BuildOptions(timing=file))
+    assert file.read_bytes() == kept and list(file.parent.iterdir()) == [file]
+
+
+def test_a_timing_file_that_cannot_be_written_costs_no_engine(tmp_path):
+    (tmp_path / "file").write_text("")
+    timing = BuildOptions(timing=tmp_path / "file" / "gpu.timing")
+    assert compile_network(library("8.6.1"), b"graph", "fp16", "", timing)[0] == b"engine"

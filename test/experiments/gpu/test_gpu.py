@@ -88,7 +88,11 @@ def test_the_rehearsal_writes_every_row(tmp_path):
     assert (eager["name"], eager["way"]) == ("pose 64x96 fp32", "eager") and 0 < eager[
         "p50_ms"
     ] <= eager["p99_ms"]
-    assert eager["off"] < 1e-5 and not [row for row in others if "failed" in row]
+    assert (
+        eager["off"] < 1e-5
+        and eager["not_finite"] == 0
+        and not [row for row in others if "failed" in row]
+    )
     counts = report["counts"]["pose 64x96 fp32"]
     assert (
         counts["roofline_ms"] > 0
@@ -103,6 +107,44 @@ def test_the_rehearsal_writes_every_row(tmp_path):
     assert "check engine" in result.stdout and all(
         "seconds" not in check for check in report["checks"].values()
     )
+
+
+def test_what_is_not_finite_is_counted_and_not_left_out():
+    wanted = [torch.ones(10), torch.ones(10)]
+    got = [torch.ones(10), torch.ones(10)]
+    got[1][3] = torch.nan
+    assert gpu.difference(got, wanted) == {"off": 0.0, "not_finite": pytest.approx(0.1)}
+    found = {
+        "machine": {},
+        "counts": {},
+        "rows": [
+            {
+                "name": "n",
+                "kind": "network",
+                "way": "eager",
+                "p50_ms": 1.0,
+                "p95_ms": 1.0,
+                "p99_ms": 1.0,
+                "not_finite": 0.1,
+            }
+        ],
+    }
+    assert "NOT FINITE 10.0%" in table(found)
+    got[1][3] = 2.0
+    assert gpu.difference(got, wanted) == {"off": pytest.approx(0.1), "not_finite": 0.0}
+
+
+def test_halves_are_compared_with_float32_and_made_as_the_product_makes_them():
+    if default_model("pose") is None:
+        pytest.skip("no pose model is shipped")
+    model = Model("pose", (64, 96), half=True, tensors=(64, 96))
+    assert any(
+        tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in model.network.graph.initializer
+    )
+    arrays = model.ordered(model.plain, model.inputs)
+    wanted = gpu.float_answers(model.plain, arrays, torch.device("cpu"))
+    found = gpu.difference(gpu.float_answers(model.network, arrays, torch.device("cpu")), wanted)
+    assert found["not_finite"] == 0 and 1e-5 < found["off"] < 0.05
 
 
 def options(**changes):

@@ -22,6 +22,10 @@ def stream(name, /, **changes):
     return Stream(**{**values, **changes})
 
 
+COMPRESSED = {
+    "topic": "/left/image_rect/compressed",
+    "type_name": "sensor_msgs/msg/CompressedImage",
+}
 NAMES = ("left image", "left camera_info", "right image", "right camera_info")
 
 
@@ -69,6 +73,93 @@ def snapshot(changes=None, **values):
             "compressed?",
         ),
         (
+            snapshot(
+                {
+                    "left image": {
+                        "publishers": 0,
+                        "received": 0,
+                        "transports": {
+                            "/left/image_rect/compressed": "sensor_msgs/msg/CompressedImage"
+                        },
+                    }
+                }
+            ),
+            "; it is there as /left/image_rect/compressed: set image_transport: compressed",
+        ),
+        (
+            snapshot(
+                {
+                    "left image": {
+                        "publishers": 0,
+                        "received": 0,
+                        "transports": {
+                            "/left/image_rect/theora": "theora_image_transport/msg/Packet"
+                        },
+                    }
+                }
+            ),
+            "of it only /left/image_rect/theora is there, which is not read: let the "
+            "driver publish raw or compressed",
+        ),
+        (
+            snapshot(
+                {
+                    "left image": {
+                        **COMPRESSED,
+                        "publishers": 0,
+                        "received": 0,
+                        "transports": {"/left/image_rect": "sensor_msgs/msg/Image"},
+                    }
+                }
+            ),
+            "it is there as raw images on /left/image_rect: set image_transport: raw",
+        ),
+        (
+            snapshot(
+                {
+                    "left image": {
+                        **COMPRESSED,
+                        "topic": "/left/image_rect/compressed/compressed",
+                        "publishers": 0,
+                        "received": 0,
+                        "parameter": "left_image_topic",
+                        "transports": {
+                            "/left/image_rect/compressed": "sensor_msgs/msg/CompressedImage"
+                        },
+                    }
+                }
+            ),
+            "it is there as /left/image_rect/compressed: set left_image_topic without /compressed",
+        ),
+        (
+            snapshot(
+                {
+                    "left image": {
+                        "topic": "/left/image_rect/compressed",
+                        "publishers": 0,
+                        "received": 0,
+                        "other_types": ("sensor_msgs/msg/CompressedImage",),
+                        "parameter": "left_image_topic",
+                    }
+                }
+            ),
+            "set image_transport: compressed and left_image_topic: /left/image_rect",
+        ),
+        (
+            snapshot(
+                {
+                    "right image": {
+                        "publishers": 0,
+                        "received": 0,
+                        "parameter": "right_image_topic",
+                        "similar_topics": tuple(f"/cam{i}" for i in range(9)),
+                    }
+                }
+            ),
+            "the same type is published on /cam0, /cam1, /cam2, /cam3, /cam4 and 4 more: "
+            "set right_image_topic, or remap",
+        ),
+        (
             snapshot({"left image": {"conflict": "RELIABILITY", "received": 0}}),
             "incompatible QoS (RELIABILITY)",
         ),
@@ -107,6 +198,38 @@ def snapshot(changes=None, **values):
             "never meet within sync_tolerance_s = 0; the closest differ by 0.003500 s",
         ),
         (
+            snapshot(
+                drops={"late": 30, "overflow": 90},
+                lag=("right", 3_000_000_000),
+                wait_ns=2_000_000_000,
+            ),
+            "right images arrive 3.000 s after the others of the same stamp (a slow link, "
+            "or a clock that is behind), "
+            "sync_wait_s = 2 is how long they are waited for",
+        ),
+        (
+            snapshot(
+                drops={"late": 30, "overflow": 90},
+                lag=("left", 1_500_000_000),
+                wait_ns=2_000_000_000,
+            ),
+            "left images arrive 1.500 s after the others of the same stamp (a slow link, "
+            "or a clock that is behind), "
+            "256 MiB of the others is all that waits",
+        ),
+        (
+            snapshot(
+                drops={"bad_stamp": 60},
+                texts={"bad_stamp": "left image: expected 0 s or more, got -5 s 0 ns"},
+            ),
+            "stamps are refused (bad_stamp, 60 times): left image: expected 0 s or more, "
+            "got -5 s 0 ns",
+        ),
+        (
+            snapshot(drops={"bad_message": 3}, texts={"bad_message": "left image: 7 bytes"}),
+            "messages cannot be read",
+        ),
+        (
             snapshot(drops={"stamp_reversed": 8, "duplicate_stamp": 2}),
             "do not advance: 8 went back, 2 repeated",
         ),
@@ -118,6 +241,11 @@ def snapshot(changes=None, **values):
         (snapshot(pairs=3, drops={"time_jump": 1}), "stamps jump back"),
         (snapshot(pairs=3, subscribers=0), "nobody subscribes"),
         (snapshot(pairs=3), "the engine has not answered for 6 s: 3 pairs came in"),
+        (snapshot(pairs=2, waited_s=1.2), "the engine has not answered for 1 s: 2 pairs came in"),
+        (
+            snapshot(pairs=90, drops={"no_subscriber": 88}),
+            "the engine has not answered for 6 s: 2 pairs came in",
+        ),
     ],
 )
 def test_the_reason_is_named(given, words):
@@ -142,6 +270,13 @@ def test_one_camera_is_spoken_of_as_one():
 def test_one_fault_gives_one_reason():
     given = snapshot({"right image": {"publishers": 0, "received": 0}})
     assert len(explain(given)) == 1
+
+
+@pytest.mark.parametrize("cause", ["bad_stamp", "bad_message", "bad_image"])
+def test_a_side_that_cannot_be_used_is_not_one_that_never_meets(cause):
+    given = snapshot(drops={cause: 60}, texts={cause: "left image: why"})
+    (reason,) = explain(given)
+    assert "left image: why" in reason
 
 
 def test_never_empty():

@@ -1,11 +1,23 @@
+import struct
 import threading
+import zlib
+from dataclasses import replace
 from types import SimpleNamespace as Message
 
 import numpy as np
 import pytest
 
 from depth_ros.core.errors import CalibrationError, ImageError
-from depth_ros.nodes.input.pairing import Calibrator, Mailbox, Pair, SizeError, pair_to_frame
+from depth_ros.core.grey_range import GreyRange
+from depth_ros.nodes.input.pairing import (
+    Calibrator,
+    Mailbox,
+    Pair,
+    SizeError,
+    calibration_remarks,
+    clean_frame,
+    pair_to_frame,
+)
 
 HEIGHT, WIDTH, BASELINE_M = 56, 96, 0.21
 
@@ -167,3 +179,138 @@ def test_rgb_pixels_are_not_copied(make_calibration):
         Pair(5, msg, msg, (make_calibration(), make_calibration(BASELINE_M))), rectify=False
     )
     assert np.shares_memory(frame.left, data)
+
+
+def wide(values, encoding="mono16"):
+    """A 16-bit image of one value a column."""
+    msg = image()
+    msg.encoding, msg.step = encoding, WIDTH * 2
+    msg.data = np.tile(np.asarray(values, "<u2"), (HEIGHT, 1)).tobytes()
+    return msg
+
+
+def test_ten_bits_are_scaled_alike_on_both_sides(make_calibration):
+    calibrations = (make_calibration(), make_calibration(BASELINE_M))
+    left, right = wide(np.linspace(0, 1000, WIDTH)), wide(np.linspace(0, 500, WIDTH))
+    greys = GreyRange()
+    frame = pair_to_frame(Pair(5, left, right, calibrations), False, greys)
+    assert greys.current == (0, 1023)
+    assert (frame.left[3, -1, 0], frame.right[3, -1, 0]) == (250, 125)
+    assert "10 bits" in greys.words()
+    plain = pair_to_frame(Pair(5, left, right, calibrations), False)
+    assert plain.left[3, -1, 0] == 1000 >> 8
+
+
+def test_one_camera_is_scaled_too(make_calibration):
+    frame = pair_to_frame(
+        Pair(5, wide(np.full(WIDTH, 700)), None, (make_calibration(),)), False, GreyRange(10)
+    )
+    assert frame.left[0, 0, 0] == 700 >> 2
+
+
+def test_eight_bits_do_not_ask_for_a_range(make_calibration):
+    greys = GreyRange()
+    pair_to_frame(
+        Pair(5, image(), image(), (make_calibration(), make_calibration(BASELINE_M))), False, greys
+    )
+    assert greys.changes == 0
+
+
+def png_that_claims(width, height):
+    """The first bytes of a PNG, whose header is all there is."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = b""
+    for name, content in ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")):
+        check = struct.pack(">I", zlib.crc32(name + content))
+        chunks += struct.pack(">I", len(content)) + name + content + check
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def test_a_compressed_image_of_another_size_is_refused_before_it_is_decoded(
+    make_calibration, monkeypatch
+):
+    monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("it was decoded"))
+    header = Message(frame_id="left_optical", stamp=Message(sec=1, nanosec=2))
+    bomb = Message(header=header, format="png", data=png_that_claims(32000, 32000))
+    calibrations = (make_calibration(), make_calibration(BASELINE_M))
+    with pytest.raises(SizeError, match="left: expected 96x56 .* got an image of 32000x32000"):
+        pair_to_frame(Pair(5, bomb, bomb, calibrations), False)
+    huge = [
+        replace(
+            c,
+            width=32000,
+            height=32000,
+            K=(2e4, 0, 16e3, 0, 2e4, 16e3, 0, 0, 1),
+            P=(2e4, 0, 16e3, -2e4 * baseline_m, 0, 2e4, 16e3, 0, 0, 0, 1, 0),
+        )
+        for c, baseline_m in zip(calibrations, (0.0, BASELINE_M), strict=True)
+    ]
+    with pytest.raises(
+        ImageError, match="expected 1 to 50000000 pixels, got an image that says it is 32000x32000"
+    ):
+        pair_to_frame(Pair(5, bomb, bomb, tuple(huge)), False)
+
+
+def test_the_frame_of_a_pair_is_that_of_the_outputs(make_calibration):
+    pair = Pair(5, image(), None, (make_calibration(),), "cleaned")
+    assert pair_to_frame(pair, False).frame_id == "cleaned"
+
+
+@pytest.mark.parametrize(
+    "frames, expected, words",
+    [
+        (("left", "right"), "left", ""),
+        (("/left", "left"), "left", "begins with a slash"),
+        (("//left/optical", ""), "left/optical", "begins with a slash"),
+        (("", "/left"), "left", "that of camera_info is taken"),
+        (("/", "left"), "left", "that of camera_info is taken"),
+        (("", ""), "", "set it in the driver"),
+    ],
+)
+def test_frames_are_as_tf2_takes_them(frames, expected, words):
+    frame, said = clean_frame(*frames)
+    assert frame == expected
+    assert words in said and bool(words) == bool(said)
+
+
+def test_a_pair_that_was_late_gets_the_calibration_of_its_time(make_calibration):
+    """The right image comes 20 frames after its left one; meanwhile the camera was set to half
+    its size.
+    """
+    calibrator = Calibrator()
+    full, half = make_calibration(), make_calibration(width=48, height=28)
+    for stamp in range(100, 130):
+        for side in ("left", "right"):
+            calibrator.add_info(side, stamp, full if stamp < 115 else half)
+    for stamp, expected in ((110, full), (114, full), (115, half)):
+        pairs = calibrator.add_images({"left": "L", "right": "R"}, {"left": stamp, "right": stamp})
+        assert pairs == [({"left": "L", "right": "R"}, {"left": expected, "right": expected})]
+
+
+def test_a_slow_camera_info_is_that_in_force(make_calibration):
+    calibrator = Calibrator(("",))
+    old, new = make_calibration(), make_calibration(model="equidistant")
+    calibrator.add_info("", 100, old)
+    calibrator.add_info("", 200, new)
+    calibrator.add_images({"": "A"}, {"": 150})
+    assert calibrator.add_images({"": "B"}, {"": 250}) == [
+        ({"": "A"}, {"": old}),
+        ({"": "B"}, {"": new}),
+    ]
+
+
+def test_numbers_that_no_camera_has_are_named_with_their_factor(make_calibration):
+    good = make_calibration(), make_calibration(BASELINE_M)
+    assert calibration_remarks(good, True) == ()
+    assert calibration_remarks((), True) == ()
+    cx, cy = WIDTH - 0.5, HEIGHT - 0.5  # the middle of an image of twice the size
+    fx, fy = 2 * good[0].P[0], 2 * good[0].P[5]
+    doubled = [replace(c, P=(fx, 0, cx, 4 * c.P[3], 0, fy, cy, 0, 0, 0, 1, 0)) for c in good]
+    words = calibration_remarks(tuple(doubled), True)
+    assert len(words) == 2
+    assert words[0].startswith("left camera_info cannot be right: P: the principal point")
+    assert "is the middle of 192x112, not of 96x56" in words[0] and "wrong by 2" in words[0]
+    assert words[1].startswith("right camera_info cannot be right")
+    millimetres = make_calibration(BASELINE_M * 1000)
+    (word,) = calibration_remarks((good[0], millimetres), True)
+    assert "baseline 210 m" in word and "In millimetres it would be 0.21 m" in word

@@ -14,8 +14,7 @@ from depth_ros.engine.base import blank_inputs  # noqa: E402
 from depth_ros.engine.onnx import OnnxEngine  # noqa: E402
 from train.export import onnx  # noqa: E402
 from train.fit import fit  # noqa: E402
-from train.model.stereo import StereoNet  # noqa: E402
-from train.model.stereo_fast import FastStereoNet  # noqa: E402
+from train.model.stereo_cascade import CascadeStereoNet, FastStereoNet, StageSize  # noqa: E402
 from train.objective import make_objective  # noqa: E402
 from train.recipe import Recipe  # noqa: E402
 
@@ -32,6 +31,9 @@ RECIPE = {
     "loss": {"silog": 1.0, "pose": 1.0},
     "fit": {"steps": 1, "batch": 2, "workers": 0},
 }
+
+SMALL = StageSize(cell_px=4, widths=(8, 12, 16, 16), tail=8)
+SMALL_FINE = StageSize(cell_px=2, widths=(8, 12, 16, 16), dilations=(2, 1), tail=8, follows=True)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +116,9 @@ def test_scale_comes_from_what_the_training_saw(changes, source):
 def test_stereo_agrees_with_torch_and_carries_its_spec(tmp_path):
     torch.manual_seed(1)
     spec = onnx.make_spec(Recipe.from_dict({"task": "stereo"}), "stereo", None, "a test", "net")
-    worst, unit = onnx.export(StereoNet(8).eval(), spec, tmp_path / "net.onnx")
+    worst, unit = onnx.export(
+        CascadeStereoNet(SMALL, SMALL_FINE).eval(), spec, tmp_path / "net.onnx"
+    )
     engine = OnnxEngine(tmp_path / "net.onnx")
     assert worst < 0.01 and unit == "px"
     assert engine.spec.inputs == ("left", "right", "prior") and engine.spec.trained_on == "a test"
@@ -122,11 +126,9 @@ def test_stereo_agrees_with_torch_and_carries_its_spec(tmp_path):
 
 def test_the_fast_stereo_network_takes_a_smaller_prior(tmp_path):
     torch.manual_seed(1)
-    recipe = Recipe.from_dict(
-        {"task": "stereo", "network": {"prior_scale": 2, "width_channels": 8}}
-    )
-    net = FastStereoNet(8).eval()
-    for layer in (net.guess, net.affinity, net.choice):
+    recipe = Recipe.from_dict({"task": "stereo", "network": {"prior_scale": 2}})
+    net = FastStereoNet(SMALL).eval()
+    for layer in (net.stage.guess, net.stage.affinity, net.stage.choice):
         torch.nn.init.normal_(
             layer.weight, std=0.3
         )  # as made it hardly changes the prior, which would prove little
@@ -144,6 +146,6 @@ def test_what_differs_is_refused(tmp_path, monkeypatch):
     (tmp_path / "net.onnx").write_bytes(b"the old one")
     spec = onnx.make_spec(Recipe.from_dict({"task": "stereo"}), "stereo", None, "", "net")
     with pytest.raises(EngineError, match="got 0.5"):
-        onnx.export(StereoNet(8).eval(), spec, tmp_path / "net.onnx")
+        onnx.export(CascadeStereoNet(SMALL, SMALL_FINE).eval(), spec, tmp_path / "net.onnx")
     assert (tmp_path / "net.onnx").read_bytes() == b"the old one"
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]

@@ -10,10 +10,12 @@ torch = pytest.importorskip("torch")
 from depth_ros.core.errors import EngineError, InputError  # noqa: E402
 from depth_ros.engine.onnx import OnnxEngine  # noqa: E402
 from train.export import onnx, quantize  # noqa: E402
-from train.model.stereo_fast import FastStereoNet  # noqa: E402
+from train.model.stereo_cascade import FastStereoNet, StageSize  # noqa: E402
 from train.recipe import Recipe  # noqa: E402
 
 SHIFT_PX = 8
+
+SMALL = StageSize(cell_px=4, widths=(8, 12, 16, 16), tail=8)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +34,11 @@ def pool(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     torch.manual_seed(1)
-    recipe = Recipe.from_dict(
-        {"task": "stereo", "network": {"prior_scale": 2, "width_channels": 8}}
-    )
+    recipe = Recipe.from_dict({"task": "stereo", "network": {"prior_scale": 2}})
     path = tmp_path_factory.mktemp("model") / "net.onnx"
-    onnx.export(FastStereoNet(8).eval(), onnx.make_spec(recipe, "stereo", None, "", "net"), path)
+    onnx.export(
+        FastStereoNet(SMALL).eval(), onnx.make_spec(recipe, "stereo", None, "", "net"), path
+    )
     return path
 
 

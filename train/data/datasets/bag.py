@@ -17,12 +17,21 @@ import numpy as np
 
 from depth_ros.core.camera import Calibration, Camera, StereoRig
 from depth_ros.core.errors import DepthRosError, InputError
-from depth_ros.core.lie import quat_to_matrix
 from depth_ros.core.rectify import rectify_map
-from depth_ros.recordings.bag import InfoTimeline, cdr_stamp_ns, messages, open_reader, raw_messages
-from depth_ros.recordings.decode import image_to_depth, image_to_rgb
+from depth_ros.evaluation.asked import Asked
+from depth_ros.evaluation.static_frames import TF_STATIC, StaticFrames
+from depth_ros.recordings.bag import (
+    InfoTimeline,
+    Topics,
+    cdr_stamp_ns,
+    find_topics,
+    messages,
+    open_reader,
+    raw_messages,
+)
+from depth_ros.recordings.decode import image_to_rgb
+from depth_ros.recordings.ground_truth import TruthPoses, message_to_depth
 from depth_ros.recordings.sample import Drops
-from train.data.datasets.bag_topics import CameraTopics, find_camera_topics
 from train.data.view import View
 
 HELD_OUT = ("val", "test")
@@ -31,12 +40,27 @@ _GAP_STEPS = 2.5  # frames further apart than this many usual steps are not neig
 
 
 def read_bag(path: Path, split: str = "", part: str = "train") -> BagFrames:
-    """Open a bag; split "": blocks of time by part (see block_parts), "all": every frame in
-    every part.
+    """Open a bag.
+
+    split: "": blocks of time by part (see block_parts); with the word "all" every frame in every
+    part. Further words name topics as topic_words writes them.
     """
-    if split not in ("", "all"):
-        raise InputError(f"bag: expected split '' or 'all', got {split!r}")
-    return BagFrames(path, None if split == "all" else (part,))
+    words = split.split()
+    named = dict(word.partition("=")[::2] for word in words if word != "all")
+    if not set(named) <= set(vars(Asked())):
+        raise InputError(
+            f"bag: expected split '', 'all' or {' '.join(vars(Asked()))} with =TOPIC, got {split!r}"
+        )
+    return BagFrames(path, None if "all" in words else (part,), asked=Asked(**named))
+
+
+def topic_words(asked: Asked) -> str:
+    """Write topics that the user named as words of a split.
+
+    >>> topic_words(Asked(camera="/front", truth="/lidar")), topic_words(Asked())
+    ('camera=/front truth=/lidar', '')
+    """
+    return " ".join(f"{name}={topic}" for name, topic in vars(asked).items() if topic)
 
 
 @dataclass(frozen=True)
@@ -54,12 +78,12 @@ class BagFrames:
     """Frames (see train.data.view) of a rosbag2 directory: mono or stereo, raw or compressed,
     rectified or raw.
 
-    Raw images are rectified with D, R and P. /ground_truth/depth, and /ground_truth/odometry (the
-    pose of the left optical frame), become depth and world_T_camera where their stamps are those of
-    a rectified image. parts: those of block_parts to keep, None for all. tolerance_ns: by how much
-    the stamps of a pair may differ. cache_mb: decoded views kept, MiB a process. drops: what cannot
-    be used, counted by cause; reasons: first words. Works in the worker processes of a DataLoader:
-    each opens the bag for itself. Raises InputError for a bag without usable frames and
+    Raw images are rectified with D, R and P. /ground_truth/depth, and /ground_truth/odometry,
+    become depth and world_T_camera where their stamps are those of a rectified image. parts: those
+    of block_parts to keep, None for all. tolerance_ns: by how much the stamps of a pair may differ.
+    cache_mb: decoded views kept, MiB a process. asked: topics that the user named. drops: what
+    cannot be used, counted by cause; reasons: first words. Works in the worker processes of a
+    DataLoader: each opens the bag for itself. Raises InputError for a bag without usable frames and
     CalibrationError for a camera that is not calibrated.
     """
 
@@ -69,20 +93,23 @@ class BagFrames:
         parts: tuple[str, ...] | None = None,
         tolerance_ns: int = 0,
         cache_mb: int = 256,
+        asked: Asked | None = None,
     ):
         self.path, self._limit, self._opened = Path(path), cache_mb << 20, (0, None, None)
         self._cache: OrderedDict[int, View] = OrderedDict()
         drops = Drops()
         self.drops, self.reasons = drops.counts, drops.reasons
         with open_reader(self.path) as reader:
-            self.topics = find_camera_topics(reader, self.path)
-            self._infos = [InfoTimeline(reader, topic, drops) for topic in self.topics.infos]
+            self.topics = find_topics(reader, "auto", asked)
+            self._images = tuple(self.topics.images.values())
+            self._infos = [
+                InfoTimeline(reader, topic, drops) for topic in self.topics.infos.values()
+            ]
             self._entries = _index(reader, self.topics, tolerance_ns, drops)
-            self._poses = _poses(reader, self.topics.odometry) if self.topics.rectified else {}
+            self._poses = _poses(reader, self.topics)
         if not self._entries:
             raise InputError(
-                f"{self.path}: expected images with stamps that pair, got none of "
-                f"{self.topics.images}"
+                f"{self.path}: expected images with stamps that pair, got none of {self._images}"
             )
         self.stamps_ns = np.array([entry.stamp_ns for entry in self._entries])
         self.camera, self.baseline_m = self._geometry(self.stamps_ns[0])[:2]
@@ -132,8 +159,7 @@ class BagFrames:
         try:
             camera, baseline_m, doffs_px, raw = self._geometry(entry.stamp_ns)
             images = [
-                image_to_rgb(self._message(t, at))
-                for t, at in zip(self.topics.images, entry.images)
+                image_to_rgb(self._message(t, at)) for t, at in zip(self._images, entry.images)
             ]
             if any(image.shape[:2] != (camera.height, camera.width) for image in images):
                 shapes = [image.shape for image in images]
@@ -146,14 +172,14 @@ class BagFrames:
             if doffs_px and len(images) == 2:
                 images[1] = _shifted(images[1], -doffs_px)
             depth = (
-                image_to_depth(self._message(self.topics.depth, entry.depth))
+                message_to_depth(self._message(self.topics.truth_depth, entry.depth))
                 if entry.depth
                 else None
             )
         except (DepthRosError, cv2.error) as error:
             raise InputError(f"{name}: {error}") from error
         depth = depth if depth is not None and depth.shape == images[0].shape[:2] else None
-        pose, right = self._poses.get(entry.stamp_ns), images[1] if len(images) == 2 else None
+        pose, right = self._poses.at(entry.stamp_ns), images[1] if len(images) == 2 else None
         return View(
             np.array(images[0]), camera, right, baseline_m, depth, None, pose, entry.stamp_ns, name
         )
@@ -229,33 +255,34 @@ def runs(stamps_ns: np.ndarray, names: list[str], parts: tuple[str, ...] | None)
     return np.where(wanted, np.cumsum(np.concatenate([[0], gap | edge])), -1)
 
 
-def _index(reader, topics: CameraTopics, tolerance_ns: int, drops: Drops) -> list[Entry]:
+def _index(reader, topics: Topics, tolerance_ns: int, drops: Drops) -> list[Entry]:
     """Read every image's stamp once, in the order of stamps; left and right are paired by the
     nearest.
     """
+    images = tuple(topics.images.values())
     found: dict[str, dict[int, int]] = {
-        topic: {} for topic in (*topics.images, topics.depth) if topic
+        topic: {} for topic in (*images, topics.truth_depth) if topic
     }
     for connection, log_ns, raw in raw_messages(reader, *found):
         stamp_ns = cdr_stamp_ns(raw)
         if stamp_ns in found[connection.topic]:
             drops.add("duplicate_stamp", f"{connection.topic}: stamp {stamp_ns} came twice")
         found[connection.topic].setdefault(stamp_ns, log_ns)
-    left, others = found[topics.images[0]], [found[topic] for topic in topics.images[1:]]
+    left, others = found[images[0]], [found[topic] for topic in images[1:]]
     stamps = [sorted(other) for other in others]
-    depths = found.get(topics.depth, {})
+    depths = found.get(topics.truth_depth, {})
     entries = []
     for stamp_ns in sorted(left):
         partners = [_nearest(candidates, stamp_ns, tolerance_ns) for candidates in stamps]
         if None in partners:
             drops.add("unmatched", "stamps of left and right that do not pair")
             continue
-        images = (
+        places = (
             (left[stamp_ns], stamp_ns),
             *((other[at], at) for other, at in zip(others, partners)),
         )
         depth = (depths[stamp_ns], stamp_ns) if topics.rectified and stamp_ns in depths else None
-        entries.append(Entry(stamp_ns, images, depth))
+        entries.append(Entry(stamp_ns, places, depth))
     return entries
 
 
@@ -270,16 +297,15 @@ def _nearest(stamps: list[int], stamp_ns: int, tolerance_ns: int) -> int | None:
     return near if near is not None and abs(near - stamp_ns) <= tolerance_ns else None
 
 
-def _poses(reader, topic: str | None) -> dict[int, np.ndarray]:
-    """world_T_camera (4,4) of an Odometry topic, by stamp."""
-    poses = {}
-    for _, message in messages(reader, topic) if topic else ():
-        place, turn = message.pose.pose.position, message.pose.pose.orientation
-        pose = np.eye(4)
-        pose[:3, :3] = quat_to_matrix(np.array([turn.x, turn.y, turn.z, turn.w]))
-        pose[:3, 3] = place.x, place.y, place.z
-        poses[message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec] = pose
-    return poses
+def _poses(reader, topics: Topics) -> TruthPoses:
+    """The true poses of the left camera; none of raw images, which are turned when they are
+    rectified.
+    """
+    if topics.truth_odometry is None or not topics.rectified:
+        return TruthPoses(())
+    _, first = next(messages(reader, next(iter(topics.images.values()))))
+    frames = StaticFrames(messages(reader, TF_STATIC))
+    return TruthPoses(messages(reader, topics.truth_odometry), frames, str(first.header.frame_id))
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,94 @@
+"""What the node says of itself once a second: /diagnostics, and the log."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray
+
+from .fast_path.event_callbacks import NO_PUBLISHER_EVENTS
+from .health.diagnostics import RateMeter, diagnostics_message, health_values
+from .health.statistics import ROUTINE
+from .health.watchdog import IDLE
+
+_NUMBER = re.compile(r"[0-9][0-9.e+-]*")
+_MAX_KINDS = 100  # that are warned of: a sender may make up as many as it likes
+
+
+class Health:
+    """Publishes diagnostics of a DepthNode, and logs silence and refused input at most once in
+    watchdog_s.
+    """
+
+    def __init__(self, node):
+        self._node = node
+        self._rates = RateMeter()
+        self._logged_s = time.monotonic()
+        self._logged_drops: dict[str, int] = {}
+        self._logged_once: set[str] = set()
+        self._warned: set[str] = set()
+        self._publisher = node.create_publisher(
+            DiagnosticArray, "/diagnostics", 10, event_callbacks=NO_PUBLISHER_EVENTS
+        )
+
+    def tick(self) -> None:
+        """Look at the node, publish and log."""
+        node = self._node
+        reasons = node.silence()
+        is_idle = reasons == [IDLE]
+        drops = {**node.drops_of_matching(), **node.statistics.drops}
+        values = {
+            **health_values(node.statistics, drops, self._rates, node.estimator),
+            **node.health(),
+        }
+        remarks = node.remarks()
+        stamp = node.get_clock().now().to_msg()
+        name = f"{node.get_name()}: depth"
+        state = IDLE if is_idle else ""
+        faults = [] if is_idle else reasons
+        self._publisher.publish(
+            diagnostics_message(
+                stamp, name, values["model_hash"], faults, values, tuple(remarks), state
+            )
+        )
+        self._log_once(IDLE, is_idle)
+        self._log_once(values.get("grey_range", ""), True)
+        for words in node.input_remarks():
+            self._warn_once(words)
+        if time.monotonic() - self._logged_s >= node.parameters.watchdog_s:
+            self._logged_s = time.monotonic()
+            self._log(faults)
+
+    def _log_once(self, words: str, is_so: bool) -> None:
+        """Log words when they become true, and not again before they were untrue."""
+        if is_so and words and words not in self._logged_once:
+            self._logged_once.add(words)
+            self._node.get_logger().info(words)
+        elif not is_so:
+            self._logged_once.discard(words)
+
+    def _warn_once(self, words: str) -> None:
+        """Warn of something that stays as it is; the numbers in it may move."""
+        kind = _NUMBER.sub("#", words)
+        if kind not in self._warned and len(self._warned) < _MAX_KINDS:
+            self._warned.add(kind)
+            self._node.get_logger().warning(words)
+
+    def _log(self, reasons: list[str]) -> None:
+        """Warn of silence, or else of what was dropped since the last time."""
+        logger, statistics = self._node.get_logger(), self._node.statistics
+        if reasons:
+            logger.warning("no output:\n  " + "\n  ".join(reasons))
+        drops = dict(statistics.drops)
+        new = {
+            cause: n - self._logged_drops.get(cause, 0)
+            for cause, n in drops.items()
+            if cause not in ROUTINE
+        }
+        self._logged_drops = drops
+        texts = [
+            f"{n} {cause} ({statistics.texts.get(cause, '')})" for cause, n in new.items() if n
+        ]
+        if texts and not reasons:
+            logger.warning("dropped: " + ", ".join(texts))
