@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.emulated import EmulatedGraph
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.parity import arrays_of
 from depth_ros.engine.quantize import to_int8
 from depth_ros.engine.spec import ModelSpec
+from depth_ros.engine.tensorrt.emulated import EmulatedGraph
 from depth_ros.synthetic.renderer import render_stereo
 from depth_ros.synthetic.scenes import clip_pose, clip_rig, clip_scene, random_rig, random_scene
 

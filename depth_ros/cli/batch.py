@@ -16,8 +16,8 @@ def are_many(inputs: tuple[Path, ...], jobs: int | None, scheduler: str) -> bool
     only many have.
     """
     from depth_ros.evaluation.batch import bags_below
-    from depth_ros.evaluation.reader import is_bag
-    from depth_ros.evaluation.scene_layouts import looks_like_scenes
+    from depth_ros.recordings.reader import is_bag
+    from depth_ros.recordings.scene_layouts import looks_like_scenes
 
     if len(inputs) > 1 or jobs or scheduler:
         return True

@@ -153,11 +153,11 @@ def _only_graph(network, request, command: BuildCommand) -> bool:
 
 def _import(network, request, cache, file: Path) -> None:
     """Put an engine into the cache, and where a GPU is at hand pass it through the gate."""
-    from depth_ros.engine.cuda_driver import import_cuda
-    from depth_ros.engine.gpu import find_gpu
     from depth_ros.engine.parity import rendered_frames
     from depth_ros.engine.tensorrt.build import import_engine
+    from depth_ros.engine.tensorrt.cuda_driver import import_cuda
     from depth_ros.engine.tensorrt.engine import open_checked
+    from depth_ros.engine.tensorrt.gpu import find_gpu
 
     built = import_engine(request, cache, file)
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from depth_ros.evaluation.asked import Asked
+from depth_ros.recordings.requested_topics import Asked
 
 from .options import (
     MAX_DISPARITY_PX,
@@ -152,8 +152,8 @@ def make_estimator(engine, mode: str, reading: Reading):
     """
     from depth_ros.core.errors import EngineError
     from depth_ros.engine.load import default_model, load_engine
+    from depth_ros.estimator.fused_engine import stereo_estimator
     from depth_ros.estimator.stereo import MonoEstimator
-    from depth_ros.step_engine import stereo_estimator
 
     if mode == "mono":
         if engine is None and (path := default_model("mono")) is None:

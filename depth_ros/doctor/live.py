@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from depth_ros.core.grey_range import describe_range
-from depth_ros.evaluation.graph_snapshot import Look, Stream
+from depth_ros.doctor.graph_snapshot import Look, Stream
 from depth_ros.nodes.health.watchdog import IDLE, transport_hint
 from depth_ros.nodes.transport import too_large
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from depth_ros.core.camera import Calibration
 from depth_ros.core.errors import DepthRosError, InputError
 from depth_ros.estimator.preprocess import rectified
-from depth_ros.evaluation.matching import lag_s, match, read_stream
-from depth_ros.evaluation.reader import BagReader, messages, open_reader
-from depth_ros.evaluation.topics import SIDES, Asked, Topics, find_topics
 from depth_ros.recordings.bag import lag_words
 from depth_ros.recordings.decode import info_to_calibration, stamp_to_ns
 from depth_ros.recordings.ground_truth import message_to_depth, unit_doubt
+from depth_ros.recordings.matching import lag_s, match, read_stream
+from depth_ros.recordings.reader import BagReader, messages, open_reader
 from depth_ros.recordings.sample import Source, is_bag, open_source
+from depth_ros.recordings.topics import SIDES, Asked, Topics, find_topics
 
 from .checks import (
     OK,

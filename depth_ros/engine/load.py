@@ -109,9 +109,9 @@ def tensorrt_lacks(options: EngineOptions | None = None) -> str:
 
     onnx and filelock are not needed for an engine that is named: nothing is built then.
     """
-    from .cuda_driver import import_cuda
-    from .gpu import find_gpu
     from .tensorrt.api import import_library
+    from .tensorrt.cuda_driver import import_cuda
+    from .tensorrt.gpu import find_gpu
 
     options = options or EngineOptions()
     try:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from depth_ros.core.errors import EngineError
 
-from .fold import fold, import_onnx
-from .pairs import PERCENTILE, add_pairs, is_wide
+from .tensorrt.fold import fold, import_onnx
+from .tensorrt.qdq import PERCENTILE, add_pairs, is_wide
 
 FORMS = ("tensorrt", "cpu")
 _FOLLOWERS = ("LeakyRelu", "Relu", "Clip", "Elu", "Add")

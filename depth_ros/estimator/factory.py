@@ -9,8 +9,8 @@ from dataclasses import replace
 from depth_ros.engine.background import UpgradingEngine
 from depth_ros.engine.load import default_model, load_engine
 from depth_ros.engine.options import EngineOptions
+from depth_ros.estimator.fused_engine import stereo_estimator
 from depth_ros.recordings.sample import Source
-from depth_ros.step_engine import stereo_estimator
 
 from .preprocess import rectified
 from .stereo import Estimator, MonoEstimator

@@ -22,9 +22,8 @@ from pathlib import Path
 
 from depth_ros.core.errors import InputError
 from depth_ros.recordings.output import write_bytes
-
-from .reader import is_bag, is_bag_file
-from .scene_layouts import looks_like_scenes
+from depth_ros.recordings.reader import is_bag, is_bag_file
+from depth_ros.recordings.scene_layouts import looks_like_scenes
 
 DONE = "done.json"
 

@@ -15,13 +15,13 @@ from depth_ros.core.metrics import align, depth_metrics, stereo_metrics
 from depth_ros.core.types import Estimate
 from depth_ros.estimator.preprocess import rectified
 from depth_ros.recordings.sample import Sample, Source, known_depth
+from depth_ros.recordings.topics import Topics
 
 from .odometry_runner import Follower
 from .proxies import Proxies, step_between
 from .ranges import range_sums
 from .report.image_panels import Album, mono_panels, panels, panels_to_jpeg
 from .sigma import SigmaFrame, sigma_frame
-from .topics import Topics
 from .trajectory import Track
 
 

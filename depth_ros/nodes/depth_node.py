@@ -27,19 +27,19 @@ from .factory import (
     rest_unless_wanted,
     set_engine_logger,
 )
-from .failures import naming
 from .guarded_node import GuardedNode
 from .health import Health
+from .health.failures import naming
 from .health.statistics import Statistics
 from .health.watchdog import Snapshot, explain
 from .input.pairing import Mailbox, Pair, SizeError, pair_to_frame
 from .input.subscriptions import Inputs
-from .names import check_overrides, refuse_bad_topics, topics_of
 from .odometry.odometry import MOTION_TOPICS, Motion
 from .output.deferred_publisher import Behind
 from .output.publishers import TOPICS, Outputs, conflicts
 from .parameters import ParameterError, declare_parameters
 from .spin import run
+from .topic_names import check_overrides, refuse_bad_topics, topics_of
 
 _CAUSES = (  # the first that fits
     (SizeError, "size_mismatch"),

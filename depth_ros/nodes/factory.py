@@ -11,10 +11,10 @@ from depth_ros.engine.base import Engine
 from depth_ros.engine.load import default_model, load_engine
 from depth_ros.engine.options import EngineOptions
 from depth_ros.engine.spec import RELATIVE
+from depth_ros.estimator.fused_engine import stereo_estimator
 from depth_ros.estimator.scale import CameraHeightScale, OdometryScale, ScaleSource
 from depth_ros.estimator.stereo import Estimator, MonoEstimator
 from depth_ros.odometry import EgoMotion
-from depth_ros.step_engine import stereo_estimator
 
 from .parameters import Parameters
 

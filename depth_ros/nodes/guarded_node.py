@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
-from .failures import describe
+from .health.failures import describe
 
 
 class GuardedNode(LifecycleNode):

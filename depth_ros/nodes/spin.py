@@ -16,9 +16,9 @@ from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from .arguments import start_ros, written_texts
-from .failures import describe
 from .fast_path.event_callbacks import NO_PUBLISHER_EVENTS
 from .health.diagnostics import diagnostics_message
+from .health.failures import describe
 from .parameters import ParameterError
 
 _NAME = "depth_node"

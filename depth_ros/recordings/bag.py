@@ -11,9 +11,9 @@ import numpy as np
 from depth_ros.core.camera import Calibration, StereoRig
 from depth_ros.core.errors import DepthRosError, InputError
 from depth_ros.core.types import Frame
-from depth_ros.evaluation.cameras import IMAGE_TYPES, INFO_TYPE
-from depth_ros.evaluation.matching import UNMATCHED, WHY, Stream, lag_s, match, read_stream
-from depth_ros.evaluation.reader import (
+from depth_ros.recordings.cameras import IMAGE_TYPES, INFO_TYPE
+from depth_ros.recordings.matching import UNMATCHED, WHY, Stream, lag_s, match, read_stream
+from depth_ros.recordings.reader import (
     BagReader,
     cdr_stamp_ns,
     decode,
@@ -21,8 +21,8 @@ from depth_ros.evaluation.reader import (
     open_reader,
     raw_messages,
 )
-from depth_ros.evaluation.static_frames import TF_STATIC, StaticFrames, bare
-from depth_ros.evaluation.topics import SIDES, Asked, Topics, find_topics
+from depth_ros.recordings.static_frames import TF_STATIC, StaticFrames, bare
+from depth_ros.recordings.topics import SIDES, Asked, Topics, find_topics
 
 from .decode import image_to_rgb, info_to_calibration, stamp_to_ns
 from .ground_truth import DepthByStamp, TruthPoses, unwarp_depth

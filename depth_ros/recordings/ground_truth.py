@@ -15,9 +15,9 @@ from depth_ros.core.depth import mm_to_depth
 from depth_ros.core.errors import DepthRosError, ImageError
 from depth_ros.core.lie import inverse, quat_to_matrix, se3_exp, se3_log
 from depth_ros.core.rectify import rectify_map
-from depth_ros.evaluation.matching import nearest
-from depth_ros.evaluation.reader import BagReader, cdr_stamp_ns, raw_messages
-from depth_ros.evaluation.static_frames import StaticFrames, bare
+from depth_ros.recordings.matching import nearest
+from depth_ros.recordings.reader import BagReader, cdr_stamp_ns, raw_messages
+from depth_ros.recordings.static_frames import StaticFrames, bare
 
 from .decode import image_to_depth, stamp_to_ns
 

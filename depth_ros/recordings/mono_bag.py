@@ -10,10 +10,10 @@ from pathlib import Path
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import DepthRosError
 from depth_ros.core.types import Frame
-from depth_ros.evaluation.matching import WHY, read_stream
-from depth_ros.evaluation.reader import decode, open_reader, raw_messages
-from depth_ros.evaluation.static_frames import bare
-from depth_ros.evaluation.topics import Asked, find_topics
+from depth_ros.recordings.matching import WHY, read_stream
+from depth_ros.recordings.reader import decode, open_reader, raw_messages
+from depth_ros.recordings.static_frames import bare
+from depth_ros.recordings.topics import Asked, find_topics
 
 from .bag import InfoTimeline, Names, Truths, count_messages
 from .decode import image_to_rgb, stamp_to_ns

@@ -13,10 +13,10 @@ import numpy as np
 
 from depth_ros.core.depth import disparity_to_depth
 from depth_ros.core.types import Frame
-from depth_ros.evaluation.reader import is_bag
+from depth_ros.recordings.reader import is_bag
 
 if TYPE_CHECKING:
-    from depth_ros.evaluation.topics import Asked, Topics
+    from depth_ros.recordings.topics import Asked, Topics
 
 __all__ = [
     "Drops",

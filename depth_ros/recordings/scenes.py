@@ -15,7 +15,7 @@ from depth_ros.core.camera import StereoRig
 from depth_ros.core.errors import InputError
 from depth_ros.core.types import Frame
 from depth_ros.doctor.epipolar import disparity_reach, range_of
-from depth_ros.evaluation.scene_files import (
+from depth_ros.recordings.scene_files import (
     read_calib,
     read_kitti_disparity,
     read_kitti_rig,
@@ -26,7 +26,7 @@ from depth_ros.evaluation.scene_files import (
     read_spring_rig,
     write_pfm,
 )
-from depth_ros.evaluation.scene_layouts import KITTI, MIDDLEBURY, SceneFiles, find_scenes
+from depth_ros.recordings.scene_layouts import KITTI, MIDDLEBURY, SceneFiles, find_scenes
 
 from .formats import calib_to_rig
 from .sample import Sample, Source

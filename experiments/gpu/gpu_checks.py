@@ -25,7 +25,6 @@ import torch
 from gpu_graphs import ROOT, arrays_of, images
 from gpu_report import attempt
 
-from depth_ros.engine.gpu import find_gpu
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.engine.tensorrt import engine as tensorrt_engine
@@ -34,6 +33,7 @@ from depth_ros.engine.tensorrt.build import Request, build
 from depth_ros.engine.tensorrt.cache import CacheKey, EngineCache
 from depth_ros.engine.tensorrt.cuda_graph import CudaGraph
 from depth_ros.engine.tensorrt.engine import TensorrtEngine, import_cuda, open_checked
+from depth_ros.engine.tensorrt.gpu import find_gpu
 
 _SHAPE = (1, 1, 64, 96)
 _FRAMES, _LIMIT_S = 50, 150

@@ -5,8 +5,8 @@ test/nodes/introspection/test_graph_probe.py has a real one.
 import pytest
 
 from depth_ros.doctor.checks import OK, PROBLEM, WARNING, ImageFact
+from depth_ros.doctor.graph_snapshot import Look, Node, Stream
 from depth_ros.doctor.live import examine_graph
-from depth_ros.evaluation.graph_snapshot import Look, Node, Stream
 
 IMAGE, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
 PERIOD_NS = 33_333_333

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.emulated import EmulatedGraph
 from depth_ros.engine.load import default_model
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.parity import arrays_of
 from depth_ros.engine.quantize import to_int8
+from depth_ros.engine.tensorrt.emulated import EmulatedGraph
 from depth_ros.synthetic.renderer import render
 from depth_ros.synthetic.scenes import clip_pose, clip_rig, clip_scene
 
@@ -236,7 +236,7 @@ def test_ranges_keep_all_but_a_ten_thousandth():
     """The largest of 10 000 numbers, and of as many in another frame, saturate; the next ones do
     not.
     """
-    from depth_ros.engine.pairs import measure_ranges
+    from depth_ros.engine.tensorrt.qdq import measure_ranges
 
     one = (
         np.random.default_rng(5)

@@ -20,9 +20,9 @@ from ros_launch import (
 
 from depth_ros.core.axes import body_R_optical
 from depth_ros.core.lie import quat_to_matrix
-from depth_ros.evaluation.topics import Topics
 from depth_ros.nodes.parameters import Parameters
 from depth_ros.nodes.transport import transport_environment
+from depth_ros.recordings.topics import Topics
 
 CAMERAS = ("realsense", "zed", "oak_d", "usb_cam")
 

@@ -9,10 +9,10 @@ from bags import START_NS, STEP_NS, T
 
 from depth_ros.core.lie import inverse, matrix_to_quat
 from depth_ros.doctor.recording import PROBLEM, WARNING, examine
-from depth_ros.evaluation.asked import Asked
 from depth_ros.evaluation.odometry_runner import Follower, to_ego_frame
 from depth_ros.recordings.bag import Bag
 from depth_ros.recordings.mono_bag import MonoBag
+from depth_ros.recordings.requested_topics import Asked
 
 SHAPE = (56, 96)
 BODY_R_OPTICAL = np.array(

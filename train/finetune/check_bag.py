@@ -9,8 +9,8 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import DepthRosError, InputError
-from depth_ros.evaluation.asked import Asked
-from depth_ros.evaluation.reader import is_bag
+from depth_ros.recordings.reader import is_bag
+from depth_ros.recordings.requested_topics import Asked
 from train.data.datasets.bag import BagFrames
 from train.finetune.bag_measures import Motion, exposure, level, motion
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from depth_ros.core.errors import InputError
-from depth_ros.evaluation.asked import Asked
+from depth_ros.recordings.requested_topics import Asked
 from train.data.batches import Sizes, held_out_keys
 from train.data.datasets.bag import HELD_OUT, BagFrames, topic_words
 from train.evaluate.depth import evaluate, network, torch_run

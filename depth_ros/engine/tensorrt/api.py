@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.progress import progress_monitor
+from depth_ros.engine.tensorrt.progress import progress_monitor
 
 from .cache import write_whole
 

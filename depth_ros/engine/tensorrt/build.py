@@ -11,13 +11,13 @@ from pathlib import Path
 
 from depth_ros.core.errors import EngineError
 from depth_ros.engine.base import Runnable
-from depth_ros.engine.cache_key import UNKNOWN, CacheKey
-from depth_ros.engine.compiler import Job, compile_apart
-from depth_ros.engine.emulated import EmulatedGraph
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.parity import check_parity, rendered_frames
-from depth_ros.engine.request import Request, lock_file, make_key
 from depth_ros.engine.spec import ModelSpec
+from depth_ros.engine.tensorrt.cache_key import UNKNOWN, CacheKey
+from depth_ros.engine.tensorrt.compiler import Job, compile_apart
+from depth_ros.engine.tensorrt.emulated import EmulatedGraph
+from depth_ros.engine.tensorrt.request import Request, lock_file, make_key
 
 from .api import import_library
 from .cache import EngineCache, StaleEngine

@@ -15,8 +15,8 @@ from pathlib import Path
 import platformdirs
 
 from depth_ros.core.errors import EngineError, SpecError
-from depth_ros.engine.cache_key import UNKNOWN, CacheKey, nearest, opened
 from depth_ros.engine.spec import ModelSpec
+from depth_ros.engine.tensorrt.cache_key import UNKNOWN, CacheKey, nearest, opened
 
 _FORMAT = 2
 _LEAST_FREE = 1.5  # times the size of an engine that must be free before one is written

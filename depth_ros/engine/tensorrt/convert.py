@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.fold import fold, import_onnx
-from depth_ros.engine.islands import Flow, find_islands, halve
 from depth_ros.engine.quantize import to_int8
 from depth_ros.engine.spec import ModelSpec
+from depth_ros.engine.tensorrt.fold import fold, import_onnx
+from depth_ros.engine.tensorrt.islands import Flow, find_islands, halve
 
 PRECISIONS = ("fp32", "fp16", "int8")
 CONVERSION = "5"  # part of the cache key: raise it where the graphs that come of this become others

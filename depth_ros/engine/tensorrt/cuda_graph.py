@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.gpu import cuda_words
+from depth_ros.engine.tensorrt.gpu import cuda_words
 
 _THREAD_LOCAL = (
     1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do with the GPU does not spoil it

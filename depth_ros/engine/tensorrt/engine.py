@@ -10,10 +10,10 @@ import numpy as np
 
 from depth_ros.core.errors import EngineError
 from depth_ros.engine.base import Runnable
-from depth_ros.engine.cuda_driver import import_cuda
-from depth_ros.engine.gpu import find_gpu
 from depth_ros.engine.parity import ParityError, check_parity, refusal, still_valid
-from depth_ros.engine.ranges import make_ranges
+from depth_ros.engine.tensorrt.cuda_driver import import_cuda
+from depth_ros.engine.tensorrt.gpu import find_gpu
+from depth_ros.engine.tensorrt.nvtx import make_ranges
 
 from .api import create_or_raise, import_library, logger, type_name
 from .cache import CachedEngine, CacheKey, EngineCache, StaleEngine, note

@@ -9,7 +9,7 @@ import time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from depth_ros.nodes.factory import scale_name
-from depth_ros.nodes.failures import shorten
+from depth_ros.nodes.health.failures import shorten
 
 from .statistics import ROUTINE, Statistics
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter, deque
 
-from depth_ros.nodes.failures import shorten
+from depth_ros.nodes.health.failures import shorten
 
 ROUTINE = ("busy", "no_subscriber", "deactivated")  # drops that are no fault of the input
 WINDOW = 100

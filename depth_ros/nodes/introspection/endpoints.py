@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 
-from depth_ros.evaluation.graph_snapshot import Stream
+from depth_ros.doctor.graph_snapshot import Stream
 from depth_ros.recordings.bag import IMAGE_TYPES, IMAGES, INFO_TYPE, SIDES
 
 

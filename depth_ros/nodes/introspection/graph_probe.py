@@ -23,8 +23,8 @@ from depth_ros.core.errors import DepthRosError
 from depth_ros.core.grey_range import used_range
 from depth_ros.core.types import Frame
 from depth_ros.doctor.checks import image_fact
+from depth_ros.doctor.graph_snapshot import Look, Node, Stream
 from depth_ros.estimator.preprocess import rectified
-from depth_ros.evaluation.graph_snapshot import Look, Node, Stream
 from depth_ros.nodes.input.camera_info import read_message
 from depth_ros.nodes.input.extrinsics import tf_message, transform_to_matrix
 from depth_ros.nodes.input.frame_tree import FrameTree

@@ -21,11 +21,11 @@ from depth_ros.engine.load import load_engine
 from depth_ros.engine.options import EngineOptions
 from depth_ros.estimator.factory import make_ready
 from depth_ros.estimator.preprocess import rectified
-from depth_ros.evaluation.domain import free_domain
 from depth_ros.evaluation.evaluate import Evaluation, FrameResult, judge
 from depth_ros.evaluation.odometry_track import odometry_to_track
 from depth_ros.evaluation.proxies import Proxies
 from depth_ros.evaluation.report.image_panels import Album
+from depth_ros.nodes.replay.domain import free_domain
 from depth_ros.nodes.transport import transport_environment
 from depth_ros.recordings.bag import SIDES, Bag, Topics, cdr_stamp_ns, open_reader, raw_messages
 from depth_ros.recordings.decode import image_to_array, image_to_depth

@@ -15,12 +15,9 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.compiler import compile_apart
-from depth_ros.engine.gpu import Gpu, find_gpu
 from depth_ros.engine.load import default_model
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.parity import check_parity, rendered_frames
-from depth_ros.engine.request import frames_digest, make_key
 from depth_ros.engine.spec import TASKS, ModelSpec
 from depth_ros.engine.tensorrt.api import import_library
 from depth_ros.engine.tensorrt.build import (
@@ -32,7 +29,10 @@ from depth_ros.engine.tensorrt.build import (
     import_engine,
 )
 from depth_ros.engine.tensorrt.cache import EngineCache, StaleEngine, read_engine
+from depth_ros.engine.tensorrt.compiler import compile_apart
 from depth_ros.engine.tensorrt.convert import at_size, convert, input_shapes
+from depth_ros.engine.tensorrt.gpu import Gpu, find_gpu
+from depth_ros.engine.tensorrt.request import frames_digest, make_key
 from depth_ros.engine.tensorrt.tensors import Tensors
 
 from .simulated_gpu import Gpu as SimulatedGpu
@@ -446,7 +446,7 @@ def gpu(monkeypatch, tmp_path):
     found = SimulatedGpu()
     found.name = b"Orin"
     monkeypatch.setattr("ctypes.CDLL", lambda name: found.driver)
-    monkeypatch.setattr("depth_ros.engine.gpu._DRIVER_FILE", tmp_path / "version")
+    monkeypatch.setattr("depth_ros.engine.tensorrt.gpu._DRIVER_FILE", tmp_path / "version")
     return found
 
 

@@ -4,11 +4,11 @@ import warnings
 
 import pytest
 
-from depth_ros.engine.emulated import EmulatedGraph
 from depth_ros.engine.load import default_model
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.parity import check_parity, rendered_frames
 from depth_ros.engine.tensorrt.convert import convert
+from depth_ros.engine.tensorrt.emulated import EmulatedGraph
 from depth_ros.engine.tolerances import QUANTITIES
 
 onnx = pytest.importorskip("onnx", reason="no package onnx: models cannot be converted")

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.cuda_driver import BindingsSession, PycudaSession, import_cuda
 from depth_ros.engine.load import load_engine, on_tensorrt, tensorrt_lacks
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.options import EngineOptions
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.engine.tensorrt import engine as tensorrt_engine
 from depth_ros.engine.tensorrt.cache import CacheKey, EngineCache, StaleEngine
+from depth_ros.engine.tensorrt.cuda_driver import BindingsSession, PycudaSession, import_cuda
 from depth_ros.engine.tensorrt.engine import TensorrtEngine, open_checked
 from engine.conftest import install_binding
 

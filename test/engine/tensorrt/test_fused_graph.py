@@ -7,12 +7,12 @@ from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.errors import EngineError
 from depth_ros.core.pointcloud import depth_to_cloud
 from depth_ros.core.types import Frame
-from depth_ros.engine.emulated import EmulatedGraph
 from depth_ros.engine.load import default_model
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.engine.tensorrt.api import compile_network
 from depth_ros.engine.tensorrt.convert import at_size, to_fp16
+from depth_ros.engine.tensorrt.emulated import EmulatedGraph
 from depth_ros.engine.tensorrt.fused_graph import area_matrix, with_io
 from depth_ros.estimator.preprocess import tensor_size, to_tensors, working_size
 from depth_ros.estimator.stereo import Estimator, MonoEstimator

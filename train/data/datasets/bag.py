@@ -18,8 +18,6 @@ import numpy as np
 from depth_ros.core.camera import Calibration, Camera, StereoRig
 from depth_ros.core.errors import DepthRosError, InputError
 from depth_ros.core.rectify import rectify_map
-from depth_ros.evaluation.asked import Asked
-from depth_ros.evaluation.static_frames import TF_STATIC, StaticFrames
 from depth_ros.recordings.bag import (
     InfoTimeline,
     Topics,
@@ -31,7 +29,9 @@ from depth_ros.recordings.bag import (
 )
 from depth_ros.recordings.decode import image_to_rgb
 from depth_ros.recordings.ground_truth import TruthPoses, message_to_depth
+from depth_ros.recordings.requested_topics import Asked
 from depth_ros.recordings.sample import Drops
+from depth_ros.recordings.static_frames import TF_STATIC, StaticFrames
 from train.data.view import View
 
 HELD_OUT = ("val", "test")

@@ -3,8 +3,8 @@
 import pytest
 from bags import START_NS, STEP_NS
 
-from depth_ros.evaluation.matching import Stream, in_order, lag_s, match
 from depth_ros.recordings.bag import Bag
+from depth_ros.recordings.matching import Stream, in_order, lag_s, match
 from depth_ros.recordings.mono_bag import MonoBag
 
 

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from depth_ros.core.errors import EngineError
 
-from .tensorrt.api import NO_REASON
+from .api import NO_REASON
 
 _POLL_S = 0.1
 _MOST_WORDS = 500
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 _INTERRUPTED = "interrupted: no engine was written"
 
 
@@ -103,7 +103,7 @@ def _run(
     if cancelled.is_set():
         raise EngineError(_INTERRUPTED)
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH", ""))))
-    command = [sys.executable, "-m", "depth_ros.engine.compile_worker", str(folder)]
+    command = [sys.executable, "-m", "depth_ros.engine.tensorrt.compile_worker", str(folder)]
     # A session of its own: Ctrl-C reaches us alone, and we stop it. Its stdin is the thread that
     # ties it to us.
     with (

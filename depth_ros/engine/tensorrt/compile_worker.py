@@ -1,5 +1,5 @@
-"""The process in which TensorRT compiles: python -m depth_ros.engine.compile_worker FOLDER; see
-engine.compiler.
+"""The process in which TensorRT compiles: python -m depth_ros.engine.tensorrt.compile_worker
+FOLDER; see engine.compiler.
 
 The folder holds job.json and model.onnx; engine.plan and tensors.json are left there, or error.txt.
 Progress goes to standard output, a number a line; what the library prints goes to standard error.
@@ -18,7 +18,7 @@ from typing import TextIO
 
 from depth_ros.core.errors import EngineError
 
-from .tensorrt.api import BuildOptions, compile_network, import_library
+from .api import BuildOptions, compile_network, import_library
 
 INTERRUPTED = 3
 

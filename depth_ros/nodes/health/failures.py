@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from depth_ros.core.errors import DepthRosError
-
-from .parameters import Parameters
+from depth_ros.nodes.parameters import Parameters
 
 MAX_TEXT = 300
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from depth_ros.core.errors import EngineError
-
-from .options import CUDA_BINDINGS
+from depth_ros.engine.options import CUDA_BINDINGS
 
 # CU_STREAM_NON_BLOCKING: builders in other threads use the default stream, which stops all others
 _NON_BLOCKING = 1

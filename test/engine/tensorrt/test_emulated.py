@@ -8,8 +8,8 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 from depth_ros.core.errors import EngineError  # noqa: E402
-from depth_ros.engine import emulated  # noqa: E402
-from depth_ros.engine.emulated import EmulatedGraph  # noqa: E402
+from depth_ros.engine.tensorrt import emulated  # noqa: E402
+from depth_ros.engine.tensorrt.emulated import EmulatedGraph  # noqa: E402
 
 
 def model(*nodes, constants=()):

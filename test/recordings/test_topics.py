@@ -7,9 +7,9 @@ import yaml
 
 from depth_ros.core.camera import Calibration
 from depth_ros.core.errors import InputError
-from depth_ros.evaluation.asked import Asked
-from depth_ros.evaluation.cameras import IMAGE_TYPES, INFO_TYPE, TopicFact, find_pairs, find_views
-from depth_ros.evaluation.topics import choose_topics
+from depth_ros.recordings.cameras import IMAGE_TYPES, INFO_TYPE, TopicFact, find_pairs, find_views
+from depth_ros.recordings.requested_topics import Asked
+from depth_ros.recordings.topics import choose_topics
 
 CAMERAS = Path(__file__).resolve().parents[2] / "config" / "cameras"
 EYE = (1, 0, 0, 0, 1, 0, 0, 0, 1)

@@ -7,7 +7,7 @@ import types
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.ranges import make_ranges
+from depth_ros.engine.tensorrt.nvtx import make_ranges
 
 
 def test_ranges_are_opened_and_closed_by_name(monkeypatch):

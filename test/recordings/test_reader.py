@@ -12,8 +12,8 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.typesys import Stores, get_typestore
 
 from depth_ros.core.errors import InputError
-from depth_ros.evaluation.reader import cdr_stamp_ns, is_bag, open_reader, raw_messages
 from depth_ros.recordings.bag import Bag
+from depth_ros.recordings.reader import cdr_stamp_ns, is_bag, open_reader, raw_messages
 from depth_ros.recordings.sample import open_source
 
 BOTH = pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])

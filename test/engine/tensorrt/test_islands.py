@@ -11,10 +11,10 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 from depth_ros.core.errors import EngineError  # noqa: E402
-from depth_ros.engine.emulated import EmulatedGraph  # noqa: E402
-from depth_ros.engine.fold import fold  # noqa: E402
-from depth_ros.engine.islands import Flow, find_islands, halve  # noqa: E402
 from depth_ros.engine.tensorrt.convert import to_fp16  # noqa: E402
+from depth_ros.engine.tensorrt.emulated import EmulatedGraph  # noqa: E402
+from depth_ros.engine.tensorrt.fold import fold  # noqa: E402
+from depth_ros.engine.tensorrt.islands import Flow, find_islands, halve  # noqa: E402
 
 HEIGHT, WIDTH = 280, 256  # 71 680 places: indices that no half can say, nor reach
 SHIFT_PX = 3

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from depth_ros.core.errors import InputError
-from depth_ros.evaluation import domain
+from depth_ros.nodes.replay import domain
 
 
 def test_neither_the_users_domain_nor_one_with_a_participant(monkeypatch):

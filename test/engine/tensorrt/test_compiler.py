@@ -11,8 +11,8 @@ import time
 import pytest
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine import compiler
-from depth_ros.engine.compiler import Job, compile_apart
+from depth_ros.engine.tensorrt import compiler
+from depth_ros.engine.tensorrt.compiler import Job, compile_apart
 
 # What a worker does instead of compiling: it has the real one's pipes and folder.
 WORKER = """

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from .engine.background import UpgradingEngine
-from .engine.base import Engine
-from .engine.load import gate_frames, open_named, upgrade_policy
-from .engine.options import EngineOptions
-from .engine.tensorrt.tensors import STEP_OUTPUTS
-from .estimator.fused import PlainStep, Say, StepEstimator, rendered, step_inputs, step_of
-from .estimator.preprocess import tensor_size
-from .estimator.stereo import Estimator
+from depth_ros.engine.background import UpgradingEngine
+from depth_ros.engine.base import Engine
+from depth_ros.engine.load import gate_frames, open_named, upgrade_policy
+from depth_ros.engine.options import EngineOptions
+from depth_ros.engine.tensorrt.tensors import STEP_OUTPUTS
+
+from .fused import PlainStep, Say, StepEstimator, rendered, step_inputs, step_of
+from .preprocess import tensor_size
+from .stereo import Estimator
 
 Frames = Callable[[], Iterator[dict]]
 
@@ -94,7 +95,7 @@ class _Preparation:
 
     def _named(self, frames: Frames) -> Engine:
         """The engine that the user named: of the whole step or of the network."""
-        from .engine.tensorrt.cache import read_engine
+        from depth_ros.engine.tensorrt.cache import read_engine
 
         options, network = self._options, self._network
         if "camera" in read_engine(Path(options.engine)).about["key"]["shapes"]:
@@ -109,9 +110,9 @@ class _Preparation:
         """The engine in the cache, of the whole step or of the network, or a new one of the
         whole step.
         """
-        from .engine.tensorrt.build import Request, find, find_or_build
-        from .engine.tensorrt.cache import EngineCache, StaleEngine
-        from .engine.tensorrt.engine import open_checked
+        from depth_ros.engine.tensorrt.build import Request, find, find_or_build
+        from depth_ros.engine.tensorrt.cache import EngineCache, StaleEngine
+        from depth_ros.engine.tensorrt.engine import open_checked
 
         spec, options, cache = self._network.spec, self._options, EngineCache()
         of_network = Request(

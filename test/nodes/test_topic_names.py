@@ -5,8 +5,8 @@ import pytest
 pytest.importorskip("rclpy")
 import rclpy
 
-from depth_ros.nodes.names import check_overrides, refuse_bad_topics, topics_of
 from depth_ros.nodes.parameters import ParameterError, Parameters
+from depth_ros.nodes.topic_names import check_overrides, refuse_bad_topics, topics_of
 
 from . import dds
 

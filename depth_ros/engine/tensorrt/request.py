@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from depth_ros.core.errors import EngineError
+from depth_ros.engine.base import Runnable
+from depth_ros.engine.spec import ModelSpec
 
-from .base import Runnable
+from .cache import default_folder
 from .cache_key import ANY_GPU, CacheKey
+from .convert import CONVERSION, input_shapes
+from .fused_graph import IO_GRAPH, Step, step_shapes
 from .gpu import Gpu, find_gpu, workspace_limit
-from .spec import ModelSpec
-from .tensorrt.cache import default_folder
-from .tensorrt.convert import CONVERSION, input_shapes
-from .tensorrt.fused_graph import IO_GRAPH, Step, step_shapes
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from depth_ros.core.errors import DepthRosError, InputError
 from depth_ros.recordings.decode import info_to_calibration
 from depth_ros.recordings.ground_truth import ODOMETRY_TYPE, TRUTH_DEPTH, TRUTH_ODOMETRY
 
-from .asked import Asked, Topics
 from .cameras import (
     DEPTH,
     IMAGE_TYPES,
@@ -26,6 +25,7 @@ from .cameras import (
     without_transport,
 )
 from .reader import BagReader, first_message
+from .requested_topics import Asked, Topics
 from .unread import NAME_THEM, unread
 
 __all__ = ["SIDES", "Asked", "Topics", "choose_topics", "find_topics", "topic_facts"]
