@@ -48,7 +48,6 @@ KNOWN_BREAKS = {
     ("depth_ros/doctor/live.py", "depth_ros.nodes.transport"),
     ("depth_ros/engine/parity.py", "depth_ros.synthetic.renderer"),
     ("depth_ros/engine/parity.py", "depth_ros.synthetic.scenes"),
-    ("depth_ros/estimator/pose_network.py", "depth_ros.odometry.pose_chain"),
     ("train/data/pool.py", "depth_ros.engine.matching"),
     ("train/data/stereo.py", "depth_ros.engine.matching"),
     ("train/evaluate/compare.py", "depth_ros.engine.onnx"),

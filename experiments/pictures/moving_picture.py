@@ -1,9 +1,11 @@
 """The moving picture of the README: a stereo camera goes through a rendered place.
 
-python experiments/pictures/moving_picture.py docs/demo.webp [--model M] [--assets FOLDER] [--place room]
+python experiments/pictures/moving_picture.py docs/demo.webp [--model M] [--assets FOLDER] [--place
+room]
 
-Left image; inverse depth by the network; one standard deviation of depth relative to itself. Needs the extra
-[synthetic] (moderngl) and Pillow, which matplotlib brings. ASSETS: what `python -m train assets` has filled.
+Left image; inverse depth by the network; one standard deviation of depth relative to itself. Needs
+the extra [synthetic] (moderngl) and Pillow, which matplotlib brings. ASSETS: what `python -m train
+assets` has filled.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from pathlib import Path
 import click
 import cv2
 import numpy as np
+from depth_ros.synthetic.raster.culling import visible
 from PIL import Image
 
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.types import Frame
 from depth_ros.engine.load import load_engine
 from depth_ros.estimator.stereo import Estimator as StereoEstimator
-from depth_ros.synthetic.raster.culling import visible
 from depth_ros.synthetic.raster.places import PLACES, content, random_place
 from depth_ros.synthetic.raster.renderer import Renderer
 from depth_ros.synthetic.raster.scene import Scene
@@ -66,7 +68,9 @@ def _shift(metres: float) -> np.ndarray:
 
 
 def panel(frame: Frame, estimator: StereoEstimator, nearest: list[float]) -> np.ndarray:
-    """One frame of the picture, (H,3W,3) uint8; nearest: inverse depth of the hottest colour, kept over frames."""
+    """One frame of the picture, (H,3W,3) uint8; nearest: inverse depth of the hottest colour,
+    kept over frames.
+    """
     estimate = estimator.estimate(frame)
     inv_depth = np.nan_to_num(1 / estimate.depth)
     if not nearest:
@@ -85,8 +89,12 @@ def _coloured(values: np.ndarray, colours: int) -> np.ndarray:
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--model", type=click.Path(path_type=Path, exists=True), help="Default: the shipped one.")
-@click.option("--assets", type=click.Path(path_type=Path, exists=True), help="Models to furnish with.")
+@click.option(
+    "--model", type=click.Path(path_type=Path, exists=True), help="Default: the shipped one."
+)
+@click.option(
+    "--assets", type=click.Path(path_type=Path, exists=True), help="Models to furnish with."
+)
 @click.option("--place", type=click.Choice(PLACES), default="room", show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--frames", default=32, show_default=True)
@@ -98,7 +106,15 @@ def main(out, model, assets, place, seed, frames):
     shown = []
     for left, right in pairs:
         shown.append(Image.fromarray(panel(Frame(0, "left", left, right, rig), estimator, nearest)))
-    shown[0].save(out, save_all=True, append_images=shown[1:], duration=_FRAME_MS, loop=0, quality=70, method=6)
+    shown[0].save(
+        out,
+        save_all=True,
+        append_images=shown[1:],
+        duration=_FRAME_MS,
+        loop=0,
+        quality=70,
+        method=6,
+    )
     click.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {len(shown)} frames")
 
 
