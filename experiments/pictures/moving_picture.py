@@ -15,13 +15,13 @@ from pathlib import Path
 import click
 import cv2
 import numpy as np
-from depth_ros.synthetic.raster.culling import visible
 from PIL import Image
 
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.types import Frame
 from depth_ros.engine.load import load_engine
 from depth_ros.estimator.stereo import Estimator as StereoEstimator
+from depth_ros.synthetic.raster.culling import visible
 from depth_ros.synthetic.raster.places import PLACES, content, random_place
 from depth_ros.synthetic.raster.renderer import Renderer
 from depth_ros.synthetic.raster.scene import Scene
