@@ -242,7 +242,7 @@ def yard(stage: Stage, furniture: Furniture) -> Spot:
     ground = stage.metric_material((*_PAVING, *_ROADS, "clouds"), (0.6, 5), 0.1)
     stage.wall(np.array([0, 0, 60.0]), np.array([300.0, 0, 0]), np.array([0, 0, 300.0]), ground)
     room = Box(-width / 2, width / 2, -2.0, depth, 3)
-    for place, across, inward in walls_of(room)[:2] + walls_of(room)[3:]:
+    for place, across, _inward in walls_of(room)[:2] + walls_of(room)[3:]:
         height = rng.choice([rng.uniform(0.8, 2.5), rng.uniform(2.5, 9)])
         if rng.random() < 0.85:
             material = stage.metric_material((*_FRONTS, "wood", "bricks"), (1, 6), 0.2)

@@ -45,7 +45,9 @@ def run(tmp_path_factory):
 
 
 def test_depth_says_what_it_is(run, tmp_path):
-    worst, unit = onnx.export_run(run, tmp_path / "mine.onnx", trained_on="a test")
+    worst, unit = onnx.export_run(
+        run, tmp_path / "mine.onnx", provenance=onnx.Provenance(trained_on="a test")
+    )
     spec = OnnxEngine(tmp_path / "mine.onnx").spec
     assert worst < 1e-3 and unit == "of the depth"
     assert (spec.name, spec.task, spec.outputs) == ("mine", "mono", ("depth", "log_rel_sigma"))
