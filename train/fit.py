@@ -91,14 +91,23 @@ def fit(recipe: Recipe, out: Path, frames=None, held_out=None, init: dict | None
         worker_init_fn=_deaf_worker,
     )
     loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
-    board = _Board(out, recipe, step, spent) if fabric.is_global_zero else None
-    clock, bad, saved, scored = time.monotonic() - spent, 0, time.monotonic(), time.monotonic()
+    if fabric.is_global_zero:
+        board = _Board(out, recipe, step, spent)
+    else:
+        board = None
+    clock = time.monotonic() - spent
+    bad = 0
+    saved = time.monotonic()
+    scored = time.monotonic()
     with _interrupts() as stopped:
         for batch in loader:
             torch.manual_seed(
                 hash((options.seed, step, fabric.global_rank)) % 2**63
             )  # a resumed step is the same step
-            progress = step / options.steps if options.steps else spent / (60 * options.minutes)
+            if options.steps:
+                progress = step / options.steps
+            else:
+                progress = spent / (60 * options.minutes)
             for group in optimizer.param_groups:
                 group["lr"] = options.learning_rate * _schedule(progress, step, options.cooldown)
             objective.train()
@@ -106,7 +115,10 @@ def fit(recipe: Recipe, out: Path, frames=None, held_out=None, init: dict | None
             optimizer.zero_grad(set_to_none=True)
             fabric.backward(loss)
             norm = torch.nn.utils.clip_grad_norm_(objective.parameters(), options.clip_norm)
-            bad = 0 if torch.isfinite(norm) else bad + 1
+            if torch.isfinite(norm):
+                bad = 0
+            else:
+                bad = bad + 1
             if bad >= 10:
                 raise RuntimeError(
                     f"step {step}: ten gradients in a row were not finite; the last "
@@ -115,7 +127,8 @@ def fit(recipe: Recipe, out: Path, frames=None, held_out=None, init: dict | None
             if not bad:
                 optimizer.step()
                 average.update_parameters(objective)
-            step, spent = step + 1, time.monotonic() - clock
+            step = step + 1
+            spent = time.monotonic() - clock
             done = fabric.broadcast(
                 step >= options.steps if options.steps else spent >= 60 * options.minutes
             )

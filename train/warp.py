@@ -67,7 +67,8 @@ def matrix_to_pose(a_T_b: Tensor) -> Tensor:
             )
             / 2
         )
-        sine, cosine = axis.norm(dim=1), (R.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
+        sine = axis.norm(dim=1)
+        cosine = (R.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
         ratio = torch.where(
             sine > 1e-6, torch.atan2(sine, cosine) / sine.clamp(min=1e-6), torch.ones_like(sine)
         )

@@ -67,7 +67,10 @@ def _rival(name: str, reading: Reading) -> tuple[str, str, Reading]:
             "stereo",
             replace(reading, model=None, engine=EngineOptions("sgbm", waits=True)),
         )
-    kind = "auto" if reading.engine.backend == "sgbm" else reading.engine.backend
+    if reading.engine.backend == "sgbm":
+        kind = "auto"
+    else:
+        kind = reading.engine.backend
     engine = replace(
         reading.engine, backend=kind, engine=""
     )  # an engine that is named is of --model
@@ -108,7 +111,10 @@ def evaluate_offline(source, estimator, label: str, egomotion: str):
     from depth_ros.evaluation.odometry_runner import Follower
 
     method = _method(source, egomotion)
-    follower = None if method == "off" else Follower(method)
+    if method == "off":
+        follower = None
+    else:
+        follower = Follower(method)
     with progress(len(source)) as bar:
         run = run_evaluation(source, estimator, label, bar.update, follower)
     run.precision = estimator.engine.precision
@@ -120,7 +126,11 @@ def _method(source, egomotion: str) -> str:
     by, else off.
     """
     follows = source.has_poses or (source.topics is not None and source.topics.depth is not None)
-    return ("hybrid" if follows else "off") if egomotion == "auto" else egomotion
+    if egomotion == "auto":
+        if follows:
+            return "hybrid"
+        return "off"
+    return egomotion
 
 
 def _mode_of(reading: Reading) -> str:

@@ -63,13 +63,19 @@ class Reading:
         words = ["--mode", self.mode, "--backend", self.engine.backend]
         for name, value in vars(self.engine).items():
             if name not in ("backend", "waits") and value != getattr(type(self.engine), name):
-                value = Path(value).resolve() if name == "engine" else value
+                if name == "engine":
+                    value = Path(value).resolve()
+                else:
+                    value = value
                 words += [f"--{name.replace('_', '-')}", str(value)]
         words += ["--model", str(self.model.resolve())] if self.model else []
         words += ["--max-disparity-px", str(self.max_disparity_px)] if self.max_disparity_px else []
         words += ["--sync-tolerance-s", str(self.sync_tolerance_s)]
         for name, value in vars(self.asked).items():
-            option = "--camera" if name == "camera" else f"--{name.replace('_', '-')}-topic"
+            if name == "camera":
+                option = "--camera"
+            else:
+                option = f"--{name.replace('_', '-')}-topic"
             words += [option, value] if value else []
         return words
 

@@ -32,7 +32,10 @@ def view(
         click.echo(address)
         return _wait()
     opened = None if input is None else open_both(input, reading)[:2]  # before a page is promised
-    name = str(topics) if input is None else input.resolve().name
+    if input is None:
+        name = str(topics)
+    else:
+        name = input.resolve().name
     with Page(f"**depth_ros** {name}", save) as page:
         if save is None:
             click.echo(page.serve(port, port + 1, host, browser))
@@ -57,7 +60,10 @@ def _recording(source, estimator, page, egomotion: str) -> None:
     from depth_ros.evaluation.odometry_runner import Follower
     from depth_ros.viewer.recording import show_recording
 
-    follower = Follower(egomotion) if egomotion != "off" and source.is_sequence else None
+    if egomotion != "off" and source.is_sequence:
+        follower = Follower(egomotion)
+    else:
+        follower = None
     with progress(len(source)) as bar:
         show_recording(source, estimator, page, follower, bar.update)
     for line in said_of(source):

@@ -18,7 +18,9 @@ def kw(like) -> dict:
 
 def numpy(x) -> np.ndarray:
     """Give the array as NumPy, copied from the device where it must be."""
-    return x if isinstance(x, np.ndarray) else x.cpu().numpy()
+    if isinstance(x, np.ndarray):
+        return x
+    return x.cpu().numpy()
 
 
 def nonzero(x, xp):

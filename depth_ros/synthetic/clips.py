@@ -91,9 +91,15 @@ def random_clip(
         raise InputError(f"expected a place out of {[*PLACES, 'mix']}, got {place!r}")
     drawn = PLACES[place](rng)
     path, poses = (_drive if place == "street" else _carry)(rng, drawn, frames)
-    rig = camera if isinstance(camera, StereoRig) else None
+    if isinstance(camera, StereoRig):
+        rig = camera
+    else:
+        rig = None
     motion = _motion(rng, drawn, path, moving)
-    one = camera if rig is None else rig.left
+    if rig is None:
+        one = camera
+    else:
+        one = rig.left
     return Clip(
         drawn.scene,
         one,
@@ -110,7 +116,8 @@ def scene_at(clip: Clip, i: int) -> Scene:
     """Give the scene at frame i: centres and axes of moving shapes changed, the rest as at frame
     0.
     """
-    center, axes = clip.scene.center.astype(np.float64), clip.scene.axes.astype(np.float64)
+    center = clip.scene.center.astype(np.float64)
+    axes = clip.scene.axes.astype(np.float64)
     for n in np.nonzero(clip.rides | (clip.turn != 0) | (clip.velocity != 0).any(1))[0]:
         if clip.rides[n]:
             step = clip.world_T_path[i] @ np.linalg.inv(clip.world_T_path[0])
@@ -130,7 +137,8 @@ def render_clip(clip: Clip, i: int, xp=np, device=None) -> dict:
     (H,W) float32 m, NaN where the sky is; sky (H,W) bool; shape (H,W) int64; world_T_camera (4,4)
     float64.
     """
-    scene, pose = scene_at(clip, i), clip.world_T_camera[i]
+    scene = scene_at(clip, i)
+    pose = clip.world_T_camera[i]
     views = [render(scene, clip.camera, pose, xp, device)]
     if clip.baseline_m is not None:
         step = np.eye(4)
@@ -144,7 +152,8 @@ def render_clip(clip: Clip, i: int, xp=np, device=None) -> dict:
     pictures = [
         _develop(view["rgb"], clip.look, gain, seed=2 * i + k) for k, view in enumerate(views)
     ]
-    depth, shape = views[0]["depth"].astype(np.float32), views[0]["shape"]
+    depth = views[0]["depth"].astype(np.float32)
+    shape = views[0]["shape"]
     return {
         "left": pictures[0],
         "right": pictures[1] if len(pictures) > 1 else None,
@@ -192,11 +201,16 @@ def _drive(rng, place: Place, frames):
     """Path (N,4,4) of a car at the camera and the camera's poses on it: speed, a curve, pitching
     and rolling.
     """
-    speed = 0.0 if rng.random() < 0.04 else rng.uniform(0.2, 1.2)
+    if rng.random() < 0.04:
+        speed = 0.0
+    else:
+        speed = rng.uniform(0.2, 1.2)
     yaw, pitch, roll = _angles(place.world_T_camera)
     x, y, z = place.world_T_camera[:3, 3]
-    heading, curve = place.ahead, rng.normal(0, 0.012)
-    path, poses = [], []
+    heading = place.ahead
+    curve = rng.normal(0, 0.012)
+    path = []
+    poses = []
     shake = rng.uniform(0.0005, 0.006)
     for _ in range(frames):
         path.append(_pose(x, y, z, yaw + heading - place.ahead, 0.0, 0.0))
@@ -212,8 +226,10 @@ def _drive(rng, place: Place, frames):
                 roll + jitter[2],
             )
         )
-        x, z = x + speed * np.sin(heading), z + speed * np.cos(heading)
-        heading, speed = heading + curve, max(speed * (1 + rng.normal(0, 0.03)), 0.0)
+        x = x + speed * np.sin(heading)
+        z = z + speed * np.cos(heading)
+        heading = heading + curve
+        speed = max(speed * (1 + rng.normal(0, 0.03)), 0.0)
     return np.stack(path), np.stack(poses)
 
 
@@ -226,7 +242,8 @@ def _carry(rng, place: Place, frames):
     way = yaw + (rng.normal(0, 0.4) if rng.random() < 0.6 else rng.uniform(-np.pi, np.pi))
     step = rng.uniform(0.02, 0.15) * np.array([np.sin(way), rng.normal(0, 0.15), np.cos(way)])
     turn = np.radians(rng.uniform(0, 4)) * rng.normal(0, 1, 3).clip(-1, 1) * [1, 0.5, 0.4]
-    path, poses = [], []
+    path = []
+    poses = []
     for _ in range(frames):
         path.append(_pose(*position, yaw, 0.0, 0.0))
         poses.append(_pose(*position, yaw, pitch, roll))
@@ -248,16 +265,16 @@ _SPEED = {
 def _motion(rng, place: Place, path, moving):
     """velocity, turn, pivot, rides of every shape."""
     count = len(place.group)
-    velocity, turn, pivot, rides = (
-        np.zeros((count, 3)),
-        np.zeros(count),
-        np.zeros((count, 3)),
-        np.zeros(count, bool),
-    )
+    velocity = np.zeros((count, 3))
+    turn = np.zeros(count)
+    pivot = np.zeros((count, 3))
+    rides = np.zeros(count, bool)
     driven = len(path) > 1 and np.linalg.norm(path[1, :3, 3] - path[0, :3, 3]) > 0.01
     for mover in place.movers:
-        draw, own = rng.random(), place.group == mover.group
-        speed, spin = rng.uniform(*_SPEED[mover.kind]), rng.normal(0, 0.03)
+        draw = rng.random()
+        own = place.group == mover.group
+        speed = rng.uniform(*_SPEED[mover.kind])
+        spin = rng.normal(0, 0.03)
         if not moving or draw > 0.75:
             continue
         ahead = np.cos(mover.yaw - place.ahead) > 0.8

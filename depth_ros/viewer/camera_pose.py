@@ -23,7 +23,8 @@ class Place:
     def __init__(self, node):
         from rcl_interfaces.srv import GetParameters
 
-        self._node, self._request = node, GetParameters.Request(names=[_PARAMETER])
+        self._node = node
+        self._request = GetParameters.Request(names=[_PARAMETER])
         self._client = node.create_client(GetParameters, f"{_NODE}/get_parameters")
         self._answer = self._given = self._extrinsics = None
         self._child = ""
@@ -92,7 +93,8 @@ class Place:
 
 def odometry_to_pose(message) -> np.ndarray:
     """Give odom_T_child (4, 4) of a nav_msgs/Odometry."""
-    p, q = message.pose.pose.position, message.pose.pose.orientation
+    p = message.pose.pose.position
+    q = message.pose.pose.orientation
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = quat_to_matrix(np.array([q.x, q.y, q.z, q.w])), (p.x, p.y, p.z)
     return pose

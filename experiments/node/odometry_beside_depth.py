@@ -15,7 +15,13 @@ from node_overhead import ROOT, WARMUP_S, cpu_s  # puts the repository into sys.
 
 from depth_ros.nodes.transport import transport_environment
 
-WIDTH, HEIGHT, RATE_HZ, FOCAL_PX, BASELINE_M, DISPARITY_PX, STEP_PX = 640, 480, 8, 500.0, 0.1, 16, 5
+WIDTH = 640
+HEIGHT = 480
+RATE_HZ = 8
+FOCAL_PX = 500.0
+BASELINE_M = 0.1
+DISPARITY_PX = 16
+STEP_PX = 5
 
 
 def run_camera(seconds, with_odom):
@@ -39,7 +45,8 @@ def run_camera(seconds, with_odom):
     wall = cv2.GaussianBlur(np.random.default_rng(1).normal(size=(HEIGHT, 8000, 3)), (0, 0), 2.0)
     wall = np.clip(128 + 50 * wall / wall.std(), 0, 255).astype(np.uint8)
     camera = Camera(WIDTH, HEIGHT, FOCAL_PX, FOCAL_PX, 320.0, 240.0)
-    ages_ms, values = [], {}
+    ages_ms = []
+    values = {}
 
     def on_depth(msg):
         ages_ms.append((time.time_ns() - stamp_to_ns(msg.header.stamp)) / 1e6)
@@ -55,7 +62,8 @@ def run_camera(seconds, with_odom):
     for i in range(round(seconds * RATE_HZ)):
         while (left_s := start + i / RATE_HZ - time.monotonic()) > 0:
             rclpy.spin_once(node, timeout_sec=left_s)
-        header, at = messages.make_header(time.time_ns(), "left"), i * STEP_PX % 7000
+        header = messages.make_header(time.time_ns(), "left")
+        at = i * STEP_PX % 7000
         for side in (0, 1):
             infos[side].publish(messages.camera_to_info(camera, header, side * BASELINE_M))
             view = wall[:, at + side * DISPARITY_PX :][:, :WIDTH]
@@ -110,7 +118,10 @@ def main(seconds=10.0):
         with_odom = bool(number % 2)
         words, cpu_ms = measure(seconds, with_odom, 180 + number)
         result[with_odom].append((float(words[1]), cpu_ms))
-        odom = f"; odom: {words[5]}, {words[3]} frames, {words[4]} dropped" if with_odom else ""
+        if with_odom:
+            odom = f"; odom: {words[5]}, {words[3]} frames, {words[4]} dropped"
+        else:
+            odom = ""
         print(
             f"{'with' if with_odom else 'no  '} odom: {words[0]} depth images, age "
             f"{float(words[1]):.0f} ms median, "

@@ -76,7 +76,8 @@ class RenderedSequence(Source):
         self.poses = read_kitti_poses(poses)
         self.name = f"kitti{Path(poses).stem}_rendered"
         self.rig = KITTI_RIG.resized(height, width)
-        self.folder, self.seed = Path(folder), seed
+        self.folder = Path(folder)
+        self.seed = seed
         self._route: route.Route | None = None
         self._claim()
 
@@ -108,7 +109,8 @@ class RenderedSequence(Source):
             return False
         if self._route is None:
             self._route = route.street_along(self.poses, np.random.default_rng(self.seed))
-        scene, step = self._route.near(i), np.eye(4)
+        scene = self._route.near(i)
+        step = np.eye(4)
         step[0, 3] = self.rig.baseline_m
         for k, (path, pose) in enumerate(zip(paths, (self.poses[i], self.poses[i] @ step))):
             picture = _develop(
@@ -136,7 +138,8 @@ class RenderedSequence(Source):
         )
         for module in (renderer, screen, raycast, shading, route, buildings, materials, outdoors):
             digest.update(Path(module.__file__).read_bytes())
-        key, note = digest.hexdigest(), self.folder / "rendered.json"
+        key = digest.hexdigest()
+        note = self.folder / "rendered.json"
         camera = self.rig.left
         about = {
             "what": "rendered, not real",

@@ -16,7 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test"))
 from browser import Browser  # noqa: E402
 
-WIDTH, HEIGHT, COLUMNS, GAP, SCALE = 390, 1500, 4, 12, 0.75
+WIDTH = 390
+HEIGHT = 1500
+COLUMNS = 4
+GAP = 12
+SCALE = 0.75
 
 
 def main():

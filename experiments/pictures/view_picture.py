@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test"))
 from browser import Browser  # noqa: E402
 
-PORT, DRAWN_S = 24_680, 60
+PORT = 24_680
+DRAWN_S = 60
 
 
 def main():

@@ -32,7 +32,10 @@ def fit(config: Path | None, changes: tuple[str, ...], init: Path | None, out: P
     from train.recipe import Recipe
 
     recipe = Recipe.load(config, changes)
-    weights = average_weights(init) if init else None
+    if init:
+        weights = average_weights(init)
+    else:
+        weights = None
     click.echo(run(recipe, out, init=weights))
 
 

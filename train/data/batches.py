@@ -42,8 +42,12 @@ class StepBatches:
     def __init__(
         self, samples: Sizes, recipe: Recipe, first: int = 0, rank: int = 0, world: int = 1
     ):
-        self._count, self._sizes, self._fit = len(samples), len(samples.samples), recipe.fit
-        self._first, self._rank, self._world = first, rank, world
+        self._count = len(samples)
+        self._sizes = len(samples.samples)
+        self._fit = recipe.fit
+        self._first = first
+        self._rank = rank
+        self._world = world
         if self._fit.batch % world:
             raise InputError(
                 f"recipe fit.batch: expected a multiple of {world} processes, got {self._fit.batch}"

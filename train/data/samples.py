@@ -60,14 +60,15 @@ class Samples(Dataset):
     ):
         if mirror not in MIRRORS:
             raise InputError(f"expected mirror out of {MIRRORS}, got {mirror!r}")
-        self.frames, self.height, self.width, self.offsets = frames, height, width, tuple(offsets)
-        self.stereo, self.augment, self.seed, self.fit_mode, self.mirror = (
-            stereo,
-            augment,
-            seed,
-            fit_mode,
-            mirror,
-        )
+        self.frames = frames
+        self.height = height
+        self.width = width
+        self.offsets = tuple(offsets)
+        self.stereo = stereo
+        self.augment = augment
+        self.seed = seed
+        self.fit_mode = fit_mode
+        self.mirror = mirror
         chains = (
             (i, *(frames.neighbour(i, step) for step in self.offsets)) for i in range(len(frames))
         )
@@ -106,7 +107,8 @@ class Samples(Dataset):
         return self._tensors(views, random_look(rng) if self.augment else None, rng)
 
     def _tensors(self, views: list[View], look: Look | None, rng) -> dict[str, torch.Tensor]:
-        target, sources = views[0], views[1:]
+        target = views[0]
+        sources = views[1:]
         sample = {"image": _picture(target.image), "image_aug": _seen(target.image, look, rng)}
         sample["K"] = _floats(target.camera.K)
         if sources:
@@ -136,7 +138,10 @@ def cut(view: View, window: Window, stereo: bool) -> View:
         raise InputError(
             f"{view.name}: expected pictures of the camera's size {size}, got {shapes}"
         )
-    depth = depth_of(view) if view.depth is not None or view.disparity is not None else None
+    if view.depth is not None or view.disparity is not None:
+        depth = depth_of(view)
+    else:
+        depth = None
     return replace(
         view,
         image=window.image(view.image),
@@ -154,10 +159,16 @@ def mirrored_view(view: View, swap: bool = False) -> View:
     swap: take the right picture for the target, which puts the other one back at its right; its
     depth is unknown.
     """
-    image, right, depth, pose = view.image, view.right, view.depth, view.world_T_camera
+    image = view.image
+    right = view.right
+    depth = view.depth
+    pose = view.world_T_camera
     if swap:
         image, right, depth = right, image, None
-        pose = None if pose is None else pose @ np.linalg.inv(right_T_target(view))
+        if pose is None:
+            pose = None
+        else:
+            pose = pose @ np.linalg.inv(right_T_target(view))
     return replace(
         view,
         image=mirror_image(image),

@@ -50,7 +50,10 @@ class Judging:
         """Return the figures of train.evaluate.depth.evaluate by alignment."""
         alignments = self.alignments
         if not alignments:
-            alignments = ("none", "median") if is_metric else ("median",)
+            if is_metric:
+                alignments = ("none", "median")
+            else:
+                alignments = ("median",)
         return evaluate(predict, frames, alignments, self.cap_m, self.crop, self.most)
 
 
@@ -80,7 +83,10 @@ def compare_depth(
     if training is not None:
         rows["mean depth"] = judging.evaluate(mean_depth(training), frames, True)
         rows["mean picture"] = judging.evaluate(mean_picture(training), frames, True)
-    suffix = " (flip)" if judging.flip else ""
+    if judging.flip:
+        suffix = " (flip)"
+    else:
+        suffix = ""
     for path in models:
         predict, is_metric = depth_predictor(path, judging.flip)
         rows[_name(path) + suffix] = judging.evaluate(predict, frames, is_metric)
@@ -197,4 +203,6 @@ def _pixels(recipe) -> int:
 
 def _name(path: Path) -> str:
     """Name of a model in a table."""
-    return path.stem if path.suffix == ".onnx" else path.resolve().name
+    if path.suffix == ".onnx":
+        return path.stem
+    return path.resolve().name

@@ -46,7 +46,9 @@ class DepthModule(nn.Module):
     def forward(self, image: Tensor):
         inv_depth, log_sigma = self.depth(image)
         depth = 1 / inv_depth[0][:, :1]
-        return depth if log_sigma is None else (depth, log_sigma)
+        if log_sigma is None:
+            return depth
+        return (depth, log_sigma)
 
 
 class PoseModule(nn.Module):

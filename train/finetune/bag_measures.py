@@ -13,8 +13,11 @@ from depth_ros.core.camera import Camera
 
 # pixels below are those of a picture this wide: what the recording's own size is, matters little
 WIDTH_PX = 640
-_CORNERS, _LEAST_TRACKS, _ROUND_TRIP_PX = 400, 20, 0.7
-_DARK, _BRIGHT = 12, 248
+_CORNERS = 400
+_LEAST_TRACKS = 20
+_ROUND_TRIP_PX = 0.7
+_DARK = 12
+_BRIGHT = 248
 _PARALLAX_PERCENTILE = 70  # most corners of a street are far away
 
 
@@ -36,7 +39,8 @@ def motion(first: np.ndarray, second: np.ndarray, camera: Camera) -> Motion:
     """Track corners (Lucas, Kanade) of `first` (H,W,3) u8 into `second`, there and back; camera
     is that of both.
     """
-    first, second = grey(first), grey(second)
+    first = grey(first)
+    second = grey(second)
     camera = camera.resized(*first.shape)
     corners = cv2.goodFeaturesToTrack(first, _CORNERS, 0.01, 6)
     if corners is None or len(corners) < _LEAST_TRACKS:
@@ -49,7 +53,8 @@ def motion(first: np.ndarray, second: np.ndarray, camera: Camera) -> Motion:
     tracked = float(good.mean())
     if good.sum() < _LEAST_TRACKS:
         return Motion(tracked, np.nan, np.nan)
-    a, b = corners[good, 0], there[good, 0]
+    a = corners[good, 0]
+    b = there[good, 0]
     flow = float(np.median(np.linalg.norm(b - a, axis=1)))
     rest = turn_residual(rays(a, camera), rays(b, camera)) * camera.fx
     return Motion(tracked, flow, float(np.percentile(rest, _PARALLAX_PERCENTILE)))

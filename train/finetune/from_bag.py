@@ -143,7 +143,10 @@ def from_bag(bag: Path, out: Path, options: Options | None = None, say=print) ->
     say(f"start: {origin}; " + ", ".join(f"{name} {value:.4f}" for name, value in before.items()))
     if saved_minutes(run) < options.minutes:
         fit(recipe, run, frames, held_out, init=initial)
-    keep = options.keep if weights else 0.0
+    if weights:
+        keep = options.keep
+    else:
+        keep = 0.0
     result = mixed(initial, average_weights(run), keep)
     objective.load_state_dict(result)
     after = judge(objective, recipe, held_out)

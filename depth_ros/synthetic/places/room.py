@@ -151,8 +151,12 @@ def _shell(b, style, width, long, high):
 
 def _on_wall(b, style, span, high):
     """Doors, windows, pictures, pipes along one wall, left to right."""
-    rng, at = b.rng, -span / 2 + b.rng.uniform(0.3, 1.2)
-    gap = 3.0 if style == "corridor" else 1.5
+    rng = b.rng
+    at = -span / 2 + b.rng.uniform(0.3, 1.2)
+    if style == "corridor":
+        gap = 3.0
+    else:
+        gap = 1.5
     while at < span / 2 - 1.2:
         kind = rng.choice(
             ["door", "window", "picture", "nothing"],
@@ -171,7 +175,8 @@ def _on_wall(b, style, span, high):
             b.box([at + w / 2, -1.0, 0], [w, 2.0, 0.08], leaf)
             b.box([at + w * 0.9, -1.03, -0.07], [0.12, 0.03, 0.04], material(rng, METAL, 0.3, 0.05))
         elif kind == "window":
-            w, h = min(rng.uniform(0.8, 2.4), span / 2 - at), rng.uniform(0.8, 1.5)
+            w = min(rng.uniform(0.8, 2.4), span / 2 - at)
+            h = rng.uniform(0.8, 1.5)
             b.box([at + w / 2, -1.7, 0], [w + 0.12, h + 0.12, 0.05], material(rng, WALL, 0.5, 0.05))
             half = np.array([w, h, 0.07]) / 2
             b.add(
@@ -186,7 +191,8 @@ def _on_wall(b, style, span, high):
                 vary=0.05,
             )
         elif kind == "picture":
-            w, h = rng.uniform(0.3, 1.2), rng.uniform(0.3, 0.9)
+            w = rng.uniform(0.3, 1.2)
+            h = rng.uniform(0.3, 0.9)
             b.box(
                 [at + w / 2, -1.55, 0],
                 [w + 0.06, h + 0.06, 0.04],
@@ -202,7 +208,8 @@ def _on_wall(b, style, span, high):
 
 def _lights(b, style, width, long, high):
     """Bright panels on the ceiling; returns where light comes from, (L,3) m."""
-    rng, lamps = b.rng, []
+    rng = b.rng
+    lamps = []
     across, along = (
         (1, max(int(long / 3), 1))
         if style == "corridor"
@@ -212,7 +219,8 @@ def _lights(b, style, width, long, high):
     b.stand(0, 0)
     for i in range(across):
         for j in range(along):
-            x, z = width * ((i + 0.5) / across - 0.5), long * ((j + 0.5) / along - 0.5)
+            x = width * ((i + 0.5) / across - 0.5)
+            z = long * ((j + 0.5) / along - 0.5)
             if len(lamps) < 30:
                 b.box(
                     [x, -high, z],
@@ -231,31 +239,35 @@ def _stand_point(b, style, width, long):
     """
     rng = b.rng
     height = float(np.clip(rng.normal(1.25, 0.35), 0.3, 1.8))
-    pitch, roll = (
-        rng.normal(-0.1, 0.14),
-        rng.normal(0, 0.05) if rng.random() < 0.85 else rng.normal(0, 0.2),
-    )
+    pitch = rng.normal(-0.1, 0.14)
+    if rng.random() < 0.85:
+        roll = rng.normal(0, 0.05)
+    else:
+        roll = rng.normal(0, 0.2)
     if style == "corridor":
-        x, z = rng.uniform(-0.3, 0.3) * width, -long / 2 + rng.uniform(0.1, 0.5) * long
-        yaw, pitch, target = rng.normal(0, 0.15), rng.normal(-0.03, 0.09), None
+        x = rng.uniform(-0.3, 0.3) * width
+        z = -long / 2 + rng.uniform(0.1, 0.5) * long
+        yaw = rng.normal(0, 0.15)
+        pitch = rng.normal(-0.03, 0.09)
+        target = None
         if rng.random() < 0.25:
             yaw = rng.uniform(-1.3, 1.3)
     elif style == "desk":
-        x, z = rng.uniform(-0.25, 0.25) * width, rng.uniform(-0.35, 0.1) * long
-        yaw, far, height = rng.uniform(-np.pi, np.pi), rng.uniform(0.5, 1.5), rng.uniform(1.0, 1.7)
+        x = rng.uniform(-0.25, 0.25) * width
+        z = rng.uniform(-0.35, 0.1) * long
+        yaw = rng.uniform(-np.pi, np.pi)
+        far = rng.uniform(0.5, 1.5)
+        height = rng.uniform(1.0, 1.7)
         target = (x + far * np.sin(yaw), z + far * np.cos(yaw), yaw + rng.normal(0, 0.3))
-        yaw, pitch = (
-            yaw + rng.normal(0, 0.25),
-            -np.arctan2(height - 0.8, far) * rng.uniform(0.4, 1.15),
-        )
+        yaw = yaw + rng.normal(0, 0.25)
+        pitch = -np.arctan2(height - 0.8, far) * rng.uniform(0.4, 1.15)
         b.taken.append((target[0], target[1], 1.0))
     else:
         side = rng.uniform(-np.pi, np.pi)
-        x, z = (
-            -0.33 * width * np.sin(side) + rng.normal(0, 0.06) * width,
-            -0.33 * long * np.cos(side) + rng.normal(0, 0.06) * long,
-        )
-        yaw, target = side + rng.normal(0, 0.45), None
+        x = -0.33 * width * np.sin(side) + rng.normal(0, 0.06) * width
+        z = -0.33 * long * np.cos(side) + rng.normal(0, 0.06) * long
+        yaw = side + rng.normal(0, 0.45)
+        target = None
     pitch, roll = np.clip([pitch, roll], -0.7, 0.4)
     b.taken.append((x, z, 0.55))
     b.taken.append((x + 0.6 * np.sin(yaw), z + 0.6 * np.cos(yaw), 0.5))
@@ -287,11 +299,13 @@ def _furnish(b, style, width, long, high, target) -> list[Mover]:
 
 def _line_walls(b, style, width, long):
     """Cabinets, shelves, sofas and plants with their backs to the walls."""
-    rng, count = b.rng, {"room": 11, "desk": 9, "hall": 24, "corridor": 8}[style]
+    rng = b.rng
+    count = {"room": 11, "desk": 9, "hall": 24, "corridor": 8}[style]
     for _ in range(rng.integers(count // 2, count + 1)):
         center, yaw, span = _walls(width, long)[rng.integers(4)]
         off, make = _BY_WALL[rng.choice(list(_BY_WALL), p=[0.45, 0.3, 0.1, 0.15])]
-        along, outward = yaw_axes(yaw)[0, ::2], yaw_axes(yaw)[2, ::2]
+        along = yaw_axes(yaw)[0, ::2]
+        outward = yaw_axes(yaw)[2, ::2]
         x, z = np.array(center) - off * outward + rng.uniform(-0.5, 0.5) * (span - 1.2) * along
         if b.free(x, z, 0.55 if style != "corridor" else 0.4):
             b.stand(x, z, yaw)
@@ -300,13 +314,18 @@ def _line_walls(b, style, width, long):
 
 def _fill_floor(b, style, width, long, high):
     """Tables with chairs, beds, chairs and pillars in the middle; in a corridor along its sides."""
-    rng, corridor = b.rng, style == "corridor"
-    shares = [0.1, 0.45, 0.45, 0] if corridor else [0.6, 0.12, 0.18, 0.1]
+    rng = b.rng
+    corridor = style == "corridor"
+    if corridor:
+        shares = [0.1, 0.45, 0.45, 0]
+    else:
+        shares = [0.6, 0.12, 0.18, 0.1]
     few, many = {"room": (1, 6), "desk": (1, 4), "hall": (8, 28), "corridor": (1, 5)}[style]
     for _ in range(rng.integers(few, many)):
         x, z, yaw = _somewhere(rng, width, long)
         if corridor:
-            x, yaw = np.sign(x) * (width / 2 - 0.45), rng.normal(0, 0.05)
+            x = np.sign(x) * (width / 2 - 0.45)
+            yaw = rng.normal(0, 0.05)
         if not b.free(x, z, 0.45 if corridor else 0.8):
             continue
         kind = rng.choice(["table", "bed", "chair", "pillar"], p=shares)
@@ -322,7 +341,8 @@ def _fill_floor(b, style, width, long, high):
 
 def _loose_things(b, width, long) -> list[Mover]:
     """People, cartons, chairs and trolleys that may move."""
-    rng, movers = b.rng, []
+    rng = b.rng
+    movers = []
     for _ in range(rng.integers(1, 8)):
         kind = str(rng.choice(["person", "carton", "chair", "trolley"], p=[0.28, 0.42, 0.15, 0.15]))
         x, z, yaw = _somewhere(rng, width, long)

@@ -35,7 +35,9 @@ from depth_ros.recordings.static_frames import TF_STATIC, StaticFrames
 from train.data.view import View
 
 HELD_OUT = ("val", "test")
-_LEAST_BLOCKS, _LEAST_BLOCK_FRAMES, _BLOCK_S = 10, 20, 1.0
+_LEAST_BLOCKS = 10
+_LEAST_BLOCK_FRAMES = 20
+_BLOCK_S = 1.0
 _GAP_STEPS = 2.5  # frames further apart than this many usual steps are not neighbours
 
 
@@ -95,10 +97,13 @@ class BagFrames:
         cache_mb: int = 256,
         asked: Asked | None = None,
     ):
-        self.path, self._limit, self._opened = Path(path), cache_mb << 20, (0, None, None)
+        self.path = Path(path)
+        self._limit = cache_mb << 20
+        self._opened = (0, None, None)
         self._cache: OrderedDict[int, View] = OrderedDict()
         drops = Drops()
-        self.drops, self.reasons = drops.counts, drops.reasons
+        self.drops = drops.counts
+        self.reasons = drops.reasons
         with open_reader(self.path) as reader:
             self.topics = find_topics(reader, "auto", asked)
             self._images = tuple(self.topics.images.values())
@@ -171,15 +176,21 @@ class BagFrames:
                 images = [_rectified(image, calibration) for image, calibration in zip(images, raw)]
             if doffs_px and len(images) == 2:
                 images[1] = _shifted(images[1], -doffs_px)
-            depth = (
-                message_to_depth(self._message(self.topics.truth_depth, entry.depth))
-                if entry.depth
-                else None
-            )
+            if entry.depth:
+                depth = message_to_depth(self._message(self.topics.truth_depth, entry.depth))
+            else:
+                depth = None
         except (DepthRosError, cv2.error) as error:
             raise InputError(f"{name}: {error}") from error
-        depth = depth if depth is not None and depth.shape == images[0].shape[:2] else None
-        pose, right = self._poses.at(entry.stamp_ns), images[1] if len(images) == 2 else None
+        if depth is not None and depth.shape == images[0].shape[:2]:
+            depth = depth
+        else:
+            depth = None
+        pose = self._poses.at(entry.stamp_ns)
+        if len(images) == 2:
+            right = images[1]
+        else:
+            right = None
         return View(
             np.array(images[0]), camera, right, baseline_m, depth, None, pose, entry.stamp_ns, name
         )
@@ -237,7 +248,10 @@ def block_parts(stamps_ns: np.ndarray) -> list[str]:
     [48, 6, 54, 6, 48]
     """
     count = len(stamps_ns)
-    step_s = float(np.median(np.diff(stamps_ns))) / 1e9 if count > 1 else _BLOCK_S
+    if count > 1:
+        step_s = float(np.median(np.diff(stamps_ns))) / 1e9
+    else:
+        step_s = _BLOCK_S
     block = max(_LEAST_BLOCK_FRAMES, _BLOCK_S / max(step_s, 1e-9))
     blocks = max(_LEAST_BLOCKS, round(count / block))
     names = {8: "test", 9: "val"}
@@ -249,7 +263,10 @@ def runs(stamps_ns: np.ndarray, names: list[str], parts: tuple[str, ...] | None)
     not wanted.
     """
     steps = np.diff(stamps_ns)
-    gap = steps > _GAP_STEPS * np.median(steps) if len(steps) else np.zeros(0, bool)
+    if len(steps):
+        gap = steps > _GAP_STEPS * np.median(steps)
+    else:
+        gap = np.zeros(0, bool)
     wanted = np.array([parts is None or name in parts for name in names])
     edge = wanted[1:] != wanted[:-1]
     return np.where(wanted, np.cumsum(np.concatenate([[0], gap | edge])), -1)
@@ -268,7 +285,8 @@ def _index(reader, topics: Topics, tolerance_ns: int, drops: Drops) -> list[Entr
         if stamp_ns in found[connection.topic]:
             drops.add("duplicate_stamp", f"{connection.topic}: stamp {stamp_ns} came twice")
         found[connection.topic].setdefault(stamp_ns, log_ns)
-    left, others = found[images[0]], [found[topic] for topic in images[1:]]
+    left = found[images[0]]
+    others = [found[topic] for topic in images[1:]]
     stamps = [sorted(other) for other in others]
     depths = found.get(topics.truth_depth, {})
     entries = []
@@ -281,7 +299,10 @@ def _index(reader, topics: Topics, tolerance_ns: int, drops: Drops) -> list[Entr
             (left[stamp_ns], stamp_ns),
             *((other[at], at) for other, at in zip(others, partners)),
         )
-        depth = (depths[stamp_ns], stamp_ns) if topics.rectified and stamp_ns in depths else None
+        if topics.rectified and stamp_ns in depths:
+            depth = (depths[stamp_ns], stamp_ns)
+        else:
+            depth = None
         entries.append(Entry(stamp_ns, places, depth))
     return entries
 
@@ -294,7 +315,9 @@ def _nearest(stamps: list[int], stamp_ns: int, tolerance_ns: int) -> int | None:
     near = min(
         stamps[max(0, at - 1) : at + 1], key=lambda other: abs(other - stamp_ns), default=None
     )
-    return near if near is not None and abs(near - stamp_ns) <= tolerance_ns else None
+    if near is not None and abs(near - stamp_ns) <= tolerance_ns:
+        return near
+    return None
 
 
 def _poses(reader, topics: Topics) -> TruthPoses:

@@ -38,7 +38,10 @@ def read_pixels(path: Path, how: int = cv2.IMREAD_UNCHANGED) -> np.ndarray:
     Raises InputError.
     """
     content = np.frombuffer(_read_bytes(path), np.uint8)
-    image = cv2.imdecode(content, how) if content.size else None
+    if content.size:
+        image = cv2.imdecode(content, how)
+    else:
+        image = None
     if image is None:
         raise InputError(f"{path}: expected an image, got {content.size} bytes that do not decode")
     return image
@@ -151,7 +154,9 @@ def nearest(stamps: Sequence[float], stamp: float, within: float) -> int | None:
     right = bisect_left(stamps, stamp)
     around = [index for index in (right - 1, right) if 0 <= index < len(stamps)]
     best = min(around, key=lambda index: abs(stamps[index] - stamp), default=None)
-    return best if best is not None and abs(stamps[best] - stamp) <= within else None
+    if best is not None and abs(stamps[best] - stamp) <= within:
+        return best
+    return None
 
 
 def iso_to_ns(text: str) -> int:
@@ -185,7 +190,9 @@ def points_to_depth(points: np.ndarray, camera: Camera) -> np.ndarray:
     order = np.argsort(
         -points[inside, 2], kind="stable"
     )  # far ones first: the nearest is written last
-    u, v, z = u[inside][order].astype(int), v[inside][order].astype(int), points[inside, 2][order]
+    u = u[inside][order].astype(int)
+    v = v[inside][order].astype(int)
+    z = points[inside, 2][order]
     depth = np.full((camera.height, camera.width), np.nan, np.float32)
     depth[v, u] = z
     return depth
