@@ -65,8 +65,6 @@ class Reading:
             if name not in ("backend", "waits") and value != getattr(type(self.engine), name):
                 if name == "engine":
                     value = Path(value).resolve()
-                else:
-                    value = value
                 words += [f"--{name.replace('_', '-')}", str(value)]
         words += ["--model", str(self.model.resolve())] if self.model else []
         words += ["--max-disparity-px", str(self.max_disparity_px)] if self.max_disparity_px else []

@@ -131,9 +131,7 @@ def _in_cone(directions, centers, far, radii, xp):
 
 def hit_depth(scene, n, kind, start, direction, xp, lattice):
     """Depth (P,) at which rays in the shape's own axes meet shape n, infinity where they do not."""
-    if start.ndim == 2:
-        start = start
-    else:
+    if start.ndim == 1:
         start = start[None]
     z = _HIT[kind](start, direction, scene.half[n], xp)
     z = xp.where(z > _NEAR_M, z, float("inf"))

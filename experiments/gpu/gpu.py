@@ -1,9 +1,10 @@
 """The shipped models on a GPU: PyTorch eager, compiled, as CUDA graphs, and TensorRT where it can
 be imported.
 
-    python experiments/gpu/gpu.py                 # on the GPU machine, about 8 minutes; JSON to
-    $OUT, else experiments/results/ python experiments/gpu/gpu.py --rehearse      # tiny, on a CPU:
-    the same way but for CUDA graphs
+    python experiments/gpu/gpu.py                 # on the GPU machine, about 8 minutes
+    python experiments/gpu/gpu.py --rehearse      # tiny, on a CPU: the same but for CUDA graphs
+
+JSON goes to $OUT, else to experiments/results/.
 
 The networks are the exported ONNX files themselves, operator by operator (onnx_torch.py).
 "network": tensors in GPU memory in, tensors out. "step": bytes of the camera's images in pinned

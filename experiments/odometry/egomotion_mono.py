@@ -93,8 +93,6 @@ def main() -> None:
             known = [i for i, frame in enumerate(frames) if frame.stamp_ns in truth]
             if noise is not None:
                 known = [i for i in known if found[i].is_metric] or known
-            else:
-                known = known
             poses = np.stack([found[i].odom_T_camera for i in known])
             true = np.stack([truth[frames[i].stamp_ns] for i in known])
             is_metric = found[-1].is_metric

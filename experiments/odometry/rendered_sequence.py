@@ -19,8 +19,7 @@ from depth_ros.recordings.output import write_bytes, write_json
 from depth_ros.recordings.sample import Sample, Source
 from depth_ros.synthetic import raycast, renderer, shading
 from depth_ros.synthetic.places import buildings, materials, outdoors
-
-from . import route, screen
+from experiments.odometry import route, screen
 
 # P0 and P1 of KITTI odometry's sequences 04 to 12 (Geiger et al. 2012), 1226x370
 KITTI_RIG = StereoRig(

@@ -141,8 +141,6 @@ class Look:
         x = np.asarray(image, np.float32)
         if image.dtype == np.uint8:
             x = x / np.float32(255)
-        else:
-            x = x
         x = cv2.transform(x, self.mix.astype(np.float32))
         x = np.clip(x, 0, 1) ** np.float32(self.gamma)
         x = (x * np.array(self.gain, np.float32) - np.float32(0.45)) * np.float32(

@@ -62,9 +62,7 @@ def mean_reprojection(
     """
     seen = valid.to(errors)
     kept = errors.masked_fill(~valid, 0.0)
-    if weight is None:
-        kept = kept
-    else:
+    if weight is not None:
         kept = kept * weight
     return kept.sum(1, keepdim=True) / seen.sum(1, keepdim=True).clamp(min=1), valid.any(
         1, keepdim=True

@@ -207,8 +207,6 @@ class _EfficientNetLite(Encoder):
                 before = after
                 if j == 0:
                     size = -(-size // stride)
-                else:
-                    size = size
         self.taps.append(len(self._blocks) - 1)  # the last block of each resolution
 
     def forward(self, x: Tensor) -> list[Tensor]:

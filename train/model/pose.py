@@ -82,9 +82,7 @@ class PoseNet(nn.Module):
         """Pictures, or lists of features where the encoder is shared; see the class."""
         features = self._features(target, sources if self.sources > 1 else [sources])
         pose = self.head(features[-1]).mean((2, 3)).view(-1, self.sources, 6) * self.unit
-        if self.sources > 1:
-            pose = pose
-        else:
+        if self.sources == 1:
             pose = pose[:, 0]
         if self.explain is None:
             return pose

@@ -259,8 +259,6 @@ class DepthObjective(nn.Module):
         training = part == "train"
         if frames is None:
             frames = read(data.reader, data.path, data.split, part)
-        else:
-            frames = frames
         return Sizes(
             [
                 Samples(

@@ -56,8 +56,6 @@ class PoseObjective(nn.Module):
         training = part == "train"
         if frames is None:
             frames = read(data.reader, data.path, data.split, part)
-        else:
-            frames = frames
         augment = data.augment and training
         sizes = [
             Samples(frames, *size, data.offsets, False, augment, self.recipe.fit.seed)

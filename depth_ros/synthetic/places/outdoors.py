@@ -94,8 +94,6 @@ def tree(b: Builder, x, z, height=None) -> None:
     rng = b.rng
     if height is None:
         height = rng.uniform(3, 14)
-    else:
-        height = height
     trunk = height * rng.uniform(0.2, 0.45)
     b.stand(x, z, rng.uniform(0, 6))
     radius = 0.02 * height + rng.uniform(0.02, 0.08)

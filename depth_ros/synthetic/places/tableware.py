@@ -129,8 +129,6 @@ def on_table(b: Builder, width, depth, height, things=6) -> None:
         )
         if kind == "screen":
             z = 0.2 * depth
-        else:
-            z = z
         b._frame = (
             origin + np.array([x, -height, z]) @ frame,
             yaw_axes(rng.normal(0, 0.35)) @ frame,

@@ -182,9 +182,7 @@ class BagFrames:
                 depth = None
         except (DepthRosError, cv2.error) as error:
             raise InputError(f"{name}: {error}") from error
-        if depth is not None and depth.shape == images[0].shape[:2]:
-            depth = depth
-        else:
+        if depth is not None and depth.shape != images[0].shape[:2]:
             depth = None
         pose = self._poses.at(entry.stamp_ns)
         if len(images) == 2:
