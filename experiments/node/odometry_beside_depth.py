@@ -105,7 +105,7 @@ def measure(seconds, with_odom, domain_id):
         camera = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         assert camera.stdout.readline() == "warm\n"
         before_ns = cpu_ns(node.pid)
-        figures = camera.stdout.readline().split()
+        figures = camera.stdout.readline().rstrip().split(" ", maxsplit=5)
         cpu_ms = (cpu_ns(node.pid) - before_ns) / 1e6
         return figures, cpu_ms / max(int(figures[0]), 1)
     finally:
