@@ -54,7 +54,7 @@ def compile_floor(folder: Path) -> tuple[Path | None, str]:
 
 
 def floor_command(folder: Path) -> tuple[list[str], str]:
-    """Give the command that runs the floor, and the words that name which floor it is."""
+    """Return the command that runs the floor, and the words that name which floor it is."""
     library, why = compile_floor(folder)
     command = [sys.executable, "-m", "depth_ros.benchmark.floor"]
     return (

@@ -113,7 +113,7 @@ def table(result: dict) -> str:
 
 
 def _goal(name: str, value: float, goal: float, at_most: bool) -> str:
-    """Say whether an aim is met by the worst row."""
+    """Format whether an aim is met by the worst row."""
     met = value <= goal if at_most else value >= goal
     return (
         f"aim: {name} at {'most' if at_most else 'least'} {goal:g}: "
@@ -122,7 +122,7 @@ def _goal(name: str, value: float, goal: float, at_most: bool) -> str:
 
 
 def _commands(folder: Path) -> tuple[dict[str, list[str]], str]:
-    """Give the command of each node, and the words that name the floor."""
+    """Return the command of each node, and the words that name the floor."""
     floor, words = floor_command(folder)
     module = [sys.executable, "-m"]
     ours = [*module, "depth_ros.benchmark.null_node", "--ros-args", "-p", "egomotion_method:='off'"]

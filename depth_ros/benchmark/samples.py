@@ -26,7 +26,7 @@ def machine() -> dict:
 
 
 def quantiles(values: list[float]) -> dict[str, float]:
-    """Give p50, p95 and p99 of samples; NaN where there is none.
+    """Return p50, p95 and p99 of samples; NaN where there is none.
 
     >>> quantiles([1.0, 2.0, 3.0])["p50"]
     2.0

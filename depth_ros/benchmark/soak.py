@@ -120,7 +120,7 @@ def judge(samples: list[dict], end: dict, seconds: float) -> dict:
 
 
 def failures(result: dict) -> list[str]:
-    """Say what the soak does not pass; memory must grow in the second half, too, to be called
+    """Report what the soak does not pass; memory must grow in the second half, too, to be called
     growing.
     """
     found = []

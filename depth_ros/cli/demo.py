@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def table(run: Evaluation, report: dict) -> list[str]:
-    """Say accuracy, rates, latency and drops as the lines of a table."""
+    """Format accuracy, rates, latency and drops as the lines of a table."""
     frames = report["frames"]
     latency = report.get("latency_ms", {})
     seconds = frames["in"] / 10

@@ -58,7 +58,7 @@ def evaluate_one(
 
 
 def _rival(name: str, reading: Reading) -> tuple[str, str, Reading]:
-    """Give (name, stereo or mono, how to open it) of what --against names."""
+    """Return (name, stereo or mono, how to open it) of what --against names."""
     from depth_ros.engine.options import EngineOptions
 
     if name == "sgbm":
@@ -79,7 +79,7 @@ def _rival(name: str, reading: Reading) -> tuple[str, str, Reading]:
 
 
 def has_pairs(input: Path, reading: Reading) -> bool:
-    """Tell whether an input has images of a right camera."""
+    """Report whether an input has images of a right camera."""
     from depth_ros.core.errors import InputError
     from depth_ros.recordings.sample import open_source
 

@@ -51,7 +51,7 @@ class Reading:
         return self.max_disparity_px or MAX_DISPARITY_PX
 
     def words(self) -> list[str]:
-        """Give this back as the words of a command line, for another process; paths become
+        """Return this as the words of a command line, for another process; paths become
         absolute.
 
         >>> from depth_ros.engine.options import EngineOptions
@@ -174,7 +174,7 @@ def make_estimator(engine, mode: str, reading: Reading):
 
 
 def _say(words: str) -> None:
-    """Say what happens to an engine, on stderr."""
+    """Print what happens to an engine, on stderr."""
     click.echo(words, err=True)
 
 

@@ -73,7 +73,7 @@ def expect_writable(folder: Path) -> None:
 
 
 def absent(error: ModuleNotFoundError) -> str:
-    """Say which package is missing, and where it comes from."""
+    """Name which package is missing, and where it comes from."""
     name = (error.name or str(error)).split(".")[0]
     ros = name == "rclpy" or name.endswith(("_msgs", "_srvs", "_interfaces"))
     if ros:
@@ -84,7 +84,7 @@ def absent(error: ModuleNotFoundError) -> str:
 
 
 def fail(words: str, code: int) -> None:
-    """Say one line on stderr and leave."""
+    """Print one line on stderr and exit."""
     click.echo(f"depth-ros: error: {words}", err=True)
     sys.exit(code)
 

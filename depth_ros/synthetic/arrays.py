@@ -17,7 +17,7 @@ def kw(like) -> dict:
 
 
 def numpy(x) -> np.ndarray:
-    """Give the array as NumPy, copied from the device where it must be."""
+    """Return the array as NumPy, copied from the device where it must be."""
     if isinstance(x, np.ndarray):
         return x
     return x.cpu().numpy()

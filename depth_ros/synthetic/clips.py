@@ -113,7 +113,7 @@ def random_clip(
 
 
 def scene_at(clip: Clip, i: int) -> Scene:
-    """Give the scene at frame i: centres and axes of moving shapes changed, the rest as at frame
+    """Return the scene at frame i: centres and axes of moving shapes changed, the rest as at frame
     0.
     """
     center = clip.scene.center.astype(np.float64)

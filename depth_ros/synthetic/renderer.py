@@ -199,7 +199,7 @@ def edges(shape, xp):
 
 
 def _on(scene, xp, where):
-    """Give the scene with its arrays as those of `xp` on the device."""
+    """Return the scene with its arrays as those of `xp` on the device."""
     values = {f.name: getattr(scene, f.name) for f in fields(scene)}
     for name, value in values.items():
         if is_dataclass(value):

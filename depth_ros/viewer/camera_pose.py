@@ -31,7 +31,7 @@ class Place:
         self.words = "no odometry is heard (`--way` asks for it): points in the camera's frame"
 
     def odom_T_camera(self, odometry, camera_frame: str) -> np.ndarray | None:
-        """Give the pose (4, 4), optical axes, of a nav_msgs/Odometry; None where the extrinsics
+        """Return the pose (4, 4), optical axes, of a nav_msgs/Odometry; None where the extrinsics
         are not known.
         """
         if odometry is None:
@@ -92,7 +92,7 @@ class Place:
 
 
 def odometry_to_pose(message) -> np.ndarray:
-    """Give odom_T_child (4, 4) of a nav_msgs/Odometry."""
+    """Return odom_T_child (4, 4) of a nav_msgs/Odometry."""
     p = message.pose.pose.position
     q = message.pose.pose.orientation
     pose = np.eye(4)

@@ -121,7 +121,7 @@ class Page:
         )
 
     def note(self, words: str) -> None:
-        """Say something below the name, where it is new."""
+        """Show a note below the name, where it is new."""
         if words != self._note:
             self._note = words
             self.say("name", f"{self._name}\n\n{words}")

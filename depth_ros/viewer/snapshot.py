@@ -59,8 +59,8 @@ def sigma_picture(depth: np.ndarray, sigma: np.ndarray) -> bytes:
 def cloud(
     depth: np.ndarray, camera: Camera, image: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give points (N, 3) float32 in the optical frame and colours (N, 3) uint8: each k-th of a row
-    and of a column.
+    """Return points (N, 3) float32 in the optical frame and colours (N, 3) uint8: each k-th of a
+    row and of a column.
 
     depth: (H, W) metres, NaN unknown. image: (H, W, 3) of the same size, or None: coloured by
     depth.

@@ -88,7 +88,7 @@ class RenderedSequence(Source):
             yield self.sample(i)
 
     def sample(self, i: int) -> Sample:
-        """Give frame i, rendered now where no run before has done so; its pose is exact."""
+        """Return frame i, rendered now where no run before has done so; its pose is exact."""
         self.render(i)
         left, right = (cv2.imread(str(path))[..., ::-1] for path in self._paths(i))
         stamp_ns = _START_NS + i * PERIOD_NS

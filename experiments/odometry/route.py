@@ -44,7 +44,7 @@ class Route:
     path_m: np.ndarray
 
     def near(self, i: int) -> Scene:
-        """Give what pose i can see: shapes from 15 m behind to 110 m ahead along the way.
+        """Return what pose i can see: shapes from 15 m behind to 110 m ahead along the way.
 
         Parts of the route that come close in space but not along the way are left out: there
         heights need not agree.

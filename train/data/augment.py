@@ -31,7 +31,7 @@ class Window:
     width: int
 
     def camera(self, camera: Camera) -> Camera:
-        """Give the camera of the piece of `camera`'s picture.
+        """Return the camera of the piece of `camera`'s picture.
 
         >>> Window(24, 32, 4, 6, 16, 24).camera(Camera(64, 48, 50.0, 52.0, 30.5, 24.5)).cx
         9.0
@@ -98,12 +98,12 @@ def cover(
 
 
 def mirror_camera(camera: Camera) -> Camera:
-    """Give the camera of the picture with columns reversed: cx' = W - 1 - cx."""
+    """Return the camera of the picture with columns reversed: cx' = W - 1 - cx."""
     return replace(camera, cx=camera.width - 1 - camera.cx)
 
 
 def mirror_pose(source_T_target: np.ndarray) -> np.ndarray:
-    """Give the motion (..., 4, 4) between mirrored cameras: M T M with M = diag(-1, 1, 1, 1).
+    """Return the motion (..., 4, 4) between mirrored cameras: M T M with M = diag(-1, 1, 1, 1).
 
     >>> mirror_pose(np.array([[1.0, 0, 0, 3], [0, 1, 0, 4], [0, 0, 1, 5], [0, 0, 0, 1]]))[
     ...     :3, 3

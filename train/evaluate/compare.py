@@ -110,7 +110,7 @@ def depth_predictor(path: Path, flip: bool = False) -> tuple[Predictor, bool]:
     if path.suffix == ".onnx":
         engine = OnnxEngine(path)
         return onnx_predictor(engine, flip), engine.spec.is_metric
-    from train.export.onnx import implied_scale
+    from train.export.spec import implied_scale
 
     recipe, objective = _load_run(path)
     if recipe.task != "depth":

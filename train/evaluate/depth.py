@@ -54,7 +54,7 @@ def evaluate(
 
 
 def judged_truth(view, cap_m: float, crop: str = "") -> np.ndarray | None:
-    """Give (H, W) metres of a view, NaN where it does not count; None where no pixel counts."""
+    """Return (H, W) metres of a view, NaN where it does not count; None where no pixel counts."""
     truth = view_depth(view)
     if truth is None:
         return None
@@ -120,8 +120,8 @@ def blend_mirrored(straight: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
 
 
 def fitted_size(height: int, width: int, pixels: int, divisor: int = 32) -> tuple[int, int]:
-    """Give the (height, width), multiples of divisor, with about `pixels` pixels and the aspect of
-    height x width.
+    """Return the (height, width), multiples of divisor, with about `pixels` pixels and the aspect
+    of height x width.
 
     pixels 0: as many as there are.
 

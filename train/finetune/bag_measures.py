@@ -61,15 +61,15 @@ def motion(first: np.ndarray, second: np.ndarray, camera: Camera) -> Motion:
 
 
 def rays(points: np.ndarray, camera: Camera) -> np.ndarray:
-    """Give the unit rays (N,3) of pixels (N,2)."""
+    """Return the unit rays (N,3) of pixels (N,2)."""
     xy = (points - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
     ray = np.concatenate([xy, np.ones((len(xy), 1))], axis=1)
     return ray / np.linalg.norm(ray, axis=1, keepdims=True)
 
 
 def turn_residual(a: np.ndarray, b: np.ndarray, iterations: int = 10) -> np.ndarray:
-    """Give the distances (N,) rad of unit rays b (N,3) from a (N,3) after the turn that brings them
-    closest.
+    """Return the distances (N,) rad of unit rays b (N,3) from a (N,3) after the turn that brings
+    them closest.
 
     The turn by Kabsch 1976, with weights 1 / distance (Weiszfeld): what moves on its own does not
     pull it along.
@@ -84,7 +84,7 @@ def turn_residual(a: np.ndarray, b: np.ndarray, iterations: int = 10) -> np.ndar
 
 
 def exposure(image: np.ndarray) -> tuple[float, float]:
-    """Give the shares of pixels of (H,W,3) u8 that are nearly black and nearly white, in [0,1]."""
+    """Return the shares of nearly black and nearly white pixels of (H,W,3) u8, in [0,1]."""
     values = grey(image)
     return float((values < _DARK).mean()), float((values > _BRIGHT).mean())
 
@@ -109,7 +109,7 @@ def level(left: np.ndarray, right: np.ndarray) -> tuple[int, float, float]:
 
 
 def grey(image: np.ndarray) -> np.ndarray:
-    """Give (H,W,3) u8 as grey, WIDTH_PX wide."""
+    """Return (H,W,3) u8 as grey, WIDTH_PX wide."""
     image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     height, width = image.shape
     size = (WIDTH_PX, max(1, round(height * WIDTH_PX / width)))

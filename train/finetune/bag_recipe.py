@@ -107,8 +107,8 @@ def bag_recipe(
 def start_weights(
     objective: nn.Module, weights: dict[str, Tensor], name: str = ""
 ) -> dict[str, Tensor]:
-    """Give the objective's state with the weights put in; raises InputError where one of the depth
-    network is missing.
+    """Return the objective's state with the weights put in; raises InputError where one of the
+    depth network is missing.
 
     A pose network of another form stays as it was made.
     """
@@ -146,7 +146,7 @@ def samples_of(frames: BagFrames, report: BagReport) -> int:
 
 
 def widest_step(report: BagReport, parts: list[BagFrames]) -> BagReport:
-    """Give the report with a step between frames that leaves samples in every part; InputError
+    """Return the report with a step between frames that leaves samples in every part; InputError
     where none does.
     """
     step = report.step

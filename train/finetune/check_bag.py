@@ -1,4 +1,4 @@
-"""Tell whether a recording can teach a network, and what to record instead where it cannot."""
+"""Report whether a recording can teach a network, and what to record instead where it cannot."""
 
 from __future__ import annotations
 

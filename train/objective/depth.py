@@ -115,7 +115,7 @@ class DepthObjective(nn.Module):
         return inv_depth
 
     def motion(self, batch: dict[str, Tensor], features: list[Tensor]):
-        """Give poses (B,S,6), canonical, source_T_target, and explainability logits, finest
+        """Return poses (B,S,6), canonical, source_T_target, and explainability logits, finest
         first; or None, None.
         """
         if self.pose is None:

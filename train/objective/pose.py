@@ -43,7 +43,7 @@ class PoseObjective(nn.Module):
         return loss, {"pose": loss.detach()}
 
     def motion(self, batch: dict[str, Tensor]) -> Tensor:
-        """Give source_T_target (B,S,6), canonical."""
+        """Return source_T_target (B,S,6), canonical."""
         return pair_poses(
             self.pose,
             batch["image_aug"],

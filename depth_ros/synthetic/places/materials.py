@@ -232,7 +232,7 @@ class Builder:
         return True
 
     def scene(self, light, sky: Sky) -> Scene:
-        """Give all shapes as a Scene under this light (3,) and sky."""
+        """Return all shapes as a Scene under this light (3,) and sky."""
         columns = {
             k: np.array([row[k] for row in self.rows], np.float32)
             for k in self.rows[0]

@@ -144,7 +144,7 @@ class ClipFrames:
             )
 
     def neighbour(self, index: int, offset: int) -> int | None:
-        """Give the index of the frame `offset` later in the same clip, None where there is none."""
+        """Return the index of the frame `offset` later in the same clip, None without one."""
         other = index + offset
         same = 0 <= other < len(self.index) and self.index[other][0] == self.index[index][0]
         if same:

@@ -123,7 +123,7 @@ def read_keyed(path: Path) -> dict[str, np.ndarray]:
 
 
 def keyed(calib: dict[str, np.ndarray], key: str, shape: tuple[int, ...], path: Path) -> np.ndarray:
-    """Give one entry of read_keyed in a shape; raises InputError where it is missing or has
+    """Return one entry of read_keyed in a shape; raises InputError where it is missing or has
     another count.
     """
     count = int(np.prod(shape))
@@ -145,7 +145,7 @@ def pose(translation: np.ndarray, quat_xyzw: np.ndarray) -> np.ndarray:
 
 
 def nearest(stamps: Sequence[float], stamp: float, within: float) -> int | None:
-    """Give the index of the nearest of ascending stamps; None where it is further than `within`;
+    """Return the index of the nearest of ascending stamps; None where it is further than `within`;
     all in one unit.
 
     >>> nearest([1.0, 2.0, 3.0], 2.4, 0.5), nearest([1.0, 2.0], 2.6, 0.5)
@@ -199,7 +199,7 @@ def points_to_depth(points: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def check_size(path: Path, array: np.ndarray, camera: Camera) -> np.ndarray:
-    """Give array; raises InputError where it has not the size of the camera."""
+    """Return array; raises InputError where it has not the size of the camera."""
     if array.shape[:2] != (camera.height, camera.width):
         raise InputError(
             f"{path}: expected {camera.width}x{camera.height}, got "
@@ -209,7 +209,7 @@ def check_size(path: Path, array: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def find_image(stem: Path) -> Path:
-    """Give the image at a path without suffix; raises InputError naming it where there is none."""
+    """Return the image at a path without suffix; raises InputError where there is none."""
     for suffix in IMAGE_SUFFIXES:
         path = stem.with_name(stem.name + suffix)
         if path.is_file():
@@ -218,7 +218,7 @@ def find_image(stem: Path) -> Path:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Give the images of a folder by name; raises InputError where the folder is missing."""
+    """Return the images of a folder by name; raises InputError where the folder is missing."""
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of images, got none")
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)

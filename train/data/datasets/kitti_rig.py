@@ -30,7 +30,7 @@ class KittiRig:
     cam0_T_velo: np.ndarray | None
 
     def camera(self, image: np.ndarray) -> Camera:
-        """Give the camera of an (H, W, ...) image of either side."""
+        """Return the camera of an (H, W, ...) image of either side."""
         K = self.K
         return Camera(image.shape[1], image.shape[0], K[0, 0], K[1, 1], K[0, 2], K[1, 2])
 

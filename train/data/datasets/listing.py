@@ -51,7 +51,7 @@ class Listing:
         return (self[index] for index in range(len(self)))
 
     def neighbour(self, index: int, offset: int) -> int | None:
-        """Give the index of the frame `offset` numbers later in the same sequence, None where
+        """Return the index of the frame `offset` numbers later in the same sequence, None where
         there is none.
         """
         sequence, number = self._keys[index]
@@ -90,7 +90,7 @@ def tenth_part(items: Sequence, part: str, test: bool = True) -> list:
 
 
 def check_split(split: str, allowed: Sequence[str], name: str) -> str:
-    """Give split, or the first allowed one where it is ""; raises InputError for one that is
+    """Return split, or the first allowed one where it is ""; raises InputError for one that is
     unknown.
     """
     if split and split not in allowed:

@@ -40,7 +40,7 @@ def read_middlebury(path: Path, split: str, part: str) -> Listing:
 
 
 def list_scenes(path: Path) -> list[Path]:
-    """Give the folders of `path` that have an im0.png, by name; none where there is no folder."""
+    """Return the folders of `path` that have an im0.png, by name; none where there is no folder."""
     return sorted(folder for folder in path.glob("*") if (folder / "im0.png").is_file())
 
 
