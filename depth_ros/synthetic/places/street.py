@@ -15,8 +15,9 @@ from depth_ros.synthetic.places.materials import (
     Builder,
     material,
 )
-from depth_ros.synthetic.places.outdoors import bush, car, person, pole, tree, woods
-from depth_ros.synthetic.places.place import Mover, Place, camera_pose
+from depth_ros.synthetic.places.outdoors import bush, pole, tree, woods
+from depth_ros.synthetic.places.place import Place, camera_pose
+from depth_ros.synthetic.places.traffic import traffic
 from depth_ros.synthetic.renderer import BOX
 from depth_ros.synthetic.shading import Sky
 
@@ -53,7 +54,7 @@ def random_street(rng: np.random.Generator) -> Place:
     _road(b, style, road, walk)
     edge = road + walk
     {"town": _town, "suburb": _suburb, "country": _country, "square": _square}[style](b, edge)
-    movers = _traffic(b, style, road, edge, x)
+    movers = traffic(b, style, road, edge)
     horizon(b)
     pose = camera_pose(
         x, 0.0, height, yaw, rng.normal(0, np.radians(2.2)), rng.normal(0, np.radians(1.0))
@@ -99,73 +100,73 @@ def _daylight(rng) -> Sky:
 
 def _road(b, style, road, walk):
     """The ground, the road with its lines, kerbs and pavements."""
-    rng = b.rng
     b.stand(0, 0)
-    if style in ("town", "square"):
-        wide = PAVING
-    else:
-        wide = GRASS
+    _far_ground(b, style)
+    if style == "square":
+        return
+    _lanes(b, style, road)
+    if walk:
+        _pavements(b, road, walk)
+
+
+def _far_ground(b, style):
+    """What lies beside the road, to the horizon: paving or grass, slabs on some squares."""
+    rng = b.rng
+    bases = PAVING if style in ("town", "square") else GRASS
+    slabs = 0.0
     if style == "square" and rng.random() < 0.7:
         slabs = rng.uniform(0.3, 2.0)
-    else:
-        slabs = 0.0
-    floor = material(rng, wide, rng.uniform(0.15, 0.8), 0.25, wild=0.05)
-    ground(
-        b,
-        floor,
-        0,
-        100,
-        400,
-        400,
+    floor = material(rng, bases, rng.uniform(0.15, 0.8), 0.25, wild=0.05)
+    joints = dict(
         cells=np.array([slabs, slabs, 0]),
         fill=np.full(3, 0.97),
         vary=0.1,
         cell_color=np.clip(floor["colors"][0] * 1.12, 0, 1),
     )
-    if style == "square":
-        return
+    ground(b, floor, 0, 100, 400, 400, **joints)
+
+
+def _lanes(b, style, road):
+    """Asphalt and its lines: dashed ones between lanes, whole ones at the edges."""
+    rng = b.rng
     asphalt = material(rng, ASPHALT, rng.uniform(0.06, 0.35), 0.08, wild=0.03)
     asphalt["colors"][2] = asphalt["colors"][0] * rng.uniform(0.8, 1.15)
     ground(b, asphalt, 0, 100, road, 300, y=-0.005)
     white = rng.uniform(0.65, 0.95) * np.ones(3)
     marks = rng.random()
+    lines = {}  # x -> period in m (0: whole), painted share
     if marks < 0.6:
-        lines = {0.0: (9.0, 0.4)}
-    else:
-        lines = {}
+        lines[0.0] = (9.0, 0.4)
     if style == "country" or marks < 0.35:
         lines |= {-road + 0.3: (0, 1), road - 0.3: (0, 1)}
     if road > 5.5:
         lines |= {-road / 2: (9.0, 0.4), road / 2: (9.0, 0.4)}
     for x, (period, share) in lines.items():
-        cells = dict(
+        dashes = dict(
             cells=np.array([1e-3, period, 0]),
             fill=np.array([1, share, 1]),
             cell_color=white,
             vary=0.03,
         )
-        ground(b, asphalt, x, 100, 0.07, 300, y=-0.01, **cells)
-    if walk:
-        slab = material(rng, PAVING, 0.3, 0.15)
-        tile = rng.choice([0.0, 0.4, 0.8])
-        for side in (-1, 1):
-            half = np.array([walk / 2, 0.06, 300])
-            b.add(
-                BOX,
-                [side * (road + walk / 2), -0.06, 100],
-                half,
-                slab,
-                cells=np.array([tile, 0, tile]),
-                fill=np.full(3, 0.96),
-                cell_color=slab["colors"][1],
-                vary=0.06,
-            )
-            b.add(
-                BOX,
-                [side * (road + 0.07), -0.065, 100],
-                [0.07, 0.065, 300],
-                material(rng, PAVING, 0.2, 0.1),
-            )
+        ground(b, asphalt, x, 100, 0.07, 300, y=-0.01, **dashes)
+
+
+def _pavements(b, road, walk):
+    """Slabs and a kerb on both sides."""
+    rng = b.rng
+    slab = material(rng, PAVING, 0.3, 0.15)
+    tile = rng.choice([0.0, 0.4, 0.8])
+    joints = dict(
+        cells=np.array([tile, 0, tile]),
+        fill=np.full(3, 0.96),
+        cell_color=slab["colors"][1],
+        vary=0.06,
+    )
+    for side in (-1, 1):
+        center = [side * (road + walk / 2), -0.06, 100]
+        b.add(BOX, center, np.array([walk / 2, 0.06, 300]), slab, **joints)
+        kerb = material(rng, PAVING, 0.2, 0.1)
+        b.add(BOX, [side * (road + 0.07), -0.065, 100], [0.07, 0.065, 300], kerb)
 
 
 def _town(b, edge):
@@ -291,60 +292,7 @@ def _square(b, edge):
         if b.free(x, z, 0.8):
             thing = rng.choice(["tree", "bush", "carton", "pole"])
             b.stand(x, z, rng.uniform(0, 6))
-            carton(b) if thing == "carton" else _THINGS[thing](b, x, z)
-
-
-def _traffic(b, style, road, edge, lane_x) -> list[Mover]:
-    """Parked and driving cars, people, trees and poles by the road."""
-    rng = b.rng
-    movers = []
-
-    def mover(make, kind, x, z, yaw):
-        b.group()
-        make(b, x, z, yaw)
-        movers.append(Mover(b.current, kind, np.array([x, 0.0, z]), yaw))
-        b.group(moving=False)
-
-    parked = rng.random(2) * (0.9 if style in ("town", "suburb") else 0.2)
-    for side, share in zip((-1, 1), parked, strict=True):
-        yaw = rng.choice([0.0, np.pi])
-        z = rng.uniform(-6, 6)
-        while z < 70:
-            if road > 3.6:
-                x = side * (road - 1.05)
+            if thing == "carton":
+                carton(b)
             else:
-                x = side * (road - 0.4)
-            if rng.random() < share and b.free(x, z, 2.4):
-                car(b, x, z, yaw + rng.normal(0, 0.03))
-            z += rng.uniform(5.2, 7.5)
-    for _ in range(rng.integers(0, 4 if style != "square" else 3)):
-        side = rng.choice([-1, 1])
-        if road < 6:
-            x = side * min(road * 0.45, 2.0)
-        else:
-            x = side * rng.choice([0.28, 0.72]) * road
-        z = rng.uniform(7, 70)
-        if b.free(x, z, 2.6):
-            mover(car, "car", x, z, 0.0 if side > 0 else np.pi)
-    for _ in range(rng.poisson(2.2 if style != "country" else 0.3)):
-        if rng.random() < 0.75:
-            x = rng.choice([-1, 1]) * rng.uniform(road + 0.3, edge + 0.4)
-        else:
-            x = rng.uniform(-road, road)
-        z = 2 + rng.exponential(12)
-        if b.free(x, z, 0.5):
-            mover(person, "person", x, z, rng.choice([0, np.pi]) + rng.normal(0, 0.4))
-    spacing = rng.uniform(8, 30)
-    for side in (-1, 1):
-        if rng.random() < 0.5:
-            makers = [tree, pole]
-        else:
-            makers = [pole]
-        for z in np.arange(rng.uniform(0, spacing), 90, spacing):
-            if style != "square":
-                x = side * (road + rng.uniform(0.3, 0.9))
-            else:
-                x = rng.uniform(-12, 12)
-            if rng.random() < 0.7 and b.free(x, z, 0.35):
-                makers[rng.integers(len(makers))](b, x, z)
-    return movers
+                _THINGS[thing](b, x, z)
