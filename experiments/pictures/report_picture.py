@@ -4,6 +4,7 @@ depth-ros evaluate demo/clip --against sgbm --out demo/judged
 python experiments/pictures/report_picture.py demo/judged/report.html docs/report.jpg
 """
 
+import argparse
 import shutil
 import sys
 import tempfile
@@ -24,10 +25,16 @@ SCALE = 0.75
 
 
 def main():
-    report, picture = sys.argv[1:3]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("report", type=Path)
+    parser.add_argument("picture")
+    args = parser.parse_args()
+    picture = args.picture
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         with Browser(shutil.which("chromium"), profile) as browser:
-            browser.open(Path(report).resolve().as_uri(), (WIDTH, HEIGHT * COLUMNS))
+            browser.open(args.report.resolve().as_uri(), (WIDTH, HEIGHT * COLUMNS))
             page = browser.screenshot()
     columns = [page[i * HEIGHT : (i + 1) * HEIGHT] for i in range(COLUMNS)]
     spaced = [
