@@ -1,8 +1,16 @@
 """Look at depth: a recording or a camera, depth_node and RViz.
 
-ros2 launch depth_ros demo.launch.py bag:=PATH             a recording, at its own time ros2 launch
-depth_ros demo.launch.py camera:=realsense     starts the driver too (realsense, zed, oak_d,
-usb_cam) ros2 launch depth_ros demo.launch.py namespace:=front      a camera that is already running
+A recording, at its own time::
+
+    ros2 launch depth_ros demo.launch.py bag:=PATH
+
+A camera whose driver is started too (realsense, zed, oak_d, usb_cam)::
+
+    ros2 launch depth_ros demo.launch.py camera:=realsense
+
+A camera that is already running::
+
+    ros2 launch depth_ros demo.launch.py namespace:=front
 """
 
 from pathlib import Path
@@ -85,46 +93,79 @@ def generate_launch_description():
 
 
 def _start(context):
-    """Give the actions: source, node, RViz."""
-    bag, camera, model = (given(context, name) for name in ("bag", "camera", "model"))
-    if camera and not bag:
-        _expect_package(context, DRIVERS[camera][0], "the camera's driver comes from its vendor")
-    if flag(context, "rviz"):
-        _expect_package(
-            context, "rviz2", "or rviz:=false, and a page in the browser: depth-ros view --topics"
-        )
-    camera_mode, body = CAMERAS.get(camera, ("stereo", ""))
-    asked = given(context, "mode") or (camera_mode if camera else "")
-    topics, frame = (
-        recorded(bag, asked) if bag else ({}, "camera_optical" if camera == "usb_cam" else "")
-    )
+    """Return the actions: source, node, RViz."""
+    bag = given(context, "bag")
+    camera = given(context, "camera")
+    with_driver = bool(camera and not bag)
+    _expect_packages(context, camera if with_driver else "")
+
+    # 1. What the source says: its mode, the frame of its images, the body that carries it.
+    mode, body = CAMERAS.get(camera, ("stereo", ""))
+    asked = given(context, "mode")
+    if camera:
+        asked = asked or mode
+    topics = {}
+    frame = ""
+    if bag:
+        topics, frame = recorded(bag, asked)
+    elif camera == "usb_cam":
+        frame = "camera_optical"
     mode = asked or topics.get("mode", "stereo")
+
+    # 2. Parameters: a file of the user's, of the camera or of the mode; then what was given.
     own_file = given(context, "params_file")
-    file = own_file or str(CONFIG / (f"cameras/{camera}.yaml" if camera else f"{mode}.yaml"))
-    values = {} if own_file or camera else topics  # who names a file or a camera has named topics
-    values = {
-        **values,
-        "mode": mode,
-        "use_sim_time": bool(bag),
-        **({"model": model} if model else {}),
-    }
-    alone = (
-        frame and not own_file
-    )  # nobody says where this frame is: RViz would show the scene lying on its back
-    body = body or (BODY if alone else "")
-    values |= {"base_frame": body, "publish_tf": True} if body else {}
-    node = depth_node([file_of_parameters(file), values], given(context, "remap"))
-    actions = (
-        [_driver(camera), node] if camera and not bag else [node]
-    )  # a driver that fails leaves no node behind
+    file = own_file or _file_of(camera, mode)
+    values = {"mode": mode, "use_sim_time": bool(bag)}
+    if not own_file and not camera:  # who names a file or a camera has named topics
+        values = topics | values
+    model = given(context, "model")
+    if model:
+        values["model"] = model
+
+    # 3. Where nobody says how the camera stands, RViz would show the scene lying on its back.
+    lies = bool(frame) and not own_file
+    if lies:
+        body = body or BODY
+    if body:
+        values |= {"base_frame": body, "publish_tf": True}
+
+    # 4. The driver goes first: one that fails leaves no node behind.
+    actions = []
+    if with_driver:
+        actions.append(_driver(camera))
+    actions.append(depth_node([file_of_parameters(file), values], given(context, "remap")))
     if flag(context, "rviz"):
-        actions.append(_rviz(bool(bag), body if alone else frame))
-    if alone:
+        actions.append(_rviz(bool(bag), body if lies else frame))
+    if lies:
         actions.append(_upright(body, frame))
-    if bag:  # a second for the subscriptions, or the first images are lost
-        play = ["ros2", "bag", "play", bag, "--clock", "--delay", "2"]
-        actions.append(ExecuteProcess(cmd=play, additional_env=environment(), output="screen"))
+    if bag:
+        actions.append(_player(bag))
     return actions
+
+
+def _expect_packages(context, camera):
+    """Raise ValueError where the driver of a camera ("": none) or RViz is not installed."""
+    if camera:
+        package = DRIVERS[camera][0]
+        _expect_package(context, package, "the camera's driver comes from its vendor")
+    if flag(context, "rviz"):
+        instead = "or rviz:=false, and a page in the browser: depth-ros view --topics"
+        _expect_package(context, "rviz2", instead)
+
+
+def _file_of(camera, mode):
+    """The file of parameters in config/ for a camera, or else for the mode."""
+    if camera:
+        return str(CONFIG / "cameras" / f"{camera}.yaml")
+    return str(CONFIG / f"{mode}.yaml")
+
+
+def _player(bag):
+    """Play a recording with its time, after a second for the subscriptions: else the first images
+    are lost.
+    """
+    play = ["ros2", "bag", "play", bag, "--clock", "--delay", "2"]
+    return ExecuteProcess(cmd=play, additional_env=environment(), output="screen")
 
 
 def _expect_package(context, package, cure):
@@ -138,11 +179,11 @@ def _expect_package(context, package, cure):
 
 
 def recorded(bag, mode):
-    """Read the node's parameters for the topics of a recording, and its images' frame_id where it
-    has no TF itself.
+    """Read the node's parameters for the topics of a recording, and the frame_id of its images.
 
-    Nothing where the recording does not say, or without rosbags: topics of other names, perhaps,
-    which the node can still be told.
+    Returns:
+        The parameters, and the frame_id, "" where the recording has TF itself. Both are empty where
+        the recording does not tell, or without rosbags: the node can still be given its topics.
     """
     from depth_ros.core.errors import DepthRosError
 
@@ -152,16 +193,19 @@ def recorded(bag, mode):
 
         source = open_source(bag, mode or "auto")
         with open_reader(bag) as reader:
-            has_tf = any(
-                connection.topic in ("/tf", "/tf_static") for connection in reader.connections
-            )
-        return topic_parameters(source.topics), "" if has_tf else next(iter(source)).frame.frame_id
+            recorded_topics = {connection.topic for connection in reader.connections}
+        frame_id = ""
+        if recorded_topics.isdisjoint(("/tf", "/tf_static")):
+            frame_id = next(iter(source)).frame.frame_id
+        return topic_parameters(source.topics), frame_id
     except (DepthRosError, ImportError, OSError, AttributeError, StopIteration):
         return {}, ""
 
 
 def _upright(body, frame):
-    """Say that a camera looks straight ahead: z of its optical frame is x of its body (REP 103)."""
+    """Publish that a camera looks straight ahead: z of its optical frame is x of its body
+    (REP 103).
+    """
     turn = ["--qx", "-0.5", "--qy", "0.5", "--qz", "-0.5", "--qw", "0.5"]
     return Node(
         package="tf2_ros",
@@ -174,6 +218,9 @@ def _upright(body, frame):
 
 def _rviz(use_sim_time, fixed_frame):
     """RViz in the node's namespace: the topics in demo.rviz are relative."""
+    arguments = ["-d", str(CONFIG / "demo.rviz")]
+    if fixed_frame:
+        arguments += ["-f", fixed_frame]
     return Node(
         package="rviz2",
         executable="rviz2",
@@ -181,7 +228,7 @@ def _rviz(use_sim_time, fixed_frame):
         namespace=LaunchConfiguration("namespace"),
         # the camera display makes an absolute name of the camera_info beside a relative image
         remappings=[("/depth/camera_info", "depth/camera_info")],
-        arguments=["-d", str(CONFIG / "demo.rviz"), *(["-f", fixed_frame] if fixed_frame else [])],
+        arguments=arguments,
         parameters=[{"use_sim_time": use_sim_time}],
         output="log",
     )
@@ -206,6 +253,5 @@ def _driver(camera):
         launch_arguments={argument: parameters, **others}.items(),
     )
     variables = [SetEnvironmentVariable(name, value) for name, value in environment().items()]
-    return GroupAction(
-        [*variables, driver], forwarding=False
-    )  # of our arguments rs_launch.py would warn, one by one
+    # Not forwarded: rs_launch.py would warn of our arguments, one by one.
+    return GroupAction([*variables, driver], forwarding=False)

@@ -44,12 +44,12 @@ def generate_launch_description():
 
 
 def _start(context):
-    """Give the command; python -m, because colcon and pip put `depth-ros` in different places."""
+    """Return the command; python -m, because colcon and pip put `depth-ros` in different places."""
     options = ["mode", "backend", "egomotion", "sync_tolerance_s"]
     options += [name for name in ("out", "model") if given(context, name)]
-    words = [
-        word for name in options for word in (f"--{name.replace('_', '-')}", given(context, name))
-    ]
-    words += ["--replay"] if flag(context, "replay") else []
-    cmd = [sys.executable, "-m", "depth_ros", "evaluate", given(context, "bag"), *words]
+    cmd = [sys.executable, "-m", "depth_ros", "evaluate", given(context, "bag")]
+    for name in options:
+        cmd += [f"--{name.replace('_', '-')}", given(context, name)]
+    if flag(context, "replay"):
+        cmd.append("--replay")
     return [ExecuteProcess(cmd=cmd, additional_env=environment(), output="screen")]

@@ -22,9 +22,10 @@ from tqdm import tqdm
 from depth_ros.core.errors import InputError
 from train.data.batches import StepBatches
 from train.objective import make_objective
-from train.recipe import Recipe
+from train.recipe import Fit, Recipe
 
 _WARM_UP = 100  # steps
+_MOST_NOT_FINITE = 10  # gradients in a row
 
 
 def make_fabric() -> Fabric:
@@ -44,31 +45,46 @@ def make_fabric() -> Fabric:
 
 
 def fit(recipe: Recipe, out: Path, frames=None, held_out=None, init: dict | None = None) -> Path:
-    """Train until the recipe's budget is spent and return the checkpoint; resumes from
-    out/checkpoint.pt if there.
+    """Train until the recipe's budget is spent; resumes from out/checkpoint.pt if it is there.
 
-    frames, held_out: train.data.view.Frames instead of what the recipe reads. init: weights to
-    start from. Writes out/checkpoint.pt (weights, averaged weights, optimiser, step, seconds),
-    out/recipe.yaml and TensorBoard events with pictures. A kill, a full disk or an error loses at
-    most checkpoint_s seconds and never a checkpoint; an interrupt (Ctrl-C, SIGTERM) loses nothing.
-    A gradient that is not finite skips the step; ten in a row are an error.
+    Writes out/checkpoint.pt (weights, averaged weights, optimiser, step, seconds), out/recipe.yaml
+    and TensorBoard events with pictures. A kill, a full disk or an error loses at most checkpoint_s
+    seconds and never a checkpoint; an interrupt (Ctrl-C, SIGTERM) loses nothing. A gradient that is
+    not finite skips the step.
+
+    Args:
+        recipe: Everything that decides the training.
+        out: Run folder.
+        frames: train.data.view.Frames to train on, instead of what the recipe reads.
+        held_out: Frames to score on, instead of what the recipe reads.
+        init: Weights to start from, by name; see start_from.
+
+    Returns:
+        The path of the checkpoint.
+
+    Raises:
+        InputError: Where the data or the weights do not fit the recipe; nothing is written then.
+        RuntimeError: After ten gradients in a row that are not finite.
     """
     options = recipe.fit
     fabric = make_fabric()
     fabric.launch()
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
+
+    # 1. Networks and losses.
     objective = make_objective(recipe)
-    if (
-        recipe.task != "stereo"
-    ):  # twice as fast, on a CPU too; a tenth slower where few channels are gathered
+    if recipe.task != "stereo":
+        # Twice as fast, on a CPU too; a tenth slower where few channels are gathered.
         objective = objective.to(memory_format=torch.channels_last)
     if init:
         start_from(objective, init)
-    data = objective.samples(
-        "train", frames
-    )  # what is wrong with the data is said before anything is written
+
+    # 2. Data: what is wrong with it is reported before anything is written.
+    data = objective.samples("train", frames)
     held_out = objective.samples("val", held_out)
+
+    # 3. The optimiser, and weights averaged over the steps: they are what is exported.
     average = torch.optim.swa_utils.AveragedModel(
         objective, avg_fn=_ema(options.ema), use_buffers=True
     )
@@ -76,64 +92,86 @@ def fit(recipe: Recipe, out: Path, frames=None, held_out=None, init: dict | None
     optimizer = torch.optim.AdamW(
         objective.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
     )
-    net, optimizer = fabric.setup(
-        torch.compile(objective) if options.compile else objective, optimizer
-    )
+    compiled = torch.compile(objective) if options.compile else objective
+    net, optimizer = fabric.setup(compiled, optimizer)
+
+    # 4. Go on where the checkpoint of this run ended, with the batches that follow.
+    checkpoint = out / "checkpoint.pt"
     state = {"net": objective, "average": average, "optimizer": optimizer}
-    step, spent = _resume(out / "checkpoint.pt", state, fabric.device)
-    batches = StepBatches(data, recipe, step, fabric.global_rank, fabric.world_size)
-    pinned = fabric.device.type != "cpu"
-    loader = DataLoader(
-        data,
-        batch_sampler=batches,
-        num_workers=options.workers,
-        pin_memory=pinned,
-        worker_init_fn=_deaf_worker,
-    )
-    loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+    step, spent = _resume(checkpoint, state, fabric.device)
+    loader = _make_loader(fabric, data, recipe, step)
     board = _Board(out, recipe, step, spent) if fabric.is_global_zero else None
-    clock, bad, saved, scored = time.monotonic() - spent, 0, time.monotonic(), time.monotonic()
+
+    begin = time.monotonic() - spent
+    saved = time.monotonic()
+    scored = time.monotonic()
+    not_finite = 0
     with _interrupts() as stopped:
         for batch in loader:
-            torch.manual_seed(
-                hash((options.seed, step, fabric.global_rank)) % 2**63
-            )  # a resumed step is the same step
-            progress = step / options.steps if options.steps else spent / (60 * options.minutes)
+            # A resumed step is the same step: its random numbers and its learning rate follow
+            # from its number and the time spent.
+            torch.manual_seed(hash((options.seed, step, fabric.global_rank)) % 2**63)
+            rate = options.learning_rate * _schedule(_progress(options, step, spent), step, options)
             for group in optimizer.param_groups:
-                group["lr"] = options.learning_rate * _schedule(progress, step, options.cooldown)
+                group["lr"] = rate
+
             objective.train()
             loss, parts = net(batch)
             optimizer.zero_grad(set_to_none=True)
             fabric.backward(loss)
             norm = torch.nn.utils.clip_grad_norm_(objective.parameters(), options.clip_norm)
-            bad = 0 if torch.isfinite(norm) else bad + 1
-            if bad >= 10:
+
+            if torch.isfinite(norm):
+                not_finite = 0
+                optimizer.step()
+                average.update_parameters(objective)
+            else:
+                not_finite += 1
+            if not_finite >= _MOST_NOT_FINITE:
                 raise RuntimeError(
                     f"step {step}: ten gradients in a row were not finite; the last "
                     "checkpoint is good"
                 )
-            if not bad:
-                optimizer.step()
-                average.update_parameters(objective)
-            step, spent = step + 1, time.monotonic() - clock
-            done = fabric.broadcast(
-                step >= options.steps if options.steps else spent >= 60 * options.minutes
-            )
-            done = done or bool(stopped)
+
+            # The first process decides for all of them when it is over; an interrupt ends each.
+            step += 1
+            spent = time.monotonic() - begin
+            done = fabric.broadcast(_progress(options, step, spent) >= 1) or bool(stopped)
+
             if board:
                 board.step(step, spent, loss.detach(), parts)
-            if board and (done or time.monotonic() - saved > options.checkpoint_s):
-                _save(out / "checkpoint.pt", state, step, spent, last=done)
-                saved = time.monotonic()
-            if board and (done or time.monotonic() - scored > options.score_s):
-                board.look(step, average.module, held_out, fabric.device)
-                scored = time.monotonic()
+                if done or time.monotonic() - saved > options.checkpoint_s:
+                    _save(checkpoint, state, step, spent, last=done)
+                    saved = time.monotonic()
+                if done or time.monotonic() - scored > options.score_s:
+                    board.look(step, average.module, held_out, fabric.device)
+                    scored = time.monotonic()
             if done:
                 break
     if board:
         board.close()
     fabric.barrier()
-    return out / "checkpoint.pt"
+    return checkpoint
+
+
+def _make_loader(fabric: Fabric, data, recipe: Recipe, step: int):
+    """The batches from a step on, of this process, as tensors on its device."""
+    batches = StepBatches(data, recipe, step, fabric.global_rank, fabric.world_size)
+    loader = DataLoader(
+        data,
+        batch_sampler=batches,
+        num_workers=recipe.fit.workers,
+        pin_memory=fabric.device.type != "cpu",
+        worker_init_fn=_ignore_signals,
+    )
+    return fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+
+
+def _progress(options: Fit, step: int, spent: float) -> float:
+    """Share of the budget that is spent: of the steps, or of the minutes where no steps are set."""
+    if options.steps:
+        return step / options.steps
+    return spent / (60 * options.minutes)
 
 
 def start_from(objective: torch.nn.Module, weights: dict) -> None:
@@ -219,7 +257,7 @@ def _interrupts():
             signal.signal(number, handler)
 
 
-def _deaf_worker(_: int) -> None:
+def _ignore_signals(_: int) -> None:
     """Ctrl-C reaches the loading processes too: they must outlive it until the loop has finished
     its step.
     """
@@ -238,12 +276,13 @@ def _ema(decay: float):
     return average
 
 
-def _schedule(progress: float, step: int, cooldown: float) -> float:
-    """Warm up over 100 steps or a twentieth of the cooldown, stay, then half a cosine to zero at
-    the budget's end.
+def _schedule(progress: float, step: int, options: Fit) -> float:
+    """Warm up over 100 steps or a twentieth of the budget, stay, then half a cosine to zero at the
+    budget's end.
     """
     rise = min(1.0, max((step + 1) / _WARM_UP, 20 * progress))
-    cooled = max(0.0, (min(progress, 1.0) - (1 - cooldown)) / cooldown)
+    begin = 1 - options.cooldown
+    cooled = max(0.0, (min(progress, 1.0) - begin) / options.cooldown)
     return rise * max(0.005, 0.5 + 0.5 * math.cos(math.pi * cooled))
 
 

@@ -200,7 +200,7 @@ class Recipe:
         os.replace(part, path)
 
     def with_fit(self, **changes) -> Recipe:
-        """Give the recipe with changes in its section fit; those that are None are left out."""
+        """Return the recipe with changes in its section fit; those that are None are left out."""
         return replace(
             self, fit=replace(self.fit, **{k: v for k, v in changes.items() if v is not None})
         )

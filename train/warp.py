@@ -22,7 +22,7 @@ _SMALL_SQUARE = 1e-2  # rad^2; below, four terms of the series are exact to 1e-1
 
 
 def so3_exp(rotvec: Tensor) -> Tensor:
-    """Give the (B,3,3) rotations of rotation vectors (B,3) in radians, by Rodrigues' formula;
+    """Return the (B,3,3) rotations of rotation vectors (B,3) in radians, by Rodrigues' formula;
     smooth at zero.
     """
     square = (rotvec * rotvec).sum(-1)[:, None, None]
@@ -41,7 +41,7 @@ def so3_exp(rotvec: Tensor) -> Tensor:
 
 
 def pose_to_matrix(pose: Tensor) -> Tensor:
-    """Give the (B,4,4) transforms of pose vectors (B,6) = [rotvec rad, translation m].
+    """Return the (B,4,4) transforms of pose vectors (B,6) = [rotvec rad, translation m].
 
     The translation is the last column as it is, unlike core.lie.se3_exp, whose twists begin with a
     velocity. Raises InputError for another shape.
@@ -56,7 +56,7 @@ def pose_to_matrix(pose: Tensor) -> Tensor:
 
 
 def matrix_to_pose(a_T_b: Tensor) -> Tensor:
-    """Give pose vectors (B,6) of rigid transforms (B,4,4), turns below pi: undoes
+    """Return pose vectors (B,6) of rigid transforms (B,4,4), turns below pi: undoes
     pose_to_matrix, no gradient.
     """
     with torch.no_grad():
@@ -67,7 +67,8 @@ def matrix_to_pose(a_T_b: Tensor) -> Tensor:
             )
             / 2
         )
-        sine, cosine = axis.norm(dim=1), (R.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
+        sine = axis.norm(dim=1)
+        cosine = (R.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
         ratio = torch.where(
             sine > 1e-6, torch.atan2(sine, cosine) / sine.clamp(min=1e-6), torch.ones_like(sine)
         )
@@ -75,7 +76,7 @@ def matrix_to_pose(a_T_b: Tensor) -> Tensor:
 
 
 def inverse(a_T_b: Tensor) -> Tensor:
-    """Give b_T_a (B,4,4) of rigid transforms a_T_b (B,4,4)."""
+    """Return b_T_a (B,4,4) of rigid transforms a_T_b (B,4,4)."""
     with torch.autocast(a_T_b.device.type, enabled=False):
         b_R_a = a_T_b[:, :3, :3].transpose(1, 2)
         top = torch.cat([b_R_a, -b_R_a @ a_T_b[:, :3, 3:]], 2)
@@ -110,7 +111,7 @@ def metric_pose_to_canonical(pose: Tensor, fx: Tensor | float, focal_px: float) 
 
 
 def resize_intrinsics(K: Tensor, scale_x: float, scale_y: float) -> Tensor:
-    """Give K (B,3,3) of the picture resized by (scale_x, scale_y): cx' = (cx + 0.5) s - 0.5."""
+    """Return K (B,3,3) of the picture resized by (scale_x, scale_y): cx' = (cx + 0.5) s - 0.5."""
     half = torch.tensor([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]]).to(K)
     scale = torch.diag(torch.tensor([scale_x, scale_y, 1.0])).to(K)
     with torch.autocast(K.device.type, enabled=False):
@@ -118,7 +119,7 @@ def resize_intrinsics(K: Tensor, scale_x: float, scale_y: float) -> Tensor:
 
 
 def pixel_grid(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the coordinates u (1,1,1,W) and v (1,1,H,1) of all pixel centres, of the type and
+    """Return the coordinates u (1,1,1,W) and v (1,1,H,1) of all pixel centres, of the type and
     place of `like`.
     """
     u = torch.arange(width, dtype=like.dtype, device=like.device).view(1, 1, 1, width)

@@ -19,7 +19,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from depth_ros.core.camera import Camera
 from depth_ros.nodes.output import messages
 
-SIDES, BASELINE_M = ("left", "right"), 0.1
+SIDES = ("left", "right")
+BASELINE_M = 0.1
 
 
 def cpu_ns(pid: int) -> int:
@@ -49,7 +50,8 @@ class BenchCamera:
         )
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
-        self.sent, self.latency_ms = 0, {}
+        self.sent = 0
+        self.latency_ms = {}
 
     def wait_for_node(self, limit_s: float = 30.0) -> bool:
         """Spin until the node has subscribed to everything and publishes depth."""
@@ -81,7 +83,8 @@ class BenchCamera:
         """Send at a rate and listen in between; gives the stamps that were sent. on_frame:
         called before each pair.
         """
-        stamps_ns, start = [], time.monotonic()
+        stamps_ns = []
+        start = time.monotonic()
         while (due := start + len(stamps_ns) / rate_hz) < start + seconds:
             self.listen(due - time.monotonic())
             if on_frame is not None:
@@ -131,7 +134,8 @@ def _let_it_rest(camera: BenchCamera, pid: int, limit_s: float = 20.0) -> None:
     """Wait until a node that is behind has worked off its queue: it must not disturb the next
     one.
     """
-    end, before_ns = time.monotonic() + limit_s, 0
+    end = time.monotonic() + limit_s
+    before_ns = 0
     while (now_ns := cpu_ns(pid)) - before_ns > 30e6 and time.monotonic() < end:
         before_ns = now_ns
         camera.listen(0.2)

@@ -25,7 +25,8 @@ from .runners import CALIBRATION, engines_of
 from .samples import machine
 
 PAIRS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "pairs"
-_IMAGE, _NDISP = (480, 640), 128
+_IMAGE = (480, 640)
+_NDISP = 128
 _EXTRA = {"stereo": ((384, 640),)}  # sizes of tensors beside that of a 480x640 image
 _NOT_TIMED = "int8 as for tensorrt"
 BASELINE = "SGBM-3WAY 480x640"
@@ -188,7 +189,8 @@ def _plain_sgbm(samples: list) -> dict:
 class _List(list):
     """Samples as a source."""
 
-    name, drops = "pairs", {}
+    name = "pairs"
+    drops = {}
 
 
 def _picture(side: str) -> np.ndarray:

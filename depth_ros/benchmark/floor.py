@@ -54,7 +54,7 @@ def compile_floor(folder: Path) -> tuple[Path | None, str]:
 
 
 def floor_command(folder: Path) -> tuple[list[str], str]:
-    """Give the command that runs the floor, and the words that name which floor it is."""
+    """Return the command that runs the floor, and the words that name which floor it is."""
     library, why = compile_floor(folder)
     command = [sys.executable, "-m", "depth_ros.benchmark.floor"]
     return (
@@ -87,7 +87,8 @@ def run_raw() -> None:
     rclpy.init()
     node = rclpy.create_node("floor")
     publisher = node.create_publisher(Image, "depth/image_rect", 5)
-    stamps, ready = {}, {}
+    stamps = {}
+    ready = {}
 
     def on_image(side, raw):
         stamps[side] = raw[4:12]
@@ -98,7 +99,8 @@ def run_raw() -> None:
             if size not in ready:
                 height, width = size
                 depth = Image(height=height, width=width, encoding="32FC1", step=4 * width)
-                depth.header.frame_id, depth.data = "left", bytes(4 * height * width)
+                depth.header.frame_id = "left"
+                depth.data = bytes(4 * height * width)
                 ready[size] = serialize_message(depth)
             publisher.publish(ready[size][:4] + stamps[side] + ready[size][12:])
 

@@ -10,7 +10,8 @@ import numpy as np
 import rclpy
 from sensor_msgs.msg import CameraInfo, Image
 
-QUEUE, SLOP_S = 10, 0.005
+QUEUE = 10
+SLOP_S = 0.005
 
 
 class OwnSynchronizer:
@@ -21,7 +22,8 @@ class OwnSynchronizer:
     """
 
     def __init__(self, topics: int, callback):
-        self._queues, self._callback = [OrderedDict() for _ in range(topics)], callback
+        self._queues = [OrderedDict() for _ in range(topics)]
+        self._callback = callback
 
     def add(self, index: int, message) -> None:
         """Take a message; calls back with one message of each topic where all stamps lie within

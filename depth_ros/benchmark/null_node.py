@@ -25,7 +25,8 @@ class NullEstimator:
     engines give.
     """
 
-    is_metric, scale = True, None
+    is_metric = True
+    scale = None
 
     def __init__(self, durations_ms: tuple[float, ...] = (0.0,), fresh: bool = False):
         self.engine = SimpleNamespace(
@@ -33,7 +34,9 @@ class NullEstimator:
             model_hash="0",
             spec=SimpleNamespace(name="null", scale_source="stereo baseline"),
         )
-        self._durations_ms, self._fresh, self._count = durations_ms, fresh, 0
+        self._durations_ms = durations_ms
+        self._fresh = fresh
+        self._count = 0
         self._depth = np.ones((1, 1), np.float32)
 
     def estimate(self, frame: Frame) -> Estimate:

@@ -18,9 +18,11 @@ from depth_ros.nodes.transport import transport_environment
 from .floor import floor_command
 from .samples import machine, pooled, quantiles
 
-SIZES, RATES_HZ = ((640, 480), (1280, 720)), (30, 60, 100)
+SIZES = ((640, 480), (1280, 720))
+RATES_HZ = (30, 60, 100)
 NODES = ("floor", "depth_node", "naive", "naive_checked")
-GOAL_X_FLOOR, GOAL_X_UNDER_NAIVE = 1.3, 5.0
+GOAL_X_FLOOR = 1.3
+GOAL_X_UNDER_NAIVE = 5.0
 _STOP_S = 10
 
 
@@ -81,7 +83,8 @@ def table(result: dict) -> str:
         f"{'x under checked':>17}{'answered':>10}{'latency ms p50':>16}{'p95':>8}{'p99':>8}",
     ]
     for row in result["rows"]:
-        size, late = f"{row['width']}x{row['height']}", row["latency_ms"]
+        size = f"{row['width']}x{row['height']}"
+        late = row["latency_ms"]
         lines.append(
             f"{row['node']:14}{size:>10}{row['rate_hz']:5}{row['cpu_ms']:14.2f}"
             f"{row['x_floor']:9.2f}"
@@ -110,7 +113,7 @@ def table(result: dict) -> str:
 
 
 def _goal(name: str, value: float, goal: float, at_most: bool) -> str:
-    """Say whether an aim is met by the worst row."""
+    """Format whether an aim is met by the worst row."""
     met = value <= goal if at_most else value >= goal
     return (
         f"aim: {name} at {'most' if at_most else 'least'} {goal:g}: "
@@ -119,7 +122,7 @@ def _goal(name: str, value: float, goal: float, at_most: bool) -> str:
 
 
 def _commands(folder: Path) -> tuple[dict[str, list[str]], str]:
-    """Give the command of each node, and the words that name the floor."""
+    """Return the command of each node, and the words that name the floor."""
     floor, words = floor_command(folder)
     module = [sys.executable, "-m"]
     ours = [*module, "depth_ros.benchmark.null_node", "--ros-args", "-p", "egomotion_method:='off'"]

@@ -28,7 +28,8 @@ class OpenvinoEngine:
     Raises EngineError where openvino is missing or refuses it.
     """
 
-    name, model_hash = "openvino", ""
+    name = "openvino"
+    model_hash = ""
 
     def __init__(self, path: Path, spec: ModelSpec):
         try:
@@ -66,7 +67,8 @@ def calibration_frames(spec: ModelSpec, count: int = CALIBRATION) -> list[dict]:
     if spec.task == "stereo":
         pairs = [_random_pair(seed) for seed in range(count)]
     else:
-        rig, scene = clip_rig(*_SIZE), clip_scene()
+        rig = clip_rig(*_SIZE)
+        scene = clip_scene()
         found = [render_stereo(scene, rig, clip_pose(4 * i))["left"] for i in range(count + 1)]
         pairs = list(zip(found, found[1:]))
     return [arrays_of(spec, *pair) for pair in pairs]
@@ -79,7 +81,8 @@ def engines_of(
     frames for int8.
     """
     whole = OnnxEngine(path, threads=1)
-    found, absent = {"onnxruntime fp32": whole}, {}
+    found = {"onnxruntime fp32": whole}
+    absent = {}
     with tempfile.TemporaryDirectory() as folder:
         frames = calibration_frames(whole.spec, calibration)
         rounded = {form: _int8(path, frames, form, Path(folder)) for form in ("cpu", "tensorrt")}
@@ -97,12 +100,14 @@ def engines_of(
 class _Emulated:
     """A graph for TensorRT, as it would compute it."""
 
-    name, model_hash = "emulated", ""
+    name = "emulated"
+    model_hash = ""
 
     def __init__(self, path: Path, spec: ModelSpec):
         import onnx
 
-        self.spec, self._graph = spec, EmulatedGraph(onnx.load(str(path)), spec.outputs)
+        self.spec = spec
+        self._graph = EmulatedGraph(onnx.load(str(path)), spec.outputs)
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the network on arrays by name."""

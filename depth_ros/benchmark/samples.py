@@ -26,7 +26,7 @@ def machine() -> dict:
 
 
 def quantiles(values: list[float]) -> dict[str, float]:
-    """Give p50, p95 and p99 of samples; NaN where there is none.
+    """Return p50, p95 and p99 of samples; NaN where there is none.
 
     >>> quantiles([1.0, 2.0, 3.0])["p50"]
     2.0
@@ -63,7 +63,8 @@ def slope(t: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     >>> slope(np.arange(5.0), 2 * np.arange(5.0) + 1)[0]
     2.0
     """
-    t, y = np.asarray(t, float), np.asarray(y, float)
+    t = np.asarray(t, float)
+    y = np.asarray(y, float)
     if len(t) < 4:
         return 0.0, float("inf")
     centred = t - t.mean()

@@ -16,7 +16,9 @@ from .null_node import ENGINE_MS
 from .overhead import json_lines, started
 from .samples import quantiles, slope
 
-RATE_HZ, WIDTH, HEIGHT = 60, 640, 480
+RATE_HZ = 60
+WIDTH = 640
+HEIGHT = 480
 ENGINE = "5,60"  # ms; every 50th frame takes 60, so that frames must be dropped and counted
 GROWTH_MB, GROWTH_MS = (
     2.0,
@@ -118,10 +120,11 @@ def judge(samples: list[dict], end: dict, seconds: float) -> dict:
 
 
 def failures(result: dict) -> list[str]:
-    """Say what the soak does not pass; memory must grow in the second half, too, to be called
+    """Report what the soak does not pass; memory must grow in the second half, too, to be called
     growing.
     """
-    found, hours = [], result["seconds"] / 3600
+    found = []
+    hours = result["seconds"] / 3600
     trends = result["seconds"] >= TREND_S
     for name, unit, limit in (("memory", "mb", GROWTH_MB), ("latency", "ms", GROWTH_MS)):
         trend = f"{name}_{unit}_per_h"

@@ -35,11 +35,14 @@ class Player:
     """Plays, and keeps per-second samples and every stamp that was sent and heard."""
 
     def __init__(self, domain_id: int, pid: int):
-        self._camera, self._pid = BenchCamera(domain_id), pid
+        self._camera = BenchCamera(domain_id)
+        self._pid = pid
         self._camera.node.create_subscription(
             DiagnosticArray, "/diagnostics", self._on_diagnostics, 10
         )
-        self._values, self._second, self._heard = {}, 0, set()
+        self._values = {}
+        self._second = 0
+        self._heard = set()
         if not self._camera.wait_for_node():
             sys.exit("the node has not subscribed within 30 s")
 
@@ -76,7 +79,8 @@ class Player:
         if t_s < self._second + 1:
             return
         self._second = int(t_s)
-        latency_ms, self._camera.latency_ms = self._camera.latency_ms, {}
+        latency_ms = self._camera.latency_ms
+        self._camera.latency_ms = {}
         self._heard |= set(latency_ms)
         median = statistics.median(latency_ms.values()) if latency_ms else None
         sample = {

@@ -12,7 +12,7 @@ from .input import Reading
 
 
 def are_many(inputs: tuple[Path, ...], jobs: int | None, scheduler: str) -> bool:
-    """Tell many bags from one input: several, a folder with bags below it, or an option that
+    """Distinguish many bags from one input: several, a folder with bags below it, or an option that
     only many have.
     """
     from depth_ros.evaluation.batch import bags_below
@@ -73,7 +73,7 @@ def evaluate_many(
 
 
 def command_line(options: dict) -> list[str]:
-    """Give options back as the words of a command line; paths become absolute, for processes
+    """Return options as the words of a command line; paths become absolute, for processes
     elsewhere.
 
     >>> command_line({"egomotion": "auto", "against": ("sgbm",), "replay": False})

@@ -19,7 +19,8 @@ def bench(
 
     if not (overhead or engines or soak):
         overhead = engines = True
-    results, failed = {}, False
+    results = {}
+    failed = False
     for name, options in _parts(overhead, engines, soak, seconds):
         module = _module(name)
         with tqdm(unit="step", desc=name, disable=None, leave=False) as progress:
@@ -36,7 +37,10 @@ def _parts(
     overhead: bool, engines: bool, soak: float | None, seconds: float
 ) -> list[tuple[str, dict]]:
     """Name the modules of depth_ros.benchmark to run, with their options."""
-    parts = [("overhead", {"seconds": seconds})] if overhead else []
+    if overhead:
+        parts = [("overhead", {"seconds": seconds})]
+    else:
+        parts = []
     parts += [("engines", {})] if engines else []
     return parts + ([("soak", {"minutes": soak})] if soak else [])
 

@@ -65,13 +65,26 @@ def build_engine(model, command: BuildCommand) -> None:
     network = OnnxEngine(model)
     spec = network.spec
     _check(command)
-    calibrate, frames = command.calibrate, command.frames
-    samples = bag_samples(frames or calibrate, spec) if frames or calibrate else []
-    ranges = bag_samples(calibrate, spec) if frames and calibrate else samples[::2]
-    held = samples[1::2] or samples if calibrate and not frames else samples
+    calibrate = command.calibrate
+    frames = command.frames
+    if frames or calibrate:
+        samples = bag_samples(frames or calibrate, spec)
+    else:
+        samples = []
+    if frames and calibrate:
+        ranges = bag_samples(calibrate, spec)
+    else:
+        ranges = samples[::2]
+    if calibrate and not frames:
+        held = samples[1::2] or samples
+    else:
+        held = samples
     request = _request(network, command, held, ranges)
     height, width = request.size
-    whole = ", the whole step" if command.with_io else ""
+    if command.with_io:
+        whole = ", the whole step"
+    else:
+        whole = ""
     click.echo(f"{spec.name}: {command.precision}, tensors of {height}x{width}{whole}")
     if command.save_onnx and _only_graph(network, request, command):
         return
@@ -265,7 +278,10 @@ def _sizes(shape: str, samples: list, spec) -> tuple[tuple[int, int], tuple[int,
             f"expected frames of one size, got (height, width) {', '.join(map(str, found))}"
         )
     if not shape:
-        image = found[0] if found else _SIZES[spec.task]
+        if found:
+            image = found[0]
+        else:
+            image = _SIZES[spec.task]
         return image, tensor_size(*image, spec)
     match = re.fullmatch(r"(\d+)x(\d+)", shape)
     if not match or "0" in match.groups():
@@ -282,7 +298,8 @@ class Bar:
     """A line on stderr with the share done and the time to go; on terminals only."""
 
     def __init__(self):
-        self._start, self._shows = time.monotonic(), sys.stderr.isatty()
+        self._start = time.monotonic()
+        self._shows = sys.stderr.isatty()
 
     def update(self, share: float) -> None:
         """Show a share of 0 to 1."""
@@ -303,5 +320,8 @@ def bar_words(share: float, seconds: float) -> str:
     >>> bar_words(0.25, 10.0)
     'building  25 %, 10 s, about 30 s to go'
     """
-    rest = f", about {seconds * (1 - share) / share:.0f} s to go" if share > 0.02 else ""
+    if share > 0.02:
+        rest = f", about {seconds * (1 - share) / share:.0f} s to go"
+    else:
+        rest = ""
     return f"building {share:4.0%}, {seconds:.0f} s{rest}".replace("%", " %")

@@ -49,12 +49,15 @@ def main(arguments: list[str] | None = None) -> int:
     pictures = write_pictures(bag, options)
     print(f"replayed and judged in {time.monotonic() - start:.0f} s; left in {options.out}/:")
     print("  report.html  report.json  cloud.ply  " + "  ".join(pictures))
-    return 0 if run.results and not unaccounted(report) else 1
+    if run.results and not unaccounted(report):
+        return 0
+    return 1
 
 
 def table(run: Evaluation, report: dict) -> list[str]:
-    """Say accuracy, rates, latency and drops as the lines of a table."""
-    frames, latency = report["frames"], report.get("latency_ms", {})
+    """Format accuracy, rates, latency and drops as the lines of a table."""
+    frames = report["frames"]
+    latency = report.get("latency_ms", {})
     seconds = frames["in"] / 10
     rows = [
         (label, f"{report[section][key]:.3f}")

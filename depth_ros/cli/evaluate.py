@@ -58,7 +58,7 @@ def evaluate_one(
 
 
 def _rival(name: str, reading: Reading) -> tuple[str, str, Reading]:
-    """Give (name, stereo or mono, how to open it) of what --against names."""
+    """Return (name, stereo or mono, how to open it) of what --against names."""
     from depth_ros.engine.options import EngineOptions
 
     if name == "sgbm":
@@ -67,7 +67,10 @@ def _rival(name: str, reading: Reading) -> tuple[str, str, Reading]:
             "stereo",
             replace(reading, model=None, engine=EngineOptions("sgbm", waits=True)),
         )
-    kind = "auto" if reading.engine.backend == "sgbm" else reading.engine.backend
+    if reading.engine.backend == "sgbm":
+        kind = "auto"
+    else:
+        kind = reading.engine.backend
     engine = replace(
         reading.engine, backend=kind, engine=""
     )  # an engine that is named is of --model
@@ -76,7 +79,7 @@ def _rival(name: str, reading: Reading) -> tuple[str, str, Reading]:
 
 
 def has_pairs(input: Path, reading: Reading) -> bool:
-    """Tell whether an input has images of a right camera."""
+    """Report whether an input has images of a right camera."""
     from depth_ros.core.errors import InputError
     from depth_ros.recordings.sample import open_source
 
@@ -123,7 +126,11 @@ def _method(source, egomotion: str) -> str:
     by, else off.
     """
     follows = source.has_poses or (source.topics is not None and source.topics.depth is not None)
-    return ("hybrid" if follows else "off") if egomotion == "auto" else egomotion
+    if egomotion == "auto":
+        if follows:
+            return "hybrid"
+        return "off"
+    return egomotion
 
 
 def _mode_of(reading: Reading) -> str:

@@ -51,7 +51,7 @@ class Reading:
         return self.max_disparity_px or MAX_DISPARITY_PX
 
     def words(self) -> list[str]:
-        """Give this back as the words of a command line, for another process; paths become
+        """Return this as the words of a command line, for another process; paths become
         absolute.
 
         >>> from depth_ros.engine.options import EngineOptions
@@ -63,13 +63,17 @@ class Reading:
         words = ["--mode", self.mode, "--backend", self.engine.backend]
         for name, value in vars(self.engine).items():
             if name not in ("backend", "waits") and value != getattr(type(self.engine), name):
-                value = Path(value).resolve() if name == "engine" else value
+                if name == "engine":
+                    value = Path(value).resolve()
                 words += [f"--{name.replace('_', '-')}", str(value)]
         words += ["--model", str(self.model.resolve())] if self.model else []
         words += ["--max-disparity-px", str(self.max_disparity_px)] if self.max_disparity_px else []
         words += ["--sync-tolerance-s", str(self.sync_tolerance_s)]
         for name, value in vars(self.asked).items():
-            option = "--camera" if name == "camera" else f"--{name.replace('_', '-')}-topic"
+            if name == "camera":
+                option = "--camera"
+            else:
+                option = f"--{name.replace('_', '-')}-topic"
             words += [option, value] if value else []
         return words
 
@@ -170,7 +174,7 @@ def make_estimator(engine, mode: str, reading: Reading):
 
 
 def _say(words: str) -> None:
-    """Say what happens to an engine, on stderr."""
+    """Print what happens to an engine, on stderr."""
     click.echo(words, err=True)
 
 

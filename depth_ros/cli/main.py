@@ -98,12 +98,14 @@ def run(input, out, reading):
 
     expect_writable(out)
     source, estimator, label = open_both(input, reading)
-    done, scaleless = Evaluation(source.name, label, estimator.engine.name, source.mode), 0
+    done = Evaluation(source.name, label, estimator.engine.name, source.mode)
+    scaleless = 0
     with progress(len(source)) as bar:
         count = 0
         for sample, estimate in estimates(source, estimator, done):
             write_estimate(out, sample.name, estimate, sample.metric)
-            count, scaleless = count + 1, scaleless + (not sample.metric or estimate.depth is None)
+            count = count + 1
+            scaleless = scaleless + (not sample.metric or estimate.depth is None)
             bar.update()
     dropped = {**source.drops, **done.dropped}
     reasons = {**source.reasons, **done.reasons}
@@ -114,11 +116,10 @@ def run(input, out, reading):
         raise InputError(f"{input}: expected at least one usable {noun(done)}, got none; {words}")
     click.echo(f"{count} {noun(done)}s written to {out}" + (f"; {words}" if words else ""))
     if scaleless:
-        why = (
-            "are relative: inverse depth"
-            if source.mode == "mono"
-            else "have a nominal calibration: disparity"
-        )
+        if source.mode == "mono":
+            why = "are relative: inverse depth"
+        else:
+            why = "have a nominal calibration: disparity"
         click.echo(f"{scaleless} of them {why} written, no metres")
     for line in said_of(source):
         click.echo(line)

@@ -73,15 +73,18 @@ def expect_writable(folder: Path) -> None:
 
 
 def absent(error: ModuleNotFoundError) -> str:
-    """Say which package is missing, and where it comes from."""
+    """Name which package is missing, and where it comes from."""
     name = (error.name or str(error)).split(".")[0]
     ros = name == "rclpy" or name.endswith(("_msgs", "_srvs", "_interfaces"))
-    cure = "source /opt/ros/.../setup.bash" if ros else f"pip install {name.replace('_', '-')}"
+    if ros:
+        cure = "source /opt/ros/.../setup.bash"
+    else:
+        cure = f"pip install {name.replace('_', '-')}"
     return f"expected the Python package {name} ({cure}), got none"
 
 
 def fail(words: str, code: int) -> None:
-    """Say one line on stderr and leave."""
+    """Print one line on stderr and exit."""
     click.echo(f"depth-ros: error: {words}", err=True)
     sys.exit(code)
 

@@ -32,7 +32,10 @@ def view(
         click.echo(address)
         return _wait()
     opened = None if input is None else open_both(input, reading)[:2]  # before a page is promised
-    name = str(topics) if input is None else input.resolve().name
+    if input is None:
+        name = str(topics)
+    else:
+        name = input.resolve().name
     with Page(f"**depth_ros** {name}", save) as page:
         if save is None:
             click.echo(page.serve(port, port + 1, host, browser))

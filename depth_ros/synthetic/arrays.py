@@ -17,8 +17,10 @@ def kw(like) -> dict:
 
 
 def numpy(x) -> np.ndarray:
-    """Give the array as NumPy, copied from the device where it must be."""
-    return x if isinstance(x, np.ndarray) else x.cpu().numpy()
+    """Return the array as NumPy, copied from the device where it must be."""
+    if isinstance(x, np.ndarray):
+        return x
+    return x.cpu().numpy()
 
 
 def nonzero(x, xp):

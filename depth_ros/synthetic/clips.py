@@ -1,5 +1,5 @@
 """Short videos of a random street or room: a camera that drives or is carried, things that move,
-exact truth.
+exact ground truth.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import numpy as np
 
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.errors import InputError
-from depth_ros.synthetic.places import Place, camera_pose, random_room, random_street
+from depth_ros.synthetic.arrays import numpy
+from depth_ros.synthetic.camera_paths import carry, drive
+from depth_ros.synthetic.places import Place, random_room, random_street
 from depth_ros.synthetic.places.materials import yaw_axes
 from depth_ros.synthetic.renderer import Scene, render
 
 PLACES = {"street": random_street, "room": random_room}
-_TOO_NEAR_M = (
-    0.25  # a picture with more than a twentieth of its pixels nearer than this shows nothing
-)
+# A picture with more than a twentieth of its pixels nearer than this shows nothing.
+_TOO_NEAR_M = 0.25
 _FEWEST_SHAPES = 7  # that fill over a hundredth of the picture each: a bare wall teaches nothing
 
 
@@ -90,27 +91,34 @@ def random_clip(
     if place not in PLACES:
         raise InputError(f"expected a place out of {[*PLACES, 'mix']}, got {place!r}")
     drawn = PLACES[place](rng)
-    path, poses = (_drive if place == "street" else _carry)(rng, drawn, frames)
-    rig = camera if isinstance(camera, StereoRig) else None
-    motion = _motion(rng, drawn, path, moving)
-    one = camera if rig is None else rig.left
+    travel = drive if place == "street" else carry
+    path, poses = travel(rng, drawn, frames)
+    velocity, turn, pivot, rides = _motion(rng, drawn, path, moving)
+    baseline_m = None
+    if isinstance(camera, StereoRig):
+        baseline_m = camera.baseline_m
+        camera = camera.left
     return Clip(
-        drawn.scene,
-        one,
-        None if rig is None else rig.baseline_m,
-        poses,
-        path,
-        *motion,
-        _look(rng),
-        place,
+        scene=drawn.scene,
+        camera=camera,
+        baseline_m=baseline_m,
+        world_T_camera=poses,
+        world_T_path=path,
+        velocity=velocity,
+        turn=turn,
+        pivot=pivot,
+        rides=rides,
+        look=_look(rng),
+        place=place,
     )
 
 
 def scene_at(clip: Clip, i: int) -> Scene:
-    """Give the scene at frame i: centres and axes of moving shapes changed, the rest as at frame
+    """Return the scene at frame i: centres and axes of moving shapes changed, the rest as at frame
     0.
     """
-    center, axes = clip.scene.center.astype(np.float64), clip.scene.axes.astype(np.float64)
+    center = clip.scene.center.astype(np.float64)
+    axes = clip.scene.axes.astype(np.float64)
     for n in np.nonzero(clip.rides | (clip.turn != 0) | (clip.velocity != 0).any(1))[0]:
         if clip.rides[n]:
             step = clip.world_T_path[i] @ np.linalg.inv(clip.world_T_path[0])
@@ -130,21 +138,20 @@ def render_clip(clip: Clip, i: int, xp=np, device=None) -> dict:
     (H,W) float32 m, NaN where the sky is; sky (H,W) bool; shape (H,W) int64; world_T_camera (4,4)
     float64.
     """
-    scene, pose = scene_at(clip, i), clip.world_T_camera[i]
+    scene = scene_at(clip, i)
+    pose = clip.world_T_camera[i]
     views = [render(scene, clip.camera, pose, xp, device)]
     if clip.baseline_m is not None:
         step = np.eye(4)
         step[0, 3] = clip.baseline_m
         views.append(render(scene, clip.camera, pose @ step, xp, device))
-    views = [
-        {k: v if isinstance(v, np.ndarray) else v.cpu().numpy() for k, v in view.items()}
-        for view in views
-    ]
+    views = [{name: numpy(array) for name, array in view.items()} for view in views]
     gain = _exposure(views[0]["rgb"], clip.look)
     pictures = [
         _develop(view["rgb"], clip.look, gain, seed=2 * i + k) for k, view in enumerate(views)
     ]
-    depth, shape = views[0]["depth"].astype(np.float32), views[0]["shape"]
+    depth = views[0]["depth"].astype(np.float32)
+    shape = views[0]["shape"]
     return {
         "left": pictures[0],
         "right": pictures[1] if len(pictures) > 1 else None,
@@ -173,69 +180,6 @@ def is_usable(clip: Clip) -> bool:
     return True
 
 
-def _pose(x, y, z, yaw, pitch, roll):
-    """Pose at a position in world axes, y down."""
-    return camera_pose(x, z, -y, yaw, pitch, roll)
-
-
-def _angles(pose):
-    """Yaw, pitch and roll of camera_pose, from its matrix."""
-    R = pose[:3, :3]
-    return (
-        np.arctan2(R[0, 2], R[2, 2]),
-        np.arcsin(np.clip(-R[1, 2], -1, 1)),
-        np.arctan2(R[1, 0], R[1, 1]),
-    )
-
-
-def _drive(rng, place: Place, frames):
-    """Path (N,4,4) of a car at the camera and the camera's poses on it: speed, a curve, pitching
-    and rolling.
-    """
-    speed = 0.0 if rng.random() < 0.04 else rng.uniform(0.2, 1.2)
-    yaw, pitch, roll = _angles(place.world_T_camera)
-    x, y, z = place.world_T_camera[:3, 3]
-    heading, curve = place.ahead, rng.normal(0, 0.012)
-    path, poses = [], []
-    shake = rng.uniform(0.0005, 0.006)
-    for _ in range(frames):
-        path.append(_pose(x, y, z, yaw + heading - place.ahead, 0.0, 0.0))
-        jitter = rng.normal(0, shake, 3) * [0.3, 1, 0.7]
-        lift = rng.normal(0, 0.01)
-        poses.append(
-            _pose(
-                x,
-                y + lift,
-                z,
-                yaw + heading - place.ahead + jitter[0],
-                pitch + jitter[1],
-                roll + jitter[2],
-            )
-        )
-        x, z = x + speed * np.sin(heading), z + speed * np.cos(heading)
-        heading, speed = heading + curve, max(speed * (1 + rng.normal(0, 0.03)), 0.0)
-    return np.stack(path), np.stack(poses)
-
-
-def _carry(rng, place: Place, frames):
-    """Path and poses of a carried camera: a smooth drift in any direction, mostly ahead, with
-    smooth turning.
-    """
-    yaw, pitch, roll = _angles(place.world_T_camera)
-    position = place.world_T_camera[:3, 3].copy()
-    way = yaw + (rng.normal(0, 0.4) if rng.random() < 0.6 else rng.uniform(-np.pi, np.pi))
-    step = rng.uniform(0.02, 0.15) * np.array([np.sin(way), rng.normal(0, 0.15), np.cos(way)])
-    turn = np.radians(rng.uniform(0, 4)) * rng.normal(0, 1, 3).clip(-1, 1) * [1, 0.5, 0.4]
-    path, poses = [], []
-    for _ in range(frames):
-        path.append(_pose(*position, yaw, 0.0, 0.0))
-        poses.append(_pose(*position, yaw, pitch, roll))
-        position = position + step * (1 + rng.normal(0, 0.1, 3))
-        position[1] = min(position[1], -0.2)
-        yaw, pitch, roll = np.array([yaw, pitch, roll]) + turn * (1 + rng.normal(0, 0.15, 3))
-    return np.stack(path), np.stack(poses)
-
-
 _SPEED = {
     "car": (0.2, 1.3),
     "person": (0.02, 0.15),
@@ -248,16 +192,16 @@ _SPEED = {
 def _motion(rng, place: Place, path, moving):
     """velocity, turn, pivot, rides of every shape."""
     count = len(place.group)
-    velocity, turn, pivot, rides = (
-        np.zeros((count, 3)),
-        np.zeros(count),
-        np.zeros((count, 3)),
-        np.zeros(count, bool),
-    )
+    velocity = np.zeros((count, 3))
+    turn = np.zeros(count)
+    pivot = np.zeros((count, 3))
+    rides = np.zeros(count, bool)
     driven = len(path) > 1 and np.linalg.norm(path[1, :3, 3] - path[0, :3, 3]) > 0.01
     for mover in place.movers:
-        draw, own = rng.random(), place.group == mover.group
-        speed, spin = rng.uniform(*_SPEED[mover.kind]), rng.normal(0, 0.03)
+        draw = rng.random()
+        own = place.group == mover.group
+        speed = rng.uniform(*_SPEED[mover.kind])
+        spin = rng.normal(0, 0.03)
         if not moving or draw > 0.75:
             continue
         ahead = np.cos(mover.yaw - place.ahead) > 0.8
@@ -294,11 +238,8 @@ def _develop(rgb, look: Look, gain, seed) -> np.ndarray:
     noise.
     """
     grey = rgb.mean(-1, keepdims=True)
-    out = (
-        np.clip(
-            (grey + (rgb - grey) * look.saturation) * gain * np.array(look.gains, np.float32), 0, 1
-        )
-        ** look.gamma
-    )
+    colours = grey + (rgb - grey) * look.saturation
+    light = np.clip(colours * gain * np.array(look.gains, np.float32), 0, 1)
+    out = light**look.gamma
     noise = np.random.default_rng(seed).normal(0, 1, out.shape).astype(np.float32) * look.noise
     return np.rint(255 * np.clip(out + noise, 0, 1)).astype(np.uint8)

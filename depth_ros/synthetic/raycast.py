@@ -22,14 +22,16 @@ def rays_of(camera, world_R_camera, xp, like, shift=(0.0, 0.0)):
     (u, v) in pixels.
     """
     v, u = np.mgrid[: camera.height, : camera.width].astype(np.float32)
-    x, y = (u + shift[0] - camera.cx) / camera.fx, (v + shift[1] - camera.cy) / camera.fy
+    x = (u + shift[0] - camera.cx) / camera.fx
+    y = (v + shift[1] - camera.cy) / camera.fy
     ray = np.stack([x, y, np.ones_like(u)], -1).reshape(-1, 3)
     return xp.asarray((ray @ world_R_camera.T).astype(np.float32), **kw(like))
 
 
 def reach(scene) -> np.ndarray:
     """Radius (N,) m of the sphere about each shape's centre that holds it, NumPy."""
-    kind, half = numpy(scene.kind)[:, None], numpy(scene.half).astype(np.float64)
+    kind = numpy(scene.kind)[:, None]
+    half = numpy(scene.half).astype(np.float64)
     size = np.where(kind == QUAD, half * [1, 1, 0], np.where(kind == TUBE, half * [1, 1, 0], half))
     return np.where(kind[:, 0] == ELLIPSOID, size.max(1), np.linalg.norm(size, axis=1)) * 1.0001
 
@@ -65,11 +67,14 @@ def shadowed(scene, point, xp, lattice):
     plane = xp.asarray(across.astype(np.float32), **kw(point))
     flat = point @ plane.T
     centers = numpy(scene.center) @ across.T
-    kinds, radii = numpy(scene.kind), reach(scene)
-    low, high = numpy(xp.min(flat, axis=0)), numpy(xp.max(flat, axis=0))
+    kinds = numpy(scene.kind)
+    radii = reach(scene)
+    low = numpy(xp.min(flat, axis=0))
+    high = numpy(xp.max(flat, axis=0))
     near = ((centers + radii[:, None] > low) & (centers - radii[:, None] < high)).all(1)
     for n in np.nonzero(near & (kinds != QUAD))[0].tolist():
-        x, y = flat[:, 0] - float(centers[n, 0]), flat[:, 1] - float(centers[n, 1])
+        x = flat[:, 0] - float(centers[n, 0])
+        y = flat[:, 1] - float(centers[n, 1])
         index = xp.nonzero((x * x + y * y < radii[n] ** 2) & ~dark)[0]
         if index.shape[0] == 0:
             continue
@@ -96,7 +101,8 @@ def _candidates(scene, origin, rays, depth, xp):
     """
     squared = dot(rays, rays)
     length = xp.sqrt(squared)
-    radii, centers = reach(scene), (numpy(scene.center) - numpy(origin)).astype(np.float64)
+    radii = reach(scene)
+    centers = (numpy(scene.center) - numpy(origin)).astype(np.float64)
     far = np.linalg.norm(centers, axis=1)
     inside = far <= radii
     met = inside | _in_cone(rays / length[:, None], centers, far, radii, xp)
@@ -125,7 +131,8 @@ def _in_cone(directions, centers, far, radii, xp):
 
 def hit_depth(scene, n, kind, start, direction, xp, lattice):
     """Depth (P,) at which rays in the shape's own axes meet shape n, infinity where they do not."""
-    start = start if start.ndim == 2 else start[None]
+    if start.ndim == 1:
+        start = start[None]
     z = _HIT[kind](start, direction, scene.half[n], xp)
     z = xp.where(z > _NEAR_M, z, float("inf"))
     if float(scene.cutout[n]) > 0:
@@ -139,7 +146,9 @@ def hit_points(scene, kinds, origin, rays, depth, shape, xp):
     """Local point (P,3) m, local normal and world normal (P,3) of each hit; zeros where nothing
     is hit.
     """
-    local, normal, world = xp.zeros_like(rays), xp.zeros_like(rays), xp.zeros_like(rays)
+    local = xp.zeros_like(rays)
+    normal = xp.zeros_like(rays)
+    world = xp.zeros_like(rays)
     for n in np.unique(numpy(shape)).tolist():
         if n < 0:
             continue
@@ -154,7 +163,8 @@ def hit_points(scene, kinds, origin, rays, depth, shape, xp):
 
 def _hit_quad(start, direction, half, xp):
     z = -start[:, 2] / nonzero(direction[:, 2], xp)
-    x, y = start[:, 0] + z * direction[:, 0], start[:, 1] + z * direction[:, 1]
+    x = start[:, 0] + z * direction[:, 0]
+    y = start[:, 1] + z * direction[:, 1]
     return xp.where((xp.abs(x) < half[0]) & (xp.abs(y) < half[1]), z, float("inf"))
 
 
@@ -171,8 +181,10 @@ def _hit_tube(start, direction, half, xp):
 
 def _hit_box(start, direction, half, xp):
     inverse = 1 / nonzero(direction, xp)
-    one, other = (-half - start) * inverse, (half - start) * inverse
-    enter, leave = xp.minimum(one, other), xp.maximum(one, other)
+    one = (-half - start) * inverse
+    other = (half - start) * inverse
+    enter = xp.minimum(one, other)
+    leave = xp.maximum(one, other)
     enter = xp.maximum(
         xp.maximum(enter[:, 0], enter[:, 1]), enter[:, 2]
     )  # by columns: far faster than max(axis=1)
@@ -182,7 +194,8 @@ def _hit_box(start, direction, half, xp):
 
 def _roots(start, direction, xp):
     """Nearest z with |start + z direction| = 1, infinity where there is none."""
-    a, b = dot(direction, direction), dot(direction, start)
+    a = dot(direction, direction)
+    b = dot(direction, start)
     gap = b * b - a * (dot(start, start) - 1)
     z = (-b - xp.sqrt(xp.clip(gap, 0.0, None))) / nonzero(a, xp)
     return xp.where(gap > 0, z, float("inf"))

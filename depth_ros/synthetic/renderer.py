@@ -78,13 +78,22 @@ def render(scene: Scene, camera: Camera, world_T_camera=None, xp=np, device=None
     [0,1]; depth (H,W) float32 m along z, NaN where no shape is hit; shape (H,W) int64 index of the
     shape, -1 where none (the sky).
     """
-    where = {} if device is None else {"device": device}
+    if device is None:
+        where = {}
+    else:
+        where = {"device": device}
     lattice = xp.asarray(RANDOM, **where)
     xp = array_api_compat.array_namespace(lattice)
     scene = _on(scene, xp, where)
-    pose = np.eye(4) if world_T_camera is None else np.asarray(world_T_camera, np.float64)
+    if world_T_camera is None:
+        pose = np.eye(4)
+    else:
+        pose = np.asarray(world_T_camera, np.float64)
     origin = xp.asarray(pose[:3, 3].astype(np.float32), **kw(lattice))
-    band = _BAND if device in (None, "cpu") else camera.height * camera.width
+    if device in (None, "cpu"):
+        band = _BAND
+    else:
+        band = camera.height * camera.width
     order = xp.asarray(_tile_order(camera.height, camera.width), **where)
 
     def cast(rays):
@@ -115,7 +124,10 @@ def render_stereo(scene: Scene, rig: StereoRig, world_T_camera=None, xp=np, devi
     px; occluded (H,W) bool: pixels of the left camera that the right one does not see (hidden or
     outside its picture).
     """
-    pose = np.eye(4) if world_T_camera is None else np.asarray(world_T_camera, np.float64)
+    if world_T_camera is None:
+        pose = np.eye(4)
+    else:
+        pose = np.asarray(world_T_camera, np.float64)
     step = np.eye(4)
     step[0, 3] = rig.baseline_m
     right_camera = replace(rig.left, cx=rig.left.cx + rig.doffs_px)
@@ -147,7 +159,8 @@ def _cast(scene, camera, origin, rays, xp, lattice):
     """Colour (P,3), depth (P,) and shape (P,) of some rays."""
     depth, shape, local, own_normal, normal = nearest(scene, origin, rays, xp, lattice)
     hit = shape >= 0
-    index, near = xp.where(hit, shape, 0), xp.where(hit, depth, 1.0)
+    index = xp.where(hit, shape, 0)
+    near = xp.where(hit, depth, 1.0)
     lit = None
     if (
         scene.sky is not None and float(scene.sky.ambient) < 1
@@ -176,7 +189,8 @@ def _tile_order(height, width):
 def edges(shape, xp):
     """Pixels (H,W) bool whose shape differs from that of a neighbour."""
     edge = xp.zeros(shape.shape, dtype=xp.bool, device=array_api_compat.device(shape))
-    down, right = shape[1:] != shape[:-1], shape[:, 1:] != shape[:, :-1]
+    down = shape[1:] != shape[:-1]
+    right = shape[:, 1:] != shape[:, :-1]
     edge[1:] |= down
     edge[:-1] |= down
     edge[:, 1:] |= right
@@ -185,7 +199,7 @@ def edges(shape, xp):
 
 
 def _on(scene, xp, where):
-    """Give the scene with its arrays as those of `xp` on the device."""
+    """Return the scene with its arrays as those of `xp` on the device."""
     values = {f.name: getattr(scene, f.name) for f in fields(scene)}
     for name, value in values.items():
         if is_dataclass(value):

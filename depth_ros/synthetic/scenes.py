@@ -14,7 +14,8 @@ def random_rig(rng: np.random.Generator, height: int, width: int) -> StereoRig:
     """Draw a stereo rig: horizontal field of view 35 to 100 degrees, baseline 2 cm to 1 m."""
     fx = width / 2 / np.tan(np.radians(rng.uniform(35, 100)) / 2)
     fy = fx * rng.uniform(0.97, 1.03)
-    cx, cy = width * rng.uniform(0.45, 0.55), height * rng.uniform(0.45, 0.55)
+    cx = width * rng.uniform(0.45, 0.55)
+    cy = height * rng.uniform(0.45, 0.55)
     return StereoRig(
         Camera(width, height, fx, fy, cx, cy), float(np.exp(rng.uniform(np.log(0.02), 0.0)))
     )
@@ -79,7 +80,8 @@ def _backdrop(rng, rig, far):
 
 def _random_shape(rng, rig, disparity):
     z = _z(rig, disparity)
-    width, height = rig.left.width, rig.left.height
+    width = rig.left.width
+    height = rig.left.height
     center = z * _ray(rig, rng.uniform(-0.05, 1.05) * width, rng.uniform(-0.05, 1.05) * height)
     size = z * width / rig.left.fx * np.exp(rng.uniform(np.log(0.03), np.log(0.28)))
     kind = rng.choice([QUAD, ELLIPSOID, BOX, TUBE], p=[0.35, 0.2, 0.25, 0.2])
@@ -97,7 +99,10 @@ def _random_shape(rng, rig, disparity):
     axes = _rotation(rng, 1.0 if rng.random() < 0.6 else 0.25)
     if kind == TUBE and rng.random() < 0.3:
         axes = axes @ _rotation(rng, 3.0)
-    cutout = rng.uniform(0.2, 0.9) if kind == QUAD and rng.random() < 0.45 else 0.0
+    if kind == QUAD and rng.random() < 0.45:
+        cutout = rng.uniform(0.2, 0.9)
+    else:
+        cutout = 0.0
     return _shape(rng, kind, center, axes, half, rig, z, cutout)
 
 
@@ -166,11 +171,10 @@ def clip_scene() -> Scene:
     """A room of 6 x 7 m with a table, balls, poles, a plant-like cut-out and boxes; always the
     same.
     """
-    rng, rig = np.random.default_rng(57), clip_rig()
-    lie, side = (
-        np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]),
-        np.array([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]]),
-    )
+    rng = np.random.default_rng(57)
+    rig = clip_rig()
+    lie = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+    side = np.array([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]])
     eye = np.eye(3)
     rows = [
         (QUAD, [0, 0, 6.0], eye, [4, 3, 1], 0),

@@ -50,11 +50,10 @@ def shade(scene, index, local, normals, rays, depth, lit, camera_fx, origin, xp,
     facing = dot(view, normal)
     normal = normal * xp.where(facing > 0, -1.0, 1.0)[:, None]
     direct = xp.clip(normal @ scene.light, 0.0, 1.0)
-    light = (
-        0.55 + 0.45 * direct
-        if scene.sky is None
-        else _light(scene, index, direct, lit, origin, depth, rays, xp)
-    )
+    if scene.sky is None:
+        light = 0.55 + 0.45 * direct
+    else:
+        light = _light(scene, index, direct, lit, origin, depth, rays, xp)
     mirrored = view - 2 * dot(view, normal)[:, None] * normal
     shine = xp.clip(3 * noise(mirrored * 2.5 + 31.0, lattice, xp) - 1, 0.0, 1.0)
     share = scene.mirror[index][:, None]
@@ -104,7 +103,8 @@ def noise(position, lattice, xp):
 
 def _pattern(scene, index, local, footprint, xp, lattice):
     """Noise and stripes in the shape's palette."""
-    freq, sharp = scene.freq[index], scene.sharp[index]
+    freq = scene.freq[index]
+    sharp = scene.sharp[index]
     position = local * freq[:, None] + scene.offset[index]
     grain = _fbm(position, scene.gain[index], footprint * freq, lattice, xp)
     phase = dot(local, scene.stripe_dir[index])
@@ -130,7 +130,8 @@ def _cells(scene, index, local, normal, footprint, rgb, xp, lattice):
     period = xp.where(used, period, 1.0)
     place = (local[where] + scene.half[index]) / period
     cell = xp.floor(place)
-    off, fill = xp.abs(place - cell - 0.5) * period, scene.fill[index]
+    off = xp.abs(place - cell - 0.5) * period
+    fill = scene.fill[index]
     pixel = footprint[where][:, None]
     cover = xp.clip((fill * period / 2 - off) / pixel + 0.5, 0.0, 1.0)
     cover = fill + (cover - fill) * _fade(pixel / period)
@@ -174,7 +175,9 @@ def _fbm(position, gain, footprint, lattice, xp, octaves=5):
     """Fractal noise (P,) about 0.5; octaves finer than the pixel's footprint fade out, so that
     nothing aliases.
     """
-    total, weight, scale = xp.zeros_like(gain), 0.0, 1.0
+    total = xp.zeros_like(gain)
+    weight = 0.0
+    scale = 1.0
     amplitude = xp.ones_like(gain)
     for octave in range(octaves):
         strength = amplitude * _fade(footprint * scale)
@@ -183,7 +186,8 @@ def _fbm(position, gain, footprint, lattice, xp, octaves=5):
             noise(position[seen] * scale + 17.3 * octave, lattice, xp) - 0.5
         )
         weight = weight + amplitude
-        amplitude, scale = amplitude * gain, scale * 2.17
+        amplitude = amplitude * gain
+        scale = scale * 2.17
     return 0.5 + 1.8 * total / weight
 
 

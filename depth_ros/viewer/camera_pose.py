@@ -23,14 +23,15 @@ class Place:
     def __init__(self, node):
         from rcl_interfaces.srv import GetParameters
 
-        self._node, self._request = node, GetParameters.Request(names=[_PARAMETER])
+        self._node = node
+        self._request = GetParameters.Request(names=[_PARAMETER])
         self._client = node.create_client(GetParameters, f"{_NODE}/get_parameters")
         self._answer = self._given = self._extrinsics = None
         self._child = ""
         self.words = "no odometry is heard (`--way` asks for it): points in the camera's frame"
 
     def odom_T_camera(self, odometry, camera_frame: str) -> np.ndarray | None:
-        """Give the pose (4, 4), optical axes, of a nav_msgs/Odometry; None where the extrinsics
+        """Return the pose (4, 4), optical axes, of a nav_msgs/Odometry; None where the extrinsics
         are not known.
         """
         if odometry is None:

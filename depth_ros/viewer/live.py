@@ -68,22 +68,28 @@ class Live:
         self._images: OrderedDict[int, bytes] = OrderedDict()
         self._camera = self._odometry = None
         self._place = Place(self._node)
-        self._image_kind, self._wanted = None, image_topic
-        self._arrivals, self._shown = deque(maxlen=60), deque(maxlen=60)
+        self._image_kind = None
+        self._wanted = image_topic
+        self._arrivals = deque(maxlen=60)
+        self._shown = deque(maxlen=60)
         self._figures: dict[str, float] = {}
         self._frame_id = ""
         for topic in ("depth/image_rect", "depth/sigma", "inv_depth/image_rect"):
             self._listen(Image, topic, lambda raw, topic=topic: self._on_map(topic, raw), raw=True)
         for topic in ("depth/camera_info", "inv_depth/camera_info"):
             self._listen(CameraInfo, topic, self._on_info)
-        self._odometry_kind, self._has_way = Odometry, False
+        self._odometry_kind = Odometry
+        self._has_way = False
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def run(self, page, hz: float, seconds: float, way: bool) -> int:
         """Show moments as they come, at most hz of them a second. way: ask for odometry even if
         nobody else does.
         """
-        started, count, due, looked = time.monotonic(), 0, 0.0, 0.0
+        started = time.monotonic()
+        count = 0
+        due = 0.0
+        looked = 0.0
         while not seconds or time.monotonic() - started < seconds:
             self._executor.spin_once(timeout_sec=_WAIT_S)
             now = time.monotonic()
@@ -119,11 +125,10 @@ class Live:
 
     def _find_image(self) -> None:
         """Subscribe to the camera's images as soon as somebody publishes them."""
-        names = (
-            [self._wanted]
-            if self._wanted
-            else [n + tail for n in _IMAGES for tail in ("", "/compressed")]
-        )
+        if self._wanted:
+            names = [self._wanted]
+        else:
+            names = [n + tail for n in _IMAGES for tail in ("", "/compressed")]
         for topic in names:
             if self._node.count_publishers(topic):
                 self._image_kind = self._kinds[
@@ -168,10 +173,14 @@ class Live:
         if topic is None or self._camera is None:
             return None
         raw = self._raw.pop(topic)
-        stamp_ns, relative = cdr_stamp_ns(raw), topic.startswith("inv")
+        stamp_ns = cdr_stamp_ns(raw)
+        relative = topic.startswith("inv")
         depth = self._map(raw)
         sigma = self._raw.get("depth/sigma")
-        sigma = self._map(sigma) if sigma is not None and cdr_stamp_ns(sigma) == stamp_ns else None
+        if sigma is not None and cdr_stamp_ns(sigma) == stamp_ns:
+            sigma = self._map(sigma)
+        else:
+            sigma = None
         if depth is None or depth.shape != (self._camera.height, self._camera.width):
             return None
         if relative:
@@ -199,7 +208,9 @@ class Live:
 
         raw = self._images.get(stamp_ns)
         try:
-            return None if raw is None else image_to_rgb(deserialize_message(raw, self._image_kind))
+            if raw is None:
+                return None
+            return image_to_rgb(deserialize_message(raw, self._image_kind))
         except DepthRosError:
             return None
 
@@ -232,4 +243,6 @@ def diagnostics_figures(values: dict[str, str]) -> dict[str, float]:
 
 def _rate(times: deque) -> float:
     """Events a second, of the last ones."""
-    return (len(times) - 1) / max(times[-1] - times[0], 1e-9) if len(times) > 1 else 0.0
+    if len(times) > 1:
+        return (len(times) - 1) / max(times[-1] - times[0], 1e-9)
+    return 0.0

@@ -50,7 +50,9 @@ class Page:
             except (OSError, RuntimeError) as error:
                 raise InputError(f"{save}: expected to write a file here, got: {error}") from error
         self._recording.log("odom", self._rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
-        self._name, self._note, self._seen = name, "", False
+        self._name = name
+        self._note = ""
+        self._seen = False
         self.say("name", name)
 
     def __enter__(self) -> Page:
@@ -80,7 +82,8 @@ class Page:
 
     def show(self, moment: Moment) -> None:
         """Send one instant; what it does not know is left as it was."""
-        rr, log = self._rr, self._recording.log
+        rr = self._rr
+        log = self._recording.log
         self._recording.set_time("stamp", timestamp=np.datetime64(moment.stamp_ns, "ns"))
         if moment.image is not None:
             log("pictures/image", _jpeg(rr, picture(moment.image)))
@@ -118,14 +121,15 @@ class Page:
         )
 
     def note(self, words: str) -> None:
-        """Say something below the name, where it is new."""
+        """Show a note below the name, where it is new."""
         if words != self._note:
             self._note = words
             self.say("name", f"{self._name}\n\n{words}")
 
     def _move(self, odom_T_camera: np.ndarray | None) -> None:
         """Place the camera, and lengthen its way."""
-        rr, pose = self._rr, odom_T_camera
+        rr = self._rr
+        pose = odom_T_camera
         if pose is None:
             pose = np.eye(4)
             pose[:3, :3] = body_R_optical
@@ -196,7 +200,8 @@ def blueprint(rr, distance_m: float = 5.0):
     ]
     # seen from behind the camera, in its own axes (x right, y down, z ahead): the way moves, the
     # cloud stays near
-    position, target = (0.4 * distance_m, -0.6 * distance_m, -distance_m), (0.0, 0.0, distance_m)
+    position = (0.4 * distance_m, -0.6 * distance_m, -distance_m)
+    target = (0.0, 0.0, distance_m)
     eye = rrb.EyeControls3D(
         kind=rrb.Eye3DKind.Orbital,
         spin_speed=_SPIN_RAD_S,

@@ -24,7 +24,9 @@ def show_recording(
     follower: ego-motion, or None: the camera stays where it is. on_step: called once a frame, for a
     progress bar.
     """
-    refused, shown, started = 0, 0, time.monotonic()
+    refused = 0
+    shown = 0
+    started = time.monotonic()
     for sample in source:
         try:
             frame = rectified(sample.frame)
@@ -49,8 +51,14 @@ def show_recording(
 def _moment(estimate, pose, figures: dict) -> Moment:
     """The moment of an estimate; relative depth is shown, but not as points."""
     relative = estimate.depth is None
-    depth = 1 / estimate.inv_depth if relative else estimate.depth
-    sigma = None if relative else estimate.sigma_m
+    if relative:
+        depth = 1 / estimate.inv_depth
+    else:
+        depth = estimate.depth
+    if relative:
+        sigma = None
+    else:
+        sigma = estimate.sigma_m
     return Moment(
         estimate.stamp_ns, estimate.left, depth, sigma, estimate.camera, pose, relative, figures
     )

@@ -59,8 +59,8 @@ def sigma_picture(depth: np.ndarray, sigma: np.ndarray) -> bytes:
 def cloud(
     depth: np.ndarray, camera: Camera, image: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give points (N, 3) float32 in the optical frame and colours (N, 3) uint8: each k-th of a row
-    and of a column.
+    """Return points (N, 3) float32 in the optical frame and colours (N, 3) uint8: each k-th of a
+    row and of a column.
 
     depth: (H, W) metres, NaN unknown. image: (H, W, 3) of the same size, or None: coloured by
     depth.
@@ -73,10 +73,14 @@ def cloud(
     step = max(1, depth.shape[1] // _POINTS_WIDE)
     z = depth[::step, ::step]
     v, u = np.mgrid[: depth.shape[0] : step, : depth.shape[1] : step]
-    colours = image[::step, ::step] if image is not None else colour_inverse_depth(z)
+    if image is not None:
+        colours = image[::step, ::step]
+    else:
+        colours = colour_inverse_depth(z)
     with np.errstate(invalid="ignore"):
         known = np.isfinite(z) & (z > 0) & (z < _FAR_M)
-    x, y = (u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z
+    x = (u - camera.cx) / camera.fx * z
+    y = (v - camera.cy) / camera.fy * z
     return np.stack([x[known], y[known], z[known]], axis=1).astype(np.float32), colours[known]
 
 

@@ -1,9 +1,10 @@
 """The shipped models on a GPU: PyTorch eager, compiled, as CUDA graphs, and TensorRT where it can
 be imported.
 
-    python experiments/gpu/gpu.py                 # on the GPU machine, about 8 minutes; JSON to
-    $OUT, else experiments/results/ python experiments/gpu/gpu.py --rehearse      # tiny, on a CPU:
-    the same way but for CUDA graphs
+    python experiments/gpu/gpu.py                 # on the GPU machine, about 8 minutes
+    python experiments/gpu/gpu.py --rehearse      # tiny, on a CPU: the same but for CUDA graphs
+
+JSON goes to $OUT, else to experiments/results/.
 
 The networks are the exported ONNX files themselves, operator by operator (onnx_torch.py).
 "network": tensors in GPU memory in, tensors out. "step": bytes of the camera's images in pinned
@@ -146,7 +147,9 @@ def timed_rows(
     """The rows of a piece of work, the title of its model, and how long it took; whatever fails
     is a row.
     """
-    start, title, key = time.monotonic(), "", (work.task, work.size, work.tensors, work.precision)
+    start = time.monotonic()
+    title = ""
+    key = (work.task, work.size, work.tensors, work.precision)
     try:
         if key not in models:
             models[key] = Model(work.task, work.size, work.precision == "fp16", work.tensors)
@@ -194,7 +197,10 @@ def torch_rows(graph, arrays: list, wanted: list, work: Work, device, repeats: i
     distance from float32.
     """
     module = to_torch(graph).to(device)
-    run = torch.compile(module, fullgraph=True) if work.way == "compile" else module
+    if work.way == "compile":
+        run = torch.compile(module, fullgraph=True)
+    else:
+        run = module
     host = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
     with torch.inference_mode():
         step = Step(run, host, device, with_copies=work.kind == "step")
@@ -215,7 +221,8 @@ class Step:
 
     def __init__(self, run, host: list, device, with_copies: bool):
         pin = device.type == "cuda"
-        self._run, self._copies = run, with_copies
+        self._run = run
+        self._copies = with_copies
         self._host = [tensor.pin_memory() if pin else tensor for tensor in host]
         self._device = [tensor.to(device) for tensor in self._host]
         self._made = [tensor.clone() for tensor in run(*self._device)]
@@ -230,7 +237,9 @@ class Step:
 
     def outputs(self) -> list:
         """The answers of the last frame."""
-        return self._back if self._copies else self._made
+        if self._copies:
+            return self._back
+        return self._made
 
     def _frame(self) -> None:
         if self._copies:
@@ -319,7 +328,8 @@ def difference(got: list, wanted: list) -> dict:
     share of the numbers that are finite in one of the two only: these are errors, and are not left
     out.
     """
-    offs, lost = [], []
+    offs = []
+    lost = []
     for one, other in zip(got, wanted, strict=True):
         a, b = (tensor.detach().to("cpu", torch.float64) for tensor in (one, other))
         finite = torch.isfinite(a), torch.isfinite(b)

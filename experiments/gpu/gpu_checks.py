@@ -36,7 +36,8 @@ from depth_ros.engine.tensorrt.engine import TensorrtEngine, import_cuda, open_c
 from depth_ros.engine.tensorrt.gpu import find_gpu
 
 _SHAPE = (1, 1, 64, 96)
-_FRAMES, _LIMIT_S = 50, 150
+_FRAMES = 50
+_LIMIT_S = 150
 
 
 def all_checks() -> dict:
@@ -46,9 +47,9 @@ def all_checks() -> dict:
     )
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"check"')]
     outcomes = {item.pop("check"): item for item in found}
-    return (
-        outcomes if done.returncode == 0 else {**outcomes, "ended": {"failed": done.stderr[-500:]}}
-    )
+    if done.returncode == 0:
+        return outcomes
+    return {**outcomes, "ended": {"failed": done.stderr[-500:]}}
 
 
 def main() -> None:
@@ -67,7 +68,8 @@ def graph() -> dict:
     """Our CudaGraph records copies and a kernel, and replays them on other numbers."""
     stream = torch.cuda.Stream()
     here, back = (torch.zeros(1000, pin_memory=True) for _ in range(2))
-    there, doubled = torch.zeros(1000, device="cuda"), torch.zeros(1000, device="cuda")
+    there = torch.zeros(1000, device="cuda")
+    doubled = torch.zeros(1000, device="cuda")
 
     def enqueue():
         with torch.cuda.stream(stream):
@@ -123,8 +125,10 @@ def tensorrt() -> dict:
     precision but int8.
     """
     import_cuda()
-    library, outcome = import_library(), {}
-    path, size = ROOT / "models" / "stereo.onnx", (96, 128)
+    library = import_library()
+    outcome = {}
+    path = ROOT / "models" / "stereo.onnx"
+    size = (96, 128)
     reference = OnnxEngine(path)
     frames = [arrays_of(reference.spec, *images(size))]
     for precision in ("fp16", "fp32"):

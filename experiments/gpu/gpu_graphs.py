@@ -49,11 +49,14 @@ class Model:
         first, second = images(image_size)
         small = images(self.size)
         self.inputs = arrays_of(self.spec, *small)
-        self.step, self.plain_step, self.step_inputs = None, None, {}
+        self.step = None
+        self.plain_step = None
+        self.step_inputs = {}
         if task in CAMERA_NUMBERS and len(self.spec.outputs) == 2:
-            working = (
-                image_size if task == "stereo" else tensors or working_size(*image_size, self.spec)
-            )
+            if task == "stereo":
+                working = image_size
+            else:
+                working = tensors or working_size(*image_size, self.spec)
             step = Step(tuple(image_size), tuple(working))
             self.step = with_io(self.network, self.spec, step.image_size, step.working)
             self.plain_step = with_io(self.plain, self.spec, step.image_size, step.working)

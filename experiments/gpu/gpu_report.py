@@ -23,7 +23,9 @@ class Report:
     """
 
     def __init__(self, found: dict, path: Path):
-        self.found, self.path, self.longest = found, path, {}
+        self.found = found
+        self.path = path
+        self.longest = {}
         self.write()
 
     def part(self, name: str, work) -> None:
@@ -121,9 +123,15 @@ def table(report: dict) -> str:
             continue
         times = "".join(f"{row[f'p{q}_ms']:9.3f}" for q in (50, 95, 99))
         base = eager.get((row["name"], row["kind"]))
-        ratio = f"{row['p50_ms'] / base:10.2f}" if base else ""
+        if base:
+            ratio = f"{row['p50_ms'] / base:10.2f}"
+        else:
+            ratio = ""
         least = report["counts"].get(row["name"], {}).get("roofline_ms", float("nan"))
-        lost = f"  NOT FINITE {row['not_finite']:.1%}" if row.get("not_finite") else ""
+        if row.get("not_finite"):
+            lost = f"  NOT FINITE {row['not_finite']:.1%}"
+        else:
+            lost = ""
         lines.append(f"{head}{times}{least:10.4f}{ratio}{lost}")
     for name, aim in AIMS_MS.items():
         found = [

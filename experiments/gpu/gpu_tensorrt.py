@@ -40,11 +40,10 @@ def tensorrt_rows(
             trt.Builder  # noqa: B018
         except Exception:  # noqa: BLE001
             continue
-        targets = (
-            (_REHEARSED,)
-            if device.type == "cpu" and name == "tensorrt_rtx"
-            else _CAPABILITIES[name]
-        )
+        if device.type == "cpu" and name == "tensorrt_rtx":
+            targets = (_REHEARSED,)
+        else:
+            targets = _CAPABILITIES[name]
         for target in targets:
             row = {"way": f"{name} {trt.__version__}" + (f" for {target}" if target else "")}
             try:
@@ -104,7 +103,9 @@ def _row(trt, graph, arrays, wanted, precision, kind, device, repeats, target) -
     off = difference([there[item.name] for item in graph.graph.output], wanted)
     replayed = attempt(lambda: percentiles(timed(_recorded(frame), device, repeats)))
     found = {**built, **plain, **off, "without_graph": plain}
-    return {**found, **replayed} if "p50_ms" in replayed else {**found, "graph": replayed["failed"]}
+    if "p50_ms" in replayed:
+        return {**found, **replayed}
+    return {**found, "graph": replayed["failed"]}
 
 
 def _recorded(frame):

@@ -59,7 +59,8 @@ def to_torch(model) -> fx.GraphModule:
 
     Raises NotImplementedError for an operator that is not known here.
     """
-    root, graph = nn.Module(), fx.Graph()
+    root = nn.Module()
+    graph = fx.Graph()
     constants = {w.name: numpy_helper.to_array(w) for w in model.graph.initializer}
     values = {
         item.name: graph.placeholder(item.name.replace("/", "_")) for item in model.graph.input
@@ -162,7 +163,9 @@ def _call(node, attributes: dict, constants: dict, tensor):
 def _index(node, constants, tensor):
     """A Gather's index: a number where it is one, else a tensor."""
     value = constants.get(node.input[1])
-    return int(value) if value is not None and value.ndim == 0 else tensor(node.input[1])
+    if value is not None and value.ndim == 0:
+        return int(value)
+    return tensor(node.input[1])
 
 
 def _same(x):
@@ -180,7 +183,8 @@ def _reduced(kind, x, axes, keep):
 def _conv(x, weight, bias, attributes):
     pads = attributes.get("pads", [0, 0, 0, 0])
     if pads[:2] != pads[2:]:
-        x, pads = F.pad(x, (pads[1], pads[3], pads[0], pads[2])), [0, 0, 0, 0]
+        x = F.pad(x, (pads[1], pads[3], pads[0], pads[2]))
+        pads = [0, 0, 0, 0]
     return F.conv2d(
         x,
         weight,
@@ -203,11 +207,15 @@ def _depth_to_space(x, block, mode):
 
 
 def _expanded(x, shape):
-    return x.expand([-1 if n == 1 else n for n in shape]) if len(shape) >= x.dim() else x
+    if len(shape) >= x.dim():
+        return x.expand([-1 if n == 1 else n for n in shape])
+    return x
 
 
 def _gathered(x, axis, index):
-    return x.select(axis, index) if isinstance(index, int) else torch.index_select(x, axis, index)
+    if isinstance(index, int):
+        return x.select(axis, index)
+    return torch.index_select(x, axis, index)
 
 
 def _padded(x, pads, mode):
@@ -225,7 +233,10 @@ def _reshaped(x, shape):
 
 
 def _resized(x, scales, sizes, attributes):
-    size = sizes[2:] if sizes else [round(n * s) for n, s in zip(x.shape[2:], scales[2:])]
+    if sizes:
+        size = sizes[2:]
+    else:
+        size = [round(n * s) for n, s in zip(x.shape[2:], scales[2:])]
     if attributes["mode"] == b"nearest":
         return F.interpolate(x, size=size, mode="nearest")
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
@@ -234,7 +245,10 @@ def _resized(x, scales, sizes, attributes):
 def _sliced(x, starts, ends, axes, steps):
     where = [slice(None)] * x.dim()
     for i, (start, end) in enumerate(zip(starts, ends)):
-        axis = axes[i] if axes else i
+        if axes:
+            axis = axes[i]
+        else:
+            axis = i
         where[axis] = slice(start, min(end, x.shape[axis]), steps[i] if steps else 1)
     return x[tuple(where)]
 

@@ -68,10 +68,8 @@ def fastdepth(path: Path):
         return None
     interpreter = Interpreter(str(path), num_threads=1)
     interpreter.allocate_tensors()
-    source, target = (
-        interpreter.get_input_details()[0]["index"],
-        interpreter.get_output_details()[0]["index"],
-    )
+    source = interpreter.get_input_details()[0]["index"]
+    target = interpreter.get_output_details()[0]["index"]
 
     def predict(view: View) -> np.ndarray:
         size = (_FASTDEPTH_PX, _FASTDEPTH_PX)
@@ -124,7 +122,8 @@ def main(bags, tflite, models, cap_m):
             continue
         pairs = read_bag(bags / name)
         views = [view for _, view in pairs]
-        median_m, far_m = median_depth(views), median_depth(views, above_horizon=True)
+        median_m = median_depth(views)
+        far_m = median_depth(views, above_horizon=True)
         rows = {
             f"constant {median_m:.1f} m": constant(median_m),
             f"ground plane {height_m} m below, {far_m:.1f} m above the horizon": ground_plane(
@@ -136,12 +135,18 @@ def main(bags, tflite, models, cap_m):
                 for path in models
             },
         }
-        crop = "garg" if name.startswith("kitti") else ""
+        if name.startswith("kitti"):
+            crop = "garg"
+        else:
+            crop = ""
         figures = {
             row: evaluate(predict, views, ("none", "median"), cap_m, crop)
             for row, predict in rows.items()
         }
-        words = f", crop {crop}" if crop else ""
+        if crop:
+            words = f", crop {crop}"
+        else:
+            words = ""
         print(
             f"\n{name}: {len(views)} images, truth up to {cap_m:g} "
             f"m{words}\n\n{table(figures, COLUMNS)}",

@@ -35,7 +35,8 @@ ZOOM = 1.5
 @click.option("--scenes", default=40, show_default=True)
 def main(model: Path, scenes: int):
     estimator = MonoEstimator(OnnxEngine(model))
-    ratios, inside = [], []
+    ratios = []
+    inside = []
     for seed in tqdm(range(scenes), disable=None):
         rng = np.random.default_rng((977, seed))  # not a seed of any pool
         camera = random_mono_camera(rng, 176, 352)

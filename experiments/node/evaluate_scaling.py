@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def measure(folder: Path, jobs: int) -> tuple[float, float]:
     """Wall and CPU seconds of one evaluation of all bags, from scratch."""
     with tempfile.TemporaryDirectory() as out:
-        before, started = os.times(), time.monotonic()
+        before = os.times()
+        started = time.monotonic()
         command = [
             sys.executable,
             "-m",

@@ -2,20 +2,31 @@
 who listens to odom.
 
 Age: from the stamp to the arrival of the depth image. Both in the same run, twice in turns, since
-machines have moods. Usage: python experiments/node/odometry_beside_depth.py [seconds]
+machines have moods.
+
+    python experiments/node/odometry_beside_depth.py [seconds]
 """
 
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
-from node_overhead import ROOT, WARMUP_S, cpu_s  # puts the repository into sys.path
 
+from depth_ros.benchmark.camera import cpu_ns
 from depth_ros.nodes.transport import transport_environment
 
-WIDTH, HEIGHT, RATE_HZ, FOCAL_PX, BASELINE_M, DISPARITY_PX, STEP_PX = 640, 480, 8, 500.0, 0.1, 16, 5
+ROOT = Path(__file__).resolve().parents[2]
+WARMUP_S = 3.0
+WIDTH = 640
+HEIGHT = 480
+RATE_HZ = 8
+FOCAL_PX = 500.0
+BASELINE_M = 0.1
+DISPARITY_PX = 16
+STEP_PX = 5  # from one picture to the next
 
 
 def run_camera(seconds, with_odom):
@@ -39,7 +50,8 @@ def run_camera(seconds, with_odom):
     wall = cv2.GaussianBlur(np.random.default_rng(1).normal(size=(HEIGHT, 8000, 3)), (0, 0), 2.0)
     wall = np.clip(128 + 50 * wall / wall.std(), 0, 255).astype(np.uint8)
     camera = Camera(WIDTH, HEIGHT, FOCAL_PX, FOCAL_PX, 320.0, 240.0)
-    ages_ms, values = [], {}
+    ages_ms = []
+    values = {}
 
     def on_depth(msg):
         ages_ms.append((time.time_ns() - stamp_to_ns(msg.header.stamp)) / 1e6)
@@ -55,7 +67,8 @@ def run_camera(seconds, with_odom):
     for i in range(round(seconds * RATE_HZ)):
         while (left_s := start + i / RATE_HZ - time.monotonic()) > 0:
             rclpy.spin_once(node, timeout_sec=left_s)
-        header, at = messages.make_header(time.time_ns(), "left"), i * STEP_PX % 7000
+        header = messages.make_header(time.time_ns(), "left")
+        at = i * STEP_PX % 7000
         for side in (0, 1):
             infos[side].publish(messages.camera_to_info(camera, header, side * BASELINE_M))
             view = wall[:, at + side * DISPARITY_PX :][:, :WIDTH]
@@ -75,7 +88,7 @@ def run_camera(seconds, with_odom):
 
 
 def measure(seconds, with_odom, domain_id):
-    """One round; gives the words of the camera and the node's CPU ms a depth image."""
+    """Measure one round; returns the figures of the camera and the node's CPU ms a depth image."""
     environment = {**os.environ, **transport_environment(), "ROS_DOMAIN_ID": str(domain_id)}
     command = [
         sys.executable,
@@ -91,9 +104,10 @@ def measure(seconds, with_odom, domain_id):
         command = [sys.executable, __file__, "camera", str(seconds + WARMUP_S), str(int(with_odom))]
         camera = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         assert camera.stdout.readline() == "warm\n"
-        before_s = cpu_s(node.pid)
-        words = camera.stdout.readline().split()
-        return words, 1e3 * (cpu_s(node.pid) - before_s) / max(int(words[0]), 1)
+        before_ns = cpu_ns(node.pid)
+        figures = camera.stdout.readline().rstrip().split(" ", maxsplit=5)
+        cpu_ms = (cpu_ns(node.pid) - before_ns) / 1e6
+        return figures, cpu_ms / max(int(figures[0]), 1)
     finally:
         node.kill()
         node.wait()
@@ -108,19 +122,19 @@ def main(seconds=10.0):
     result = {False: [], True: []}
     for number in range(4):
         with_odom = bool(number % 2)
-        words, cpu_ms = measure(seconds, with_odom, 180 + number)
-        result[with_odom].append((float(words[1]), cpu_ms))
-        odom = f"; odom: {words[5]}, {words[3]} frames, {words[4]} dropped" if with_odom else ""
+        figures, cpu_ms = measure(seconds, with_odom, 180 + number)
+        count, median_ms, p90_ms, frames, dropped, state = figures
+        result[with_odom].append((float(median_ms), cpu_ms))
+        odom = ""
+        if with_odom:
+            odom = f"; odom: {state}, {frames} frames, {dropped} dropped"
         print(
-            f"{'with' if with_odom else 'no  '} odom: {words[0]} depth images, age "
-            f"{float(words[1]):.0f} ms median, "
-            f"{float(words[2]):.0f} ms 90 %; {cpu_ms:.0f} CPU ms each{odom}",
+            f"{'with' if with_odom else 'no  '} odom: {count} depth images, age "
+            f"{float(median_ms):.0f} ms median, {float(p90_ms):.0f} ms 90 %; "
+            f"{cpu_ms:.0f} CPU ms each{odom}",
             flush=True,
         )
-    age, cpu = (
-        np.mean(np.array(result[True])[:, i]) / np.mean(np.array(result[False])[:, i])
-        for i in (0, 1)
-    )
+    age, cpu = np.mean(result[True], axis=0) / np.mean(result[False], axis=0)
     print(f"with / without: age {age:.2f}, CPU {cpu:.2f}")
 
 

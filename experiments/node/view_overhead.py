@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "test")]
 DOMAIN = 1 + os.getpid() % 100
 os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
-WIDTH, HEIGHT, HZ = 640, 480, 30
+WIDTH = 640
+HEIGHT = 480
+HZ = 30
 
 
 def cpu_s(pid: int) -> float:
@@ -41,7 +43,8 @@ class Camera:
         from depth_ros.core.camera import Camera as Model
         from depth_ros.nodes.output import messages
 
-        self._messages, self._info_kind = messages, CameraInfo
+        self._messages = messages
+        self._info_kind = CameraInfo
         rclpy.init(args=[])
         self.node = rclpy.create_node("bench_camera", enable_rosout=False)
         self._image = self.node.create_publisher(Image, "image_rect", 5)
@@ -62,7 +65,8 @@ class Camera:
     def play(self, seconds: float) -> tuple[int, int]:
         """Publish for so long; gives (images sent, depths received)."""
         self.stamps.clear()
-        sent, start = 0, time.monotonic()
+        sent = 0
+        start = time.monotonic()
         while time.monotonic() - start < seconds:
             header = self._messages.make_header(time.time_ns(), "camera")
             self._info.publish(self._messages.camera_to_info(self._model, header))
@@ -135,7 +139,11 @@ def round_of(camera: Camera, pid: int, viewed: bool, seconds: float) -> str:
             [*command, "--seconds", str(seconds + 6)], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
         camera.play(5.0)  # it loads, and finds the topics
-    node_0, view_0 = cpu_s(pid), cpu_s(viewer.pid) if viewer else 0.0
+    node_0 = cpu_s(pid)
+    if viewer:
+        view_0 = cpu_s(viewer.pid)
+    else:
+        view_0 = 0.0
     sent, got = camera.play(seconds)
     node_ms = 1e3 * (cpu_s(pid) - node_0) / sent
     words = (

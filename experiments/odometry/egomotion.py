@@ -56,11 +56,14 @@ def truth_poses(path: Path) -> dict[int, np.ndarray]:
 
 def frames_of(path: Path) -> list[EgoFrame]:
     """All frames of a bag with their depth."""
-    source, estimator, frames = open_source(path), Estimator(SgbmEngine()), []
+    source = open_source(path)
+    estimator = Estimator(SgbmEngine())
+    frames = []
     for sample in source:
         frame = rectified(sample.frame)
         if source.mode == "stereo":
-            rig, depth = frame.rig, estimator.estimate(frame).depth
+            rig = frame.rig
+            depth = estimator.estimate(frame).depth
             made = EgoFrame(
                 frame.stamp_ns,
                 frame.left,
@@ -80,7 +83,8 @@ class PnpBaseline:
     """OpenCV alone: corners, Lucas-Kanade, PnP in a RANSAC on the depth of the frame before."""
 
     def __init__(self):
-        self.last, self.pose = None, np.eye(4)
+        self.last = None
+        self.pose = np.eye(4)
 
     def update(self, frame: EgoFrame) -> np.ndarray:
         grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
@@ -91,11 +95,14 @@ class PnpBaseline:
 
     @staticmethod
     def _step(before, depth, after, K) -> np.ndarray:
-        T, pixels = np.eye(4), cv2.goodFeaturesToTrack(before, 600, 0.01, 8)
+        T = np.eye(4)
+        pixels = cv2.goodFeaturesToTrack(before, 600, 0.01, 8)
         if pixels is None or depth is None:
             return T
         found, status, _ = cv2.calcOpticalFlowPyrLK(before, after, pixels, None)
-        pixels, found, status = pixels[:, 0], found[:, 0], status[:, 0] > 0
+        pixels = pixels[:, 0]
+        found = found[:, 0]
+        status = status[:, 0] > 0
         z = depth[tuple(np.rint(pixels[:, ::-1]).astype(int).T)]
         with np.errstate(invalid="ignore"):
             good = status & (z > 0) & (z < 60)
@@ -113,7 +120,8 @@ class PnpBaseline:
 
 def figures(poses: np.ndarray, truth: np.ndarray) -> tuple[float, float, float, float]:
     """ATE m, drift %, drift degrees, length of the way over the true one."""
-    a, b = poses[:, :3, 3] - poses[:, :3, 3].mean(0), truth[:, :3, 3] - truth[:, :3, 3].mean(0)
+    a = poses[:, :3, 3] - poses[:, :3, 3].mean(0)
+    b = truth[:, :3, 3] - truth[:, :3, 3].mean(0)
     U, _, Vt = np.linalg.svd(b.T @ a)
     R = U @ np.diag([1, 1, np.sign(np.linalg.det(U @ Vt))]) @ Vt
     way = [np.linalg.norm(np.diff(p[:, :3, 3], axis=0), axis=1).sum() for p in (poses, truth)]
@@ -127,7 +135,10 @@ def run(name: tuple[str, str], update, frames, truth, baseline=None) -> list[np.
     """Print the line of one method, the lines of its steps beside the poses of a baseline; gives
     its poses.
     """
-    poses, spent, lost, answers = [], [], 0, []
+    poses = []
+    spent = []
+    lost = 0
+    answers = []
     for frame in frames:
         begin = time.process_time()
         answer = update(frame)
@@ -171,7 +182,8 @@ def print_nees(answers, truth) -> None:
         f"{'':26} NEES of steps, mean {np.mean(values):.1f} (6 is true), {covered:.0f} % "
         "within the 95 % bound"
     )
-    first, last = answers[0].odom_T_camera, answers[-1].odom_T_camera
+    first = answers[0].odom_T_camera
+    last = answers[-1].odom_T_camera
     if truth[0] is not None and truth[-1] is not None:
         true = first @ inverse(truth[0]) @ truth[-1]
         error = np.concatenate([true[:3, 3] - last[:3, 3], so3_log(true[:3, :3] @ last[:3, :3].T)])
@@ -198,7 +210,8 @@ def print_steps(answers, baseline: list[np.ndarray], truth) -> None:
         [se3_log(inverse(t) @ inverse(baseline[i - 1]) @ baseline[i]) for i, t in zip(at, true)]
     )
     said = np.stack([np.diag(answers[i].step_covariance) for i in at])
-    shared, texts = np.zeros(6), []
+    shared = np.zeros(6)
+    texts = []
     for part, size, unit in ((slice(0, 3), 1e3, "mm"), (slice(3, 6), 180 / np.pi, "deg")):
         common = max((mine * theirs)[:, part].sum(1).mean(), 0.0)
         shared[part] = common / 3
@@ -239,7 +252,8 @@ def main() -> None:
         if not (args.data / bag).exists():
             print(f"{bag:26} skipped: not at {args.data}")
             continue
-        frames, truth = frames_of(args.data / bag), truth_poses(args.data / bag)
+        frames = frames_of(args.data / bag)
+        truth = truth_poses(args.data / bag)
         baseline = run((bag, "opencv pnp"), PnpBaseline().update, frames, truth)
         ego = EgoMotion(args.method, args.window)
         poses = run((bag, args.method), ego.update, frames, truth, baseline)

@@ -43,30 +43,33 @@ MODES = ("no IMU", "prior of steps", "and of windows")
 
 def readings(poses: np.ndarray, seed: int) -> list[ImuSample]:
     """What an IMU in the camera reads along poses (N, 4, 4), world_T_camera."""
-    rng, R0, t, h = (
-        np.random.default_rng(seed),
-        poses[0, :3, :3],
-        PERIOD_S * np.arange(len(poses)),
-        1e-3,
-    )
+    rng = np.random.default_rng(seed)
+    R0 = poses[0, :3, :3]
+    t = PERIOD_S * np.arange(len(poses))
+    h = 1e-3
     position = CubicSpline(t, poses[:, :3, 3])
     turned = CubicSpline(t, [so3_log(R0.T @ pose[:3, :3]) for pose in poses])
-    gyro_bias, accel_bias, out = rng.normal(0, GYRO_BIAS, 3), rng.normal(0, ACCEL_BIAS, 3), []
+    gyro_bias = rng.normal(0, GYRO_BIAS, 3)
+    accel_bias = rng.normal(0, ACCEL_BIAS, 3)
+    out = []
     for i in range(int(t[-1] * RATE_HZ) + 1):
         s = (i + 0.5) / RATE_HZ  # a reading holds until the next: take it in the middle
         gyro = so3_log(so3_exp(turned(s - h)).T @ so3_exp(turned(s + h))) / (2 * h)
         force = (R0 @ so3_exp(turned(s))).T @ (position(s, 2) - G)
-        gyro, force = (
-            gyro + gyro_bias + rng.normal(0, GYRO_NOISE, 3),
-            force + accel_bias + rng.normal(0, ACCEL_NOISE, 3),
-        )
+        gyro = gyro + gyro_bias + rng.normal(0, GYRO_NOISE, 3)
+        force = force + accel_bias + rng.normal(0, ACCEL_NOISE, 3)
         out.append(ImuSample(1 + i * 1_000_000_000 // RATE_HZ, tuple(gyro), tuple(force)))
     return out
 
 
 def followed(clip: dict, source: str, samples: list[ImuSample]) -> tuple[list, list, int]:
     """Errors (6,) of the steps that count, their NEES, and how many frames were lost."""
-    ego, poses, errors, found, lost, before = EgoMotion("geometric"), clip["poses"], [], [], 0, None
+    ego = EgoMotion("geometric")
+    poses = clip["poses"]
+    errors = []
+    found = []
+    lost = 0
+    before = None
     for i, frame in enumerate(frames_of(clip, source)):
         estimate = ego.update(frame, [one for one in samples if one.stamp_ns <= frame.stamp_ns])
         lost += estimate.state == "lost"
@@ -109,14 +112,13 @@ def main() -> None:
                 errors, found, lost = zip(
                     *map(followed, clips, [source] * len(clips), samples), strict=True
                 )
-                errors, values = (
-                    np.concatenate([one for one in errors if one]),
-                    np.concatenate(found),
-                )
+                errors = np.concatenate([one for one in errors if one])
+                values = np.concatenate(found)
                 far = 1e3 * np.stack(
                     [np.linalg.norm(part, axis=1) for part in (errors[:, :3], errors[:, 3:])], 1
                 )
-                rms, median = np.sqrt(np.mean(far**2, 0)).round(2), np.median(far, 0).round(2)
+                rms = np.sqrt(np.mean(far**2, 0)).round(2)
+                median = np.median(far, 0).round(2)
                 print(
                     ROW.format(
                         place,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from odometry import truth_poses
+from egomotion import truth_poses
 
 from depth_ros.core.lie import inverse, so3_log
 from depth_ros.estimator.preprocess import rectified
@@ -37,10 +37,13 @@ ROW = "{:22} {:10} {:>7} {:>9} {:>7} {:>8} {:>5} {:>7}"
 
 def frames_of(path: Path, truth: dict, noise: float | None) -> list[EgoFrame]:
     """Left pictures; with wheels where noise is given."""
-    rng, frames, last = np.random.default_rng(0), [], None
+    rng = np.random.default_rng(0)
+    frames = []
+    last = None
     for sample in open_source(path):
         frame = rectified(sample.frame.left_only())
-        here, way = truth.get(frame.stamp_ns), None
+        here = truth.get(frame.stamp_ns)
+        way = None
         if noise is not None and here is not None and last is not None:
             way = float(
                 np.linalg.norm(here[:3, 3] - last[:3, 3]) * max(1 + noise * rng.normal(), 0.0)
@@ -55,7 +58,10 @@ def aligned_ate(poses: np.ndarray, truth: np.ndarray, with_scale: bool) -> tuple
     a, b = (p[:, :3, 3] - p[:, :3, 3].mean(0) for p in (poses, truth))
     U, D, Vt = np.linalg.svd(b.T @ a)
     sign = np.array([1, 1, np.sign(np.linalg.det(U @ Vt))])
-    scale = float((D * sign).sum() / max((a**2).sum(), 1e-12)) if with_scale else 1.0
+    if with_scale:
+        scale = float((D * sign).sum() / max((a**2).sum(), 1e-12))
+    else:
+        scale = 1.0
     return float(np.sqrt(((scale * a @ (U * sign @ Vt).T - b) ** 2).sum(1).mean())), scale
 
 
@@ -76,16 +82,17 @@ def main() -> None:
             continue
         truth = truth_poses(args.data / bag)
         for noise in (args.wheel_noise, None):
-            frames, ego = frames_of(args.data / bag, truth, noise), EgoMotion("geometric")
-            found, spent = [], []
+            frames = frames_of(args.data / bag, truth, noise)
+            ego = EgoMotion("geometric")
+            found = []
+            spent = []
             for frame in frames:
                 begin = time.process_time()
                 found.append(ego.update(frame))
                 spent.append(1e3 * (time.process_time() - begin))
             known = [i for i, frame in enumerate(frames) if frame.stamp_ns in truth]
-            known = (
-                [i for i in known if found[i].is_metric] or known if noise is not None else known
-            )
+            if noise is not None:
+                known = [i for i in known if found[i].is_metric] or known
             poses = np.stack([found[i].odom_T_camera for i in known])
             true = np.stack([truth[frames[i].stamp_ns] for i in known])
             is_metric = found[-1].is_metric
@@ -93,7 +100,8 @@ def main() -> None:
             way = np.linalg.norm(np.diff(true[:, :3, 3], axis=0), axis=1).sum()
             ends = (inverse(p[0]) @ p[-1] for p in (poses, true))
             turned = np.degrees(np.linalg.norm(so3_log((inverse(next(ends)) @ next(ends))[:3, :3])))
-            metric, lost = sum(e.is_metric for e in found), sum(e.state == "lost" for e in found)
+            metric = sum(e.is_metric for e in found)
+            lost = sum(e.state == "lost" for e in found)
             numbers = f"{ate:.3f}", f"{way:.1f}", f"{turned:.2f}", f"{metric}/{len(found)}", lost
             print(ROW.format(bag, found[-1].scale, *numbers, f"{np.median(spent):.1f}"), flush=True)
 

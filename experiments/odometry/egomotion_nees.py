@@ -44,7 +44,8 @@ def nees_of(clip: dict, source: str) -> dict:
     """NEES of the pose at the end (NaN after a gap) and of every step, and how often the camera
     was lost.
     """
-    ego, poses = EgoMotion("geometric"), clip["poses"]
+    ego = EgoMotion("geometric")
+    poses = clip["poses"]
     estimates = [ego.update(frame) for frame in frames_of(clip, source)]
     steps = [
         nees(e.prev_T_curr, inverse(poses[i - 1]) @ poses[i], e.step_covariance)
@@ -64,7 +65,8 @@ def end_nees(poses: np.ndarray, last) -> float:
         return float("nan")
     odom_T_first = np.eye(4)
     odom_T_first[:3, :3] = body_R_optical
-    true, found = odom_T_first @ inverse(poses[0]) @ poses[-1], last.odom_T_camera
+    true = odom_T_first @ inverse(poses[0]) @ poses[-1]
+    found = last.odom_T_camera
     error = np.concatenate([true[:3, 3] - found[:3, 3], so3_log(true[:3, :3] @ found[:3, :3].T)])
     return float(error @ np.linalg.solve(last.covariance, error))
 
@@ -133,10 +135,8 @@ def time_a_pair(cache: Path) -> None:
     after the other.
     """
     for place in PLACES:
-        frames, spent = (
-            frames_of(load_clip(place, 1, 12, cache, VGA), "stereo"),
-            {"ego-motion": [], "opencv pnp": []},
-        )
+        frames = frames_of(load_clip(place, 1, 12, cache, VGA), "stereo")
+        spent = {"ego-motion": [], "opencv pnp": []}
         for _ in range(3):
             both = {"ego-motion": EgoMotion("geometric"), "opencv pnp": PnpOnDepth()}
             for frame in frames:

@@ -114,7 +114,10 @@ def report(source, followers, depth, out, count) -> None:
         figures = judge_track(follower.track)
         cells = [f"{figures[key]:.3f}" if key in figures else "-" for key in _COLUMNS]
         lengths = figures["segments_m"]
-        reach = f"{lengths[0]} to {lengths[-1]}" if lengths else "-"
+        if lengths:
+            reach = f"{lengths[0]} to {lengths[-1]}"
+        else:
+            reach = "-"
         click.echo(f"| {name} | " + " | ".join(cells) + f" | {reach} |")
         if out is not None:
             folder = out / source.name / name

@@ -52,7 +52,8 @@ def load_clip(
 
 def _rendered(place: str, seed: int, frames: int, camera: Camera) -> dict:
     """Draw clips until one shows something, and render it."""
-    rng, clip = np.random.default_rng([PLACES.index(place), seed]), None
+    rng = np.random.default_rng([PLACES.index(place), seed])
+    clip = None
     while clip is None or not is_usable(clip):
         clip = random_clip(rng, StereoRig(camera, BASELINE_M[place]), frames, place=place)
     views = [render_clip(clip, i) for i in range(frames)]
@@ -71,7 +72,9 @@ def frames_of(clip: dict, source: str) -> list[EgoFrame]:
     an error of 3 %, alike over patches of some 25 px and drawn anew for each frame, which is told
     as sigma).
     """
-    camera, baseline_m, made = clip["camera"], BASELINE_M[clip["place"]], []
+    camera = clip["camera"]
+    baseline_m = BASELINE_M[clip["place"]]
+    made = []
     for i, left in enumerate(clip["left"]):
         stamp_ns = 1 + i * _PERIOD_NS
         if source == "stereo":

@@ -12,7 +12,9 @@ import numpy as np
 from depth_ros.core.axes import body_R_optical
 from depth_ros.odometry import EgoEstimate, EgoFrame
 
-_FAR_M, _ROUND_TRIP_PX, _REPROJECTION_PX = 40.0, 0.3, 1.0
+_FAR_M = 40.0
+_ROUND_TRIP_PX = 0.3
+_REPROJECTION_PX = 1.0
 _FEWEST = 12  # points
 
 
@@ -30,13 +32,20 @@ class PnpOnDepth:
     def update(self, frame: EgoFrame, imu=()) -> EgoEstimate:
         """Take a frame with depth in; lost where too few points agree. imu: not used."""
         started = time.process_time()
-        grey, last = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY), self._last
+        grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
+        last = self._last
         self._last = (frame.stamp_ns, grey, frame.depth)
         cv2.setRNGSeed(0)
         step, inliers = (None, 0) if last is None else _step(last[1], last[2], grey, frame.camera.K)
         if step is not None:
             self._pose = self._pose @ step
-        state = "tracking" if step is not None else "initialising" if last is None else "lost"
+        if step is not None:
+            state = "tracking"
+        else:
+            if last is None:
+                state = "initialising"
+            else:
+                state = "lost"
         unknown = np.zeros((6, 6))
         timing = {"total": 1e3 * (time.process_time() - started)}
         return EgoEstimate(
@@ -65,7 +74,8 @@ def _step(before, depth, after, K) -> tuple[np.ndarray | None, int]:
     z = depth[row, column]
     good = np.isfinite(z) & (z < _FAR_M)
     rays = np.c_[(first - K[:2, 2]) / K[[0, 1], [0, 1]], np.ones(len(first))]
-    world, second = (rays * z[:, None])[good], second[good]
+    world = (rays * z[:, None])[good]
+    second = second[good]
     if len(world) < _FEWEST:
         return None, 0
     found, rotation, translation, inliers = cv2.solvePnPRansac(

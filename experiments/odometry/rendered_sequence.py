@@ -19,8 +19,7 @@ from depth_ros.recordings.output import write_bytes, write_json
 from depth_ros.recordings.sample import Sample, Source
 from depth_ros.synthetic import raycast, renderer, shading
 from depth_ros.synthetic.places import buildings, materials, outdoors
-
-from . import route, screen
+from experiments.odometry import route, screen
 
 # P0 and P1 of KITTI odometry's sequences 04 to 12 (Geiger et al. 2012), 1226x370
 KITTI_RIG = StereoRig(
@@ -76,7 +75,8 @@ class RenderedSequence(Source):
         self.poses = read_kitti_poses(poses)
         self.name = f"kitti{Path(poses).stem}_rendered"
         self.rig = KITTI_RIG.resized(height, width)
-        self.folder, self.seed = Path(folder), seed
+        self.folder = Path(folder)
+        self.seed = seed
         self._route: route.Route | None = None
         self._claim()
 
@@ -88,7 +88,7 @@ class RenderedSequence(Source):
             yield self.sample(i)
 
     def sample(self, i: int) -> Sample:
-        """Give frame i, rendered now where no run before has done so; its pose is exact."""
+        """Return frame i, rendered now where no run before has done so; its pose is exact."""
         self.render(i)
         left, right = (cv2.imread(str(path))[..., ::-1] for path in self._paths(i))
         stamp_ns = _START_NS + i * PERIOD_NS
@@ -108,7 +108,8 @@ class RenderedSequence(Source):
             return False
         if self._route is None:
             self._route = route.street_along(self.poses, np.random.default_rng(self.seed))
-        scene, step = self._route.near(i), np.eye(4)
+        scene = self._route.near(i)
+        step = np.eye(4)
         step[0, 3] = self.rig.baseline_m
         for k, (path, pose) in enumerate(zip(paths, (self.poses[i], self.poses[i] @ step))):
             picture = _develop(
@@ -136,7 +137,8 @@ class RenderedSequence(Source):
         )
         for module in (renderer, screen, raycast, shading, route, buildings, materials, outdoors):
             digest.update(Path(module.__file__).read_bytes())
-        key, note = digest.hexdigest(), self.folder / "rendered.json"
+        key = digest.hexdigest()
+        note = self.folder / "rendered.json"
         camera = self.rig.left
         about = {
             "what": "rendered, not real",

@@ -44,7 +44,7 @@ class Route:
     path_m: np.ndarray
 
     def near(self, i: int) -> Scene:
-        """Give what pose i can see: shapes from 15 m behind to 110 m ahead along the way.
+        """Return what pose i can see: shapes from 15 m behind to 110 m ahead along the way.
 
         Parts of the route that come close in space but not along the way are left out: there
         heights need not agree.
@@ -108,7 +108,8 @@ class _Line:
             [np.convolve(padded[:, k], weights, mode="valid") for k in range(3)], axis=1
         )
         step = np.gradient(smooth, axis=0)
-        self.metres, self.points = metres, points
+        self.metres = metres
+        self.points = points
         self._ground = smooth + [0, height_m, 0]
         self._heading = np.unwrap(np.arctan2(step[:, 0], step[:, 2]))
         self._slope = np.arctan2(-step[:, 1], np.hypot(step[:, 0], step[:, 2]))
@@ -126,7 +127,8 @@ class _RouteBuilder(Builder):
 
     def __init__(self, rng, line: _Line):
         super().__init__(rng)
-        self.line, self.at_m = line, []
+        self.line = line
+        self.at_m = []
         self.go(0.0)
 
     def go(self, metre: float) -> None:
@@ -165,7 +167,8 @@ def _road(b: _RouteBuilder) -> None:
     asphalt = material(rng, ASPHALT, 0.15, 0.12, wild=0.0)
     for n, metre in enumerate(np.arange(b.line.metres[0] + 1, b.line.metres[-1], _PIECE_M)):
         b.go(float(metre))
-        c, s = np.cos(b.slope), np.sin(b.slope)
+        c = np.cos(b.slope)
+        s = np.sin(b.slope)
         lying = LYING @ np.array([[1.0, 0, 0], [0, c, s], [0, -s, c]])  # tilted about x: z climbs
         if n % 12 == 0:  # another stretch, another surface
             grass = material(rng, GRASS + PAVING, 0.4, 0.3, wild=0.0)
@@ -184,10 +187,12 @@ def _roadside(b: _RouteBuilder, side: int) -> None:
     """One side of the whole route, stretch by stretch, without a gap in what stands behind the
     verge.
     """
-    rng, metre = b.rng, b.line.metres[0] + 5
+    rng = b.rng
+    metre = b.line.metres[0] + 5
     kinds = ("town", "gardens", "trees")
     while metre < b.line.metres[-1] - 5:
-        kind, end = kinds[rng.choice(3, p=[0.4, 0.35, 0.25])], metre + rng.uniform(60, 160)
+        kind = kinds[rng.choice(3, p=[0.4, 0.35, 0.25])]
+        end = metre + rng.uniform(60, 160)
         while metre < min(end, b.line.metres[-1] - 5):
             b.go(float(metre))
             metre += {"town": _house, "gardens": _garden, "trees": _trees}[kind](b, side)
@@ -196,7 +201,8 @@ def _roadside(b: _RouteBuilder, side: int) -> None:
 def _house(b, side) -> float:
     """A house at the pavement, a parked car or a pole before it; returns its length."""
     rng = b.rng
-    width, depth = rng.uniform(8, 18), rng.uniform(7, 9)
+    width = rng.uniform(8, 18)
+    depth = rng.uniform(7, 9)
     x = side * (rng.uniform(6.5, 9.5) + depth / 2)
     if b.is_clear(x, depth / 2, width / 2):
         building(b, x, 0.0, width - 0.5, depth, rng.uniform(5, 12), False)
@@ -209,7 +215,8 @@ def _house(b, side) -> float:
 def _garden(b, side) -> float:
     """A fence or hedge, bushes, and a house farther back."""
     rng = b.rng
-    width, depth = rng.uniform(9, 14), rng.uniform(7, 9)
+    width = rng.uniform(9, 14)
+    depth = rng.uniform(7, 9)
     x = side * (rng.uniform(9, 13) + depth / 2)
     if b.is_clear(x, depth / 2, width / 2):
         building(b, x, 0.0, width - 2, depth, rng.uniform(3.5, 6), True)
@@ -240,7 +247,8 @@ def _hedge(b, side, width) -> None:
 
 def _kerbside(b, side, width) -> None:
     """A parked car, a pole, a small tree, or nothing."""
-    rng, draw = b.rng, b.rng.random()
+    rng = b.rng
+    draw = b.rng.random()
     if draw < 0.35 and b.is_clear(side * 5.2, 0.9, 2.4):
         car(b, side * 5.2, rng.uniform(-1, 1), rng.choice([0.0, np.pi]) + rng.normal(0, 0.03))
     elif draw < 0.65 and b.is_clear(side * 5.0, 0.3, 0.3):

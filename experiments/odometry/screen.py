@@ -35,7 +35,8 @@ def render_on_screen(scene: Scene, camera: Camera, world_T_camera: np.ndarray) -
     ]
     columns = [(rays, depth.ravel(), shape.ravel()), *more]
     colours = _colours(scene, camera, origin, *(np.concatenate(column) for column in zip(*columns)))
-    rgb, extra = colours[: len(rays)], colours[len(rays) :].reshape(len(SUBPIXELS), -1, 3)
+    rgb = colours[: len(rays)]
+    extra = colours[len(rays) :].reshape(len(SUBPIXELS), -1, 3)
     rgb[edge] = (rgb[edge] + extra.sum(0)) / (1 + len(SUBPIXELS))
     depth = np.where(shape >= 0, depth, np.float32(np.nan))
     return {"rgb": rgb.reshape(camera.height, camera.width, 3), "depth": depth, "shape": shape}
@@ -59,7 +60,8 @@ def _rectangles(scene: Scene, camera: Camera, pose: np.ndarray) -> tuple[np.ndar
     whole = (depth > 0.1).all(1)
     safe = np.where(depth > 0.1, depth, 1.0)
     ranges = []
-    middle, radius = (scene.center - pose[:3, 3]) @ pose[:3, :3], reach(scene)
+    middle = (scene.center - pose[:3, 3]) @ pose[:3, :3]
+    radius = reach(scene)
     sizes = ((camera.fx, camera.cx, camera.width), (camera.fy, camera.cy, camera.height))
     for k, (focal, centre, size) in enumerate(sizes):
         on_screen = focal * local[..., k] / safe + centre
@@ -78,7 +80,8 @@ def _sphere_range(x, z, radius, focal, centre):
     cuts it.
     """
     far = np.hypot(x, z)
-    angle, spread = np.arctan2(x, z), np.arcsin(np.clip(radius / np.maximum(far, 1e-9), 0, 1))
+    angle = np.arctan2(x, z)
+    spread = np.arcsin(np.clip(radius / np.maximum(far, 1e-9), 0, 1))
     cut = (far <= radius) | (np.abs(angle) + spread >= 1.5)
     with np.errstate(over="ignore"):
         low, high = (
@@ -115,12 +118,14 @@ def _cast_edges(scene, camera, pose, edge, shift, boxes, seen):
     """
     rays = rays_of(camera, pose[:3, :3], xp, RANDOM, shift)[edge]
     origin = pose[:3, 3].astype(np.float32)
-    depth, shape = np.full(len(edge), np.inf, np.float32), np.full(len(edge), -1, np.int64)
+    depth = np.full(len(edge), np.inf, np.float32)
+    shape = np.full(len(edge), -1, np.int64)
     v, u = np.divmod(edge, camera.width)
     rows = np.searchsorted(v, np.arange(camera.height + 1))  # edge is sorted: v ascends
     for n in seen[seen >= 0]:
         u0, u1, v0, v1 = boxes[n]
-        first, last = rows[v0], rows[v1]
+        first = rows[v0]
+        last = rows[v1]
         index = first + np.nonzero((u[first:last] >= u0) & (u[first:last] < u1))[0]
         if len(index):
             z = _hit(scene, n, origin, rays[index])
@@ -137,7 +142,8 @@ def _hit(scene, n, origin, rays):
 
 def _colours(scene, camera, origin, rays, depth, shape):
     """Colours (P, 3) of what rays hit; shape by shape, so that a band meets few of them."""
-    rgb, kinds = np.empty_like(rays), scene.kind.tolist()
+    rgb = np.empty_like(rays)
+    kinds = scene.kind.tolist()
     order = np.argsort(shape, kind="stable")
     sky = order[: np.searchsorted(shape[order], 0)]
     rgb[sky] = sky_color(scene.sky, rays[sky], xp, RANDOM)

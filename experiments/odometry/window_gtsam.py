@@ -24,15 +24,20 @@ from depth_ros.core.lie import inverse, se3_exp, se3_log
 from depth_ros.odometry.bundle_adjustment import Bundle, adjust
 from depth_ros.odometry.inverse_depth import bearings, move, observe
 
-CAMERA, BASELINE_M, SIGMA_PX, CAUCHY = Camera(640, 480, 500.0, 500.0, 320.0, 240.0), 0.2, 0.35, 2.0
-FB, USED_ROUNDS = CAMERA.fx * BASELINE_M, 2
+CAMERA = Camera(640, 480, 500.0, 500.0, 320.0, 240.0)
+BASELINE_M = 0.2
+SIGMA_PX = 0.35
+CAUCHY = 2.0
+FB = CAMERA.fx * BASELINE_M
+USED_ROUNDS = 2
 
 
 def window(seed: int, frames: int, points: int, outliers: float):
     """True poses (K, 4, 4), measurements (L, K, 3) with noise and blunders, poses to begin at."""
     rng = np.random.default_rng(seed)
     poses = np.stack([se3_exp([0.02 * k, 0, 0.4 * k, 0, 0.01 * k, 0]) for k in range(frames)])
-    pixels, inv = rng.uniform((20, 20), (620, 460), (points, 2)), 1 / rng.uniform(3, 30, points)
+    pixels = rng.uniform((20, 20), (620, 460), (points, 2))
+    inv = 1 / rng.uniform(3, 30, points)
     rays = bearings(pixels, CAMERA)
     seen = np.stack([observe(move(inverse(pose), rays, inv), inv, CAMERA) for pose in poses], 1)
     seen += rng.normal(0, SIGMA_PX, seen.shape) * (1, 1, 1 / FB)
@@ -57,13 +62,15 @@ def gtsam_poses(gtsam, seen, start, iterations: int) -> np.ndarray:
     """The same by gtsam's Levenberg-Marquardt; the graph is built here, as a runtime would have
     to.
     """
-    graph, values = gtsam.NonlinearFactorGraph(), gtsam.Values()
+    graph = gtsam.NonlinearFactorGraph()
+    values = gtsam.Values()
     camera = gtsam.Cal3_S2Stereo(CAMERA.fx, CAMERA.fy, 0.0, CAMERA.cx, CAMERA.cy, BASELINE_M)
     # (u, u right, v) of independent u, v and disparity
     covariance = SIGMA_PX**2 * np.array([[1.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 1.0]])
     cauchy = gtsam.noiseModel.mEstimator.Cauchy.Create(CAUCHY)
     noise = gtsam.noiseModel.Robust.Create(cauchy, gtsam.noiseModel.Gaussian.Covariance(covariance))
-    X, P = gtsam.symbol_shorthand.X, gtsam.symbol_shorthand.L
+    X = gtsam.symbol_shorthand.X
+    P = gtsam.symbol_shorthand.L
     for k, pose in enumerate(start):
         values.insert(X(k), gtsam.Pose3(pose))
     graph.add(gtsam.NonlinearEqualityPose3(X(0), gtsam.Pose3(start[0])))
@@ -110,7 +117,9 @@ def main() -> None:
         import gtsam
     except ImportError:
         sys.exit("expected gtsam to compare with: pip install gtsam")
-    apart_m, errors, spent = [], [], []
+    apart_m = []
+    errors = []
+    spent = []
     for seed in range(args.windows):
         truth, seen, start = window(seed, args.frames, args.points, args.outliers)
         used, used_ms = timed(own_poses, seen, start, USED_ROUNDS)
@@ -119,7 +128,8 @@ def main() -> None:
         apart_m.append([apart(full, theirs), apart(used, theirs)])
         errors.append([apart(poses, truth) for poses in (start, used, full, theirs)])
         spent.append([used_ms, full_ms, theirs_ms])
-    (full_apart, used_apart), ms = np.max(apart_m, axis=0), np.median(spent, axis=0)
+    (full_apart, used_apart) = np.max(apart_m, axis=0)
+    ms = np.median(spent, axis=0)
     print(
         f"{args.windows} windows of {args.frames} frames, {args.points} points, "
         f"{100 * args.outliers:.0f} % blunders"

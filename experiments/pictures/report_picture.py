@@ -4,6 +4,7 @@ depth-ros evaluate demo/clip --against sgbm --out demo/judged
 python experiments/pictures/report_picture.py demo/judged/report.html docs/report.jpg
 """
 
+import argparse
 import shutil
 import sys
 import tempfile
@@ -16,14 +17,24 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test"))
 from browser import Browser  # noqa: E402
 
-WIDTH, HEIGHT, COLUMNS, GAP, SCALE = 390, 1500, 4, 12, 0.75
+WIDTH = 390
+HEIGHT = 1500
+COLUMNS = 4
+GAP = 12
+SCALE = 0.75
 
 
 def main():
-    report, picture = sys.argv[1:3]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("report", type=Path)
+    parser.add_argument("picture")
+    args = parser.parse_args()
+    picture = args.picture
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         with Browser(shutil.which("chromium"), profile) as browser:
-            browser.open(Path(report).resolve().as_uri(), (WIDTH, HEIGHT * COLUMNS))
+            browser.open(args.report.resolve().as_uri(), (WIDTH, HEIGHT * COLUMNS))
             page = browser.screenshot()
     columns = [page[i * HEIGHT : (i + 1) * HEIGHT] for i in range(COLUMNS)]
     spaced = [

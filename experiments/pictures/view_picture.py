@@ -1,9 +1,10 @@
 """A picture of the page in a headless Chromium, for the documents.
 
-depth-ros view demo/clip --save page.rrd && python experiments/pictures/view_picture.py page.rrd
-docs/view.jpg
+depth-ros view demo/clip --save page.rrd
+python experiments/pictures/view_picture.py page.rrd docs/view.jpg
 """
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -17,17 +18,24 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test"))
 from browser import Browser  # noqa: E402
 
-PORT, DRAWN_S = 24_680, 60
+PORT = 24_680
+DRAWN_S = 60  # software rendering takes its time, decoding pictures most of it
 
 
 def main():
-    page, picture = sys.argv[1:3]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("page", type=Path)
+    parser.add_argument("picture")
+    args = parser.parse_args()
+    picture = args.picture
     command = [
         sys.executable,
         "-m",
         "depth_ros",
         "view",
-        str(Path(page).resolve()),
+        str(args.page.resolve()),
         "--port",
         str(PORT),
     ]
@@ -37,9 +45,7 @@ def main():
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             with Browser(shutil.which("chromium"), profile) as browser:
                 browser.open(address, (1280, 860))
-                time.sleep(
-                    DRAWN_S
-                )  # software rendering takes its time, decoding pictures most of it
+                time.sleep(DRAWN_S)
                 cv2.imwrite(picture, browser.screenshot()[36:], [cv2.IMWRITE_JPEG_QUALITY, 82])
     finally:
         server.terminate()

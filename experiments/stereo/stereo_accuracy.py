@@ -89,7 +89,9 @@ def row(sample, estimator: Estimator) -> list[float]:
     masks = kinds(sample.frame.left, truth)
 
     def bad(kind: str, px: float) -> float:
-        return 100 * float((error[masks[kind]] > px).mean()) if masks[kind].any() else np.nan
+        if masks[kind].any():
+            return 100 * float((error[masks[kind]] > px).mean())
+        return np.nan
 
     figures = [
         bad("all", 2),
@@ -135,7 +137,8 @@ def main(folders, models, each):
         print(f"\n{folder}, mean of {len(samples)} scenes\n\n| | " + " | ".join(COLUMNS) + " |")
         print("|---|" + "---|" * len(COLUMNS))
         for name, engine in engines.items():
-            estimator, rows = Estimator(engine), []
+            estimator = Estimator(engine)
+            rows = []
             for sample in samples:
                 rows.append(row(sample, estimator))
                 if each:

@@ -31,8 +31,10 @@ from depth_ros.synthetic.renderer import render_stereo
 from depth_ros.synthetic.scenes import clip_pose, clip_rig, clip_scene
 
 _PAIRS = Path(__file__).resolve().parents[3] / "shared" / "data" / "pairs"
-_NDISP, _ROUNDS = 128, 15
-_BARE, _FILLED = "SGBM-3WAY 640x480, bare", "SGBM-3WAY 640x480, padded and filled"
+_NDISP = 128
+_ROUNDS = 15
+_BARE = "SGBM-3WAY 640x480, bare"
+_FILLED = "SGBM-3WAY 640x480, padded and filled"
 
 
 def frame_of(height: int, width: int) -> Frame:
@@ -51,7 +53,8 @@ def whole_path(engine, frame: Frame):
 
 def times(engines: dict) -> dict[str, float]:
     """Median CPU milliseconds by name, interleaved."""
-    large, small = frame_of(480, 640), frame_of(384, 640)
+    large = frame_of(480, 640)
+    small = frame_of(384, 640)
     greys = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (large.left, large.right)]
     bare = cv2.StereoSGBM_create(
         0, _NDISP, 5, 200, 800, 1, 0, 10, 100, 1, cv2.STEREO_SGBM_MODE_SGBM_3WAY
@@ -115,9 +118,10 @@ def main(models, pairs):
     )
     for name, ms in found.items():
         print(f"| {name} | {ms:.1f} | {ms / found[_BARE]:.2f} | {ms / found[_FILLED]:.2f} |")
-    samples = (
-        [s for s in SceneFolder(pairs) if s.truth_disparity is not None] if pairs.is_dir() else []
-    )
+    if pairs.is_dir():
+        samples = [s for s in SceneFolder(pairs) if s.truth_disparity is not None]
+    else:
+        samples = []
     if not samples:
         return print(f"\naccuracy: not measured, {pairs} has no scenes with truth")
     print(f"\n{len(samples)} scenes\n\n| | bad1 | bad2 | mean error |\n|---|---|---|---|")

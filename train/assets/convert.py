@@ -81,7 +81,10 @@ def pieces_of(scene: trimesh.Scene, matrix: np.ndarray, only: str | None = None)
 
 def _piece(mesh, matrix):
     vertices = mesh.vertices @ matrix[:3, :3].T + matrix[:3, 3]
-    faces = mesh.faces if np.linalg.det(matrix[:3, :3]) > 0 else mesh.faces[:, ::-1]
+    if np.linalg.det(matrix[:3, :3]) > 0:
+        faces = mesh.faces
+    else:
+        faces = mesh.faces[:, ::-1]
     color, opacity, image = _material(getattr(mesh.visual, "material", None))
     uv = getattr(mesh.visual, "uv", None)
     if uv is None or len(uv) != len(vertices):
@@ -102,7 +105,10 @@ def _material(material):
     color = np.asarray(color, np.float64).ravel()
     if color.max() > 1:
         color = color / 255
-    opacity = float(color[3]) if len(color) > 3 else 1.0
+    if len(color) > 3:
+        opacity = float(color[3])
+    else:
+        opacity = 1.0
     return color[:3], opacity if opacity > 0.02 else 1.0, image
 
 
@@ -110,7 +116,10 @@ def joined(pieces: list[Piece]) -> Model:
     """Join pieces, already in metres and optical axes, to a model."""
     images = []
     rows = {"vertices": [], "normals": [], "uv": [], "faces": []}
-    colors, texture_of, opacity, starts = [], [], [], [0]
+    colors = []
+    texture_of = []
+    opacity = []
+    starts = [0]
     count = 0
     for piece in pieces:
         vertices, normals, uv, faces = _welded(piece)
@@ -162,7 +171,10 @@ def _welded(piece):
         return None, None, None, faces
     normals = corner_normals(piece.vertices, faces)
     flat = faces.ravel()
-    uv = np.zeros((len(flat), 2)) if piece.uv is None else piece.uv[flat] * [1, -1] + [0, 1]
+    if piece.uv is None:
+        uv = np.zeros((len(flat), 2))
+    else:
+        uv = piece.uv[flat] * [1, -1] + [0, 1]
     rows = np.concatenate([piece.vertices[flat], normals.reshape(-1, 3), uv], 1).astype(np.float32)
     _, first, inverse = np.unique(
         np.round(rows * 1e4).astype(np.int64), axis=0, return_index=True, return_inverse=True
@@ -208,7 +220,8 @@ def corner_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 def stood(pieces: list[Piece], size_m: np.ndarray | None = None) -> list[Piece]:
     """Stand pieces (optical axes) on y = 0 about x = z = 0, stretched to size_m (3,) if given."""
     points = np.concatenate([piece.vertices for piece in pieces])
-    low, high = points.min(0), points.max(0)
+    low = points.min(0)
+    high = points.max(0)
     scale = np.ones(3)
     if size_m is not None:
         extent = np.where(high - low > 1e-9, high - low, 1.0)

@@ -70,7 +70,10 @@ def world_models(path: Path, source: str) -> list[dict]:
         if include is None:
             continue
         name = include.find("uri").text.strip().removeprefix("model://")
-        pose = include.find("pose") if include.find("pose") is not None else model.find("pose")
+        if include.find("pose") is not None:
+            pose = include.find("pose")
+        else:
+            pose = model.find("pose")
         matrix = OPTICAL_T_SDF @ pose_matrix(pose) @ np.linalg.inv(OPTICAL_T_SDF)
         rows.append({"model": f"{source}-{name}", "matrix": matrix.tolist()})
     return rows
@@ -112,7 +115,9 @@ def _visual(folder, geometry, matrix):
     mesh = geometry.find("mesh")
     if mesh is None:
         solid = _solid(geometry)
-        return [] if solid is None else pieces_of(trimesh.Scene(solid), matrix)
+        if solid is None:
+            return []
+        return pieces_of(trimesh.Scene(solid), matrix)
     path = _mesh_path(folder, (mesh.findtext("uri") or "").strip())
     if path is None:
         return []
@@ -147,7 +152,10 @@ def _script_image(folder, name):
             continue
         own = re.split(r"^\s*material\s", text[start.end() :], maxsplit=1, flags=re.MULTILINE)[0]
         texture = re.search(r"^\s*texture\s+(\S+)", own, re.MULTILINE)
-        image = folder / "materials" / "textures" / texture.group(1) if texture else None
+        if texture:
+            image = folder / "materials" / "textures" / texture.group(1)
+        else:
+            image = None
         if image is not None and image.is_file():
             return Image.open(image).convert("RGBA")
     return None
@@ -159,7 +167,8 @@ def _solid(geometry):
         return trimesh.creation.box(_numbers(geometry.find("box"), "size"))
     if geometry.find("cylinder") is not None:
         cylinder = geometry.find("cylinder")
-        (radius,), (height,) = _numbers(cylinder, "radius"), _numbers(cylinder, "length")
+        (radius,) = _numbers(cylinder, "radius")
+        (height,) = _numbers(cylinder, "length")
         return trimesh.creation.cylinder(radius, height, sections=24)
     if geometry.find("sphere") is not None:
         return trimesh.creation.icosphere(3, *_numbers(geometry.find("sphere"), "radius"))
@@ -195,7 +204,10 @@ def _read(path, matrix, submesh=None):
     unit = 1.0
     if path.suffix.lower() == ".dae":
         found = re.search(rb'<unit[^>]*meter="([0-9.eE+-]+)"', data[:6000])
-        unit = float(found.group(1)) if found else 1.0
+        if found:
+            unit = float(found.group(1))
+        else:
+            unit = 1.0
     scene = read_scene(
         path.name, io.BytesIO(data), file_type=path.suffix[1:].lower(), resolver=_Textures(path)
     )
@@ -210,4 +222,6 @@ def _geometry(data, submesh):
         return None
     node = rf'<node[^>]*name="{re.escape(submesh)}".*?<instance_geometry[^>]*url="#([^"]+)"'
     found = re.search(node.encode(), data, re.DOTALL)
-    return found.group(1).decode() if found else None
+    if found:
+        return found.group(1).decode()
+    return None

@@ -59,7 +59,10 @@ def convert(source: Source, folder: Path, out: Path, report: Callable[[str], Non
 def _listed(out, source) -> dict[str, ModelEntry]:
     """Models of a source that the index lists and that are there."""
     path = out / "index.json"
-    rows = json.loads(path.read_text()) if path.exists() else []
+    if path.exists():
+        rows = json.loads(path.read_text())
+    else:
+        rows = []
     own = [ModelEntry(**row) for row in rows if row["source"] == source.name]
     return {entry.name: entry for entry in own if (out / "models" / f"{entry.name}.npz").exists()}
 
@@ -97,7 +100,10 @@ def _write_model(out, entry, model) -> ModelEntry:
 def _update_index(out, source, entries):
     """Replace the rows of one source in the index, and write the credits anew."""
     path = out / "index.json"
-    rows = json.loads(path.read_text()) if path.exists() else []
+    if path.exists():
+        rows = json.loads(path.read_text())
+    else:
+        rows = []
     rows = [row for row in rows if row["source"] != source.name]
     rows += [entry.to_dict() for entry in entries]
     _write_text(path, json.dumps(rows, indent=1))

@@ -31,7 +31,7 @@ class Window:
     width: int
 
     def camera(self, camera: Camera) -> Camera:
-        """Give the camera of the piece of `camera`'s picture.
+        """Return the camera of the piece of `camera`'s picture.
 
         >>> Window(24, 32, 4, 6, 16, 24).camera(Camera(64, 48, 50.0, 52.0, 30.5, 24.5)).cx
         9.0
@@ -86,22 +86,24 @@ def cover(
             f"expected zoom >= 1, a size, cover or stretch, got {zoom}, {width}x{height}, "
             f"{fit_mode!r}"
         )
-    sy, sx = zoom * height / camera.height, zoom * width / camera.width
+    sy = zoom * height / camera.height
+    sx = zoom * width / camera.width
     if fit_mode == "cover":
         sy = sx = max(sy, sx)
-    tall, wide = max(height, round(camera.height * sy)), max(width, round(camera.width * sx))
+    tall = max(height, round(camera.height * sy))
+    wide = max(width, round(camera.width * sx))
     return Window(
         tall, wide, round((tall - height) * at[0]), round((wide - width) * at[1]), height, width
     )
 
 
 def mirror_camera(camera: Camera) -> Camera:
-    """Give the camera of the picture with columns reversed: cx' = W - 1 - cx."""
+    """Return the camera of the picture with columns reversed: cx' = W - 1 - cx."""
     return replace(camera, cx=camera.width - 1 - camera.cx)
 
 
 def mirror_pose(source_T_target: np.ndarray) -> np.ndarray:
-    """Give the motion (..., 4, 4) between mirrored cameras: M T M with M = diag(-1, 1, 1, 1).
+    """Return the motion (..., 4, 4) between mirrored cameras: M T M with M = diag(-1, 1, 1, 1).
 
     >>> mirror_pose(np.array([[1.0, 0, 0, 3], [0, 1, 0, 4], [0, 0, 1, 5], [0, 0, 0, 1]]))[
     ...     :3, 3
@@ -137,7 +139,8 @@ class Look:
         from frame to frame.
         """
         x = np.asarray(image, np.float32)
-        x = x / np.float32(255) if image.dtype == np.uint8 else x
+        if image.dtype == np.uint8:
+            x = x / np.float32(255)
         x = cv2.transform(x, self.mix.astype(np.float32))
         x = np.clip(x, 0, 1) ** np.float32(self.gamma)
         x = (x * np.array(self.gain, np.float32) - np.float32(0.45)) * np.float32(
@@ -157,8 +160,12 @@ def random_look(rng: np.random.Generator) -> Look:
     """
     if rng.random() < 0.2:
         return Look()
-    exposure, tint = np.exp(rng.normal(0, 0.15)), np.exp(rng.normal(0, 0.05, 3))
-    saturation = 0.0 if rng.random() < 0.1 else rng.uniform(0.6, 1.4)
+    exposure = np.exp(rng.normal(0, 0.15))
+    tint = np.exp(rng.normal(0, 0.05, 3))
+    if rng.random() < 0.1:
+        saturation = 0.0
+    else:
+        saturation = rng.uniform(0.6, 1.4)
     return Look(
         mix=colour_mix(saturation, rng.normal(0, 0.1)),
         gain=tuple(exposure * tint),

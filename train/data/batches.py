@@ -42,8 +42,12 @@ class StepBatches:
     def __init__(
         self, samples: Sizes, recipe: Recipe, first: int = 0, rank: int = 0, world: int = 1
     ):
-        self._count, self._sizes, self._fit = len(samples), len(samples.samples), recipe.fit
-        self._first, self._rank, self._world = first, rank, world
+        self._count = len(samples)
+        self._sizes = len(samples.samples)
+        self._fit = recipe.fit
+        self._first = first
+        self._rank = rank
+        self._world = world
         if self._fit.batch % world:
             raise InputError(
                 f"recipe fit.batch: expected a multiple of {world} processes, got {self._fit.batch}"
@@ -60,7 +64,7 @@ class StepBatches:
             step += 1
 
     def keys(self, step: int) -> list[tuple[int, int, int]]:
-        """Give the keys of one step, over all processes."""
+        """Return the keys of one step, over all processes."""
         batch = self._fit.batch
         epoch, position = divmod(step, self._count // batch)
         chosen = _order(self._count, self._fit.seed, epoch)[
@@ -80,6 +84,6 @@ def _order(count: int, seed: int, epoch: int) -> list[int]:
 
 
 def held_out_keys(samples: Sizes, most: int = _SCORED) -> list[tuple[int, int, int]]:
-    """Give keys of evenly spread samples, each of the first size, to be scored."""
+    """Return keys of evenly spread samples, each of the first size, to be scored."""
     step = max(1, len(samples) // most)
     return [(0, index, 0) for index in range(0, len(samples), step)][:most]

@@ -18,7 +18,8 @@ from depth_ros.engine.matching import matched_prior
 from depth_ros.synthetic.renderer import render_stereo
 from depth_ros.synthetic.scenes import random_rig, random_scene
 
-_HARDEST_PCT, _RANGE_PX = 30.0, 128
+_HARDEST_PCT = 30.0
+_RANGE_PX = 128
 
 
 def make_pair(seed: int, height: int, width: int) -> dict:

@@ -37,7 +37,7 @@ class Samples(Dataset):
     pose is unknown. Every sample has the keys of the first.
 
     augment: a random crop of the picture made 1 to 1.4 times larger than needed, mirrored half the
-    time, in other colours; without it the crop is central. fit_mode: see augment.cover. mirror:
+    time, in other colours; without it the crop is central. mirror:
     "sign" keeps the left picture the target, so that the right one lies at its left; "swap" takes
     the right picture for the target, so that the other is always at its right, as a network with a
     left and a right output needs it (the depth is then unknown); "none". A key is an index, or
@@ -54,20 +54,18 @@ class Samples(Dataset):
         stereo: bool = False,
         augment: bool = True,
         seed: int = 0,
-        truth: bool = True,
-        fit_mode: str = "cover",
         mirror: str = "sign",
     ):
         if mirror not in MIRRORS:
             raise InputError(f"expected mirror out of {MIRRORS}, got {mirror!r}")
-        self.frames, self.height, self.width, self.offsets = frames, height, width, tuple(offsets)
-        self.stereo, self.augment, self.seed, self.fit_mode, self.mirror = (
-            stereo,
-            augment,
-            seed,
-            fit_mode,
-            mirror,
-        )
+        self.frames = frames
+        self.height = height
+        self.width = width
+        self.offsets = tuple(offsets)
+        self.stereo = stereo
+        self.augment = augment
+        self.seed = seed
+        self.mirror = mirror
         chains = (
             (i, *(frames.neighbour(i, step) for step in self.offsets)) for i in range(len(frames))
         )
@@ -81,10 +79,8 @@ class Samples(Dataset):
             raise InputError(
                 f"expected a stereo recording, got only one camera in {views[0].name or 'it'}"
             )
-        self.has_depth = truth and (views[0].depth is not None or views[0].disparity is not None)
-        self.has_poses = (
-            truth and bool(offsets) and all(view.world_T_camera is not None for view in views)
-        )
+        self.has_depth = views[0].depth is not None or views[0].disparity is not None
+        self.has_poses = bool(offsets) and all(view.world_T_camera is not None for view in views)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -93,20 +89,24 @@ class Samples(Dataset):
         number, epoch = key if isinstance(key, tuple) else (key, 0)
         rng = np.random.default_rng((self.seed, number, epoch))
         views = [self.frames[i] for i in self.index[number]]
-        zoom, at = (
-            (rng.uniform(1, _MOST_ZOOM), rng.random(2)) if self.augment else (1.0, (0.5, 0.5))
-        )
-        window = cover(views[0].camera, self.height, self.width, zoom, at, self.fit_mode)
+        zoom = 1.0
+        at = (0.5, 0.5)
+        if self.augment:
+            zoom = rng.uniform(1, _MOST_ZOOM)
+            at = rng.random(2)
+        window = cover(views[0].camera, self.height, self.width, zoom, at)
         views = [cut(view, window, self.stereo) for view in views]
         mirrored = self.augment and self.mirror != "none" and rng.random() < 0.5
         if mirrored:
             views = [
                 mirrored_view(view, swap=self.stereo and self.mirror == "swap") for view in views
             ]
-        return self._tensors(views, random_look(rng) if self.augment else None, rng)
+        look = random_look(rng) if self.augment else None
+        return self._tensors(views, look, rng)
 
     def _tensors(self, views: list[View], look: Look | None, rng) -> dict[str, torch.Tensor]:
-        target, sources = views[0], views[1:]
+        target = views[0]
+        sources = views[1:]
         sample = {"image": _picture(target.image), "image_aug": _seen(target.image, look, rng)}
         sample["K"] = _floats(target.camera.K)
         if sources:
@@ -136,7 +136,10 @@ def cut(view: View, window: Window, stereo: bool) -> View:
         raise InputError(
             f"{view.name}: expected pictures of the camera's size {size}, got {shapes}"
         )
-    depth = depth_of(view) if view.depth is not None or view.disparity is not None else None
+    if view.depth is not None or view.disparity is not None:
+        depth = depth_of(view)
+    else:
+        depth = None
     return replace(
         view,
         image=window.image(view.image),
@@ -148,16 +151,22 @@ def cut(view: View, window: Window, stereo: bool) -> View:
 
 
 def mirrored_view(view: View, swap: bool = False) -> View:
-    """Give the view in a mirror: columns, camera and pose; the right camera then lies at the left
+    """Return the view in a mirror: columns, camera and pose; the right camera then lies at the left
     (baseline below 0).
 
     swap: take the right picture for the target, which puts the other one back at its right; its
     depth is unknown.
     """
-    image, right, depth, pose = view.image, view.right, view.depth, view.world_T_camera
+    image = view.image
+    right = view.right
+    depth = view.depth
+    pose = view.world_T_camera
     if swap:
-        image, right, depth = right, image, None
-        pose = None if pose is None else pose @ np.linalg.inv(right_T_target(view))
+        image = view.right
+        right = view.image
+        depth = None
+        if pose is not None:
+            pose = pose @ np.linalg.inv(right_T_target(view))
     return replace(
         view,
         image=mirror_image(image),
@@ -170,21 +179,21 @@ def mirrored_view(view: View, swap: bool = False) -> View:
 
 
 def right_T_target(view: View) -> np.ndarray:
-    """Give (4,4): points of the target in the right camera, x_right = x - baseline_m."""
+    """Return (4,4): points of the target in the right camera, x_right = x - baseline_m."""
     pose = np.eye(4)
     pose[0, 3] = -view.baseline_m
     return pose
 
 
 def source_T_target(source: View, target: View) -> np.ndarray:
-    """Give (4,4) of two views of one world; NaN where a pose is unknown."""
+    """Return (4,4) of two views of one world; NaN where a pose is unknown."""
     if source.world_T_camera is None or target.world_T_camera is None:
         return np.full((4, 4), np.nan)
     return np.linalg.inv(source.world_T_camera) @ target.world_T_camera
 
 
 def depth_of(view: View) -> np.ndarray:
-    """Give (H,W) f32 m of a view, from its disparity where that is what is known; NaN where
+    """Return (H,W) f32 m of a view, from its disparity where that is what is known; NaN where
     nothing is.
     """
     if view.depth is not None:

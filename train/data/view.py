@@ -42,6 +42,6 @@ class Frames(Protocol):
     def __getitem__(self, index: int) -> View: ...
 
     def neighbour(self, index: int, offset: int) -> int | None:
-        """Give the index of the view `offset` frames later in the same sequence, None where
+        """Return the index of the view `offset` frames later in the same sequence, None where
         there is none.
         """

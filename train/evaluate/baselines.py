@@ -81,7 +81,7 @@ def mean_picture(frames: Frames, views: int = 200) -> Predictor:
 
 
 def view_depth(view: View) -> np.ndarray | None:
-    """Give the depth that is known of a view, measured or computed from its disparity; None
+    """Return the depth that is known of a view, measured or computed from its disparity; None
     where neither is known.
     """
     if view.depth is not None or view.disparity is None or view.baseline_m is None:

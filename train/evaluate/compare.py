@@ -4,6 +4,7 @@ training set.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,38 +27,69 @@ from train.evaluate.pose import (
 COLUMNS = ("abs_rel", "rmse", "rmse_log", "delta1")
 
 
+@dataclass(frozen=True)
+class Judging:
+    """How depth is judged.
+
+    Attributes:
+        alignments: Names of core.metrics.SCALINGS; () for "none" and "median" where a model knows
+            metres, and "median" where it does not: never metres without a source.
+        cap_m: Ground truth beyond it does not count.
+        crop: "garg" judges the crop of Garg et al. 2016 only.
+        flip: Average with the answer to the mirrored picture.
+        most: Views to judge, evenly spread; 0 for all.
+    """
+
+    alignments: tuple[str, ...] = ()
+    cap_m: float = 80.0
+    crop: str = ""
+    flip: bool = False
+    most: int = 0
+
+    def evaluate(self, predict: Predictor, frames: Frames, is_metric: bool) -> dict[str, dict]:
+        """Return the figures of train.evaluate.depth.evaluate by alignment."""
+        alignments = self.alignments
+        if not alignments:
+            if is_metric:
+                alignments = ("none", "median")
+            else:
+                alignments = ("median",)
+        return evaluate(predict, frames, alignments, self.cap_m, self.crop, self.most)
+
+
 def compare_depth(
     models: list[Path],
     frames: Frames,
     training: Frames | None = None,
-    alignments: tuple[str, ...] = (),
-    cap_m: float = 80.0,
-    crop: str = "",
-    flip: bool = False,
-    most: int = 0,
+    judging: Judging | None = None,
 ) -> str:
     """Make the Markdown table of run folders and ONNX models on the views of frames.
 
-    training: where the mean depth, and the mean picture, are taken from; None: without these rows.
-    alignments: () = "none" and "median" for models that know metres, "median" for those that do
-    not: never metres without a source. The rest as in train.evaluate.depth. Raises InputError for
-    what is neither a run nor a model with a depth network.
+    Args:
+        models: Run folders and .onnx files.
+        frames: Views to judge on.
+        training: Where the mean depth and the mean picture are taken from; None leaves these rows
+            out.
+        judging: Alignments, cap and crop; the defaults of Judging where None.
+
+    Returns:
+        The table, a line for each model and alignment.
+
+    Raises:
+        InputError: For what is neither a run nor a model with a depth network.
     """
+    judging = judging or Judging()
     rows = {}
     if training is not None:
-        for name, predict in (
-            ("mean depth", mean_depth(training)),
-            ("mean picture", mean_picture(training)),
-        ):
-            rows[name] = evaluate(
-                predict, frames, alignments or ("none", "median"), cap_m, crop, most
-            )
+        rows["mean depth"] = judging.evaluate(mean_depth(training), frames, True)
+        rows["mean picture"] = judging.evaluate(mean_picture(training), frames, True)
+    if judging.flip:
+        suffix = " (flip)"
+    else:
+        suffix = ""
     for path in models:
-        predict, is_metric = depth_predictor(path, flip)
-        how = alignments or (("none", "median") if is_metric else ("median",))
-        rows[_name(path) + (" (flip)" if flip else "")] = evaluate(
-            predict, frames, how, cap_m, crop, most
-        )
+        predict, is_metric = depth_predictor(path, judging.flip)
+        rows[_name(path) + suffix] = judging.evaluate(predict, frames, is_metric)
     return table(rows, COLUMNS)
 
 
@@ -67,9 +99,8 @@ def compare_pose(models: list[Path], frames: Frames, training: Frames, most: int
     """
     rows = {"zero motion": zero_motion, "constant motion": constant_motion(training)}
     rows |= {_name(path): pose_predictor(path) for path in models}
-    return pose_table(
-        {name: evaluate_pose(predict, frames, most) for name, predict in rows.items()}
-    )
+    figures = {name: evaluate_pose(predict, frames, most) for name, predict in rows.items()}
+    return pose_table(figures)
 
 
 def depth_predictor(path: Path, flip: bool = False) -> tuple[Predictor, bool]:
@@ -79,15 +110,15 @@ def depth_predictor(path: Path, flip: bool = False) -> tuple[Predictor, bool]:
     if path.suffix == ".onnx":
         engine = OnnxEngine(path)
         return onnx_predictor(engine, flip), engine.spec.is_metric
-    from train.export.onnx import implied_scale
+    from train.export.spec import implied_scale
 
     recipe, objective = _load_run(path)
     if recipe.task != "depth":
         raise InputError(f"{path}: expected a run of the task depth, got {recipe.task!r}")
     run = torch_run(objective.depth)
-    return network(run, _pixels(recipe), recipe.network.focal_px, flip), implied_scale(
-        recipe
-    ) != RELATIVE
+    predictor = network(run, _pixels(recipe), recipe.network.focal_px, flip)
+    is_metric = implied_scale(recipe) != RELATIVE
+    return predictor, is_metric
 
 
 def pose_predictor(path: Path) -> PredictMotion:
@@ -96,26 +127,39 @@ def pose_predictor(path: Path) -> PredictMotion:
         engine = OnnxEngine(path)
         if engine.spec.task != "pose":
             raise InputError(f"{path}: expected a pose model, got one for {engine.spec.task!r}")
-        names = engine.spec.inputs
-        mean, std = (
-            np.array(v, np.float32).reshape(3, 1, 1) for v in (engine.spec.mean, engine.spec.std)
-        )
-
-        def run_onnx(first, second):
-            tensors = (
-                ((255 * image - mean) / std)[None].astype(np.float32) for image in (first, second)
-            )
-            return engine.run(dict(zip(names, tensors)))["pose"][0]
-
         return network_motion(
-            run_onnx, engine.spec.working_pixels, engine.spec.focal_px, engine.spec.divisor
+            _onnx_motion(engine),
+            engine.spec.working_pixels,
+            engine.spec.focal_px,
+            engine.spec.divisor,
         )
     recipe, objective = _load_run(path)
-    if getattr(objective, "pose", None) is None or recipe.pose.joint:
+    if not has_pair_network(recipe):
         raise InputError(f"{path}: expected a run with a pose network of pairs, got none")
     return network_motion(
         _torch_motion(objective, recipe), _pixels(recipe), recipe.network.focal_px
     )
+
+
+def has_pair_network(recipe) -> bool:
+    """Whether a recipe has a pose network that looks at one pair at a time."""
+    has_network = recipe.task == "pose" or (recipe.task == "depth" and recipe.pose.use)
+    return has_network and not recipe.pose.joint
+
+
+def _onnx_motion(engine: OnnxEngine):
+    """Two pictures to six numbers, normalised as the spec of the engine says."""
+    spec = engine.spec
+    mean = np.array(spec.mean, np.float32).reshape(3, 1, 1)
+    std = np.array(spec.std, np.float32).reshape(3, 1, 1)
+
+    def run(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        tensors = {}
+        for name, image in zip(spec.inputs, (first, second)):
+            tensors[name] = ((255 * image - mean) / std)[None].astype(np.float32)
+        return engine.run(tensors)["pose"][0]
+
+    return run
 
 
 def _torch_motion(objective, recipe):
@@ -128,7 +172,9 @@ def _torch_motion(objective, recipe):
             if recipe.pose.encoder == "shared":
                 views = [objective.depth.features(view) for view in views]
             out = objective.pose(*views)
-            return (out[0] if recipe.pose.explain else out)[0].numpy()
+            if recipe.pose.explain:
+                out, _ = out
+            return out[0].numpy()
 
     return run
 
@@ -156,5 +202,7 @@ def _pixels(recipe) -> int:
 
 
 def _name(path: Path) -> str:
-    """What a model is called in a table."""
-    return path.stem if path.suffix == ".onnx" else path.resolve().name
+    """Name of a model in a table."""
+    if path.suffix == ".onnx":
+        return path.stem
+    return path.resolve().name

@@ -54,7 +54,7 @@ def evaluate(
 
 
 def judged_truth(view, cap_m: float, crop: str = "") -> np.ndarray | None:
-    """Give (H, W) metres of a view, NaN where it does not count; None where no pixel counts."""
+    """Return (H, W) metres of a view, NaN where it does not count; None where no pixel counts."""
     truth = view_depth(view)
     if truth is None:
         return None
@@ -62,7 +62,9 @@ def judged_truth(view, cap_m: float, crop: str = "") -> np.ndarray | None:
         counts = (truth >= _MIN_M) & (truth <= cap_m)
     if crop == "garg":
         counts &= garg_crop(*truth.shape)
-    return np.where(counts, truth, np.float32(np.nan)) if counts.any() else None
+    if counts.any():
+        return np.where(counts, truth, np.float32(np.nan))
+    return None
 
 
 def network(
@@ -118,15 +120,18 @@ def blend_mirrored(straight: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
 
 
 def fitted_size(height: int, width: int, pixels: int, divisor: int = 32) -> tuple[int, int]:
-    """Give the (height, width), multiples of divisor, with about `pixels` pixels and the aspect of
-    height x width.
+    """Return the (height, width), multiples of divisor, with about `pixels` pixels and the aspect
+    of height x width.
 
     pixels 0: as many as there are.
 
     >>> fitted_size(375, 1242, 61440)
     (128, 448)
     """
-    scale = (pixels / (height * width)) ** 0.5 if pixels else 1.0
+    if pixels:
+        scale = (pixels / (height * width)) ** 0.5
+    else:
+        scale = 1.0
     return tuple(max(divisor, round(side * scale / divisor) * divisor) for side in (height, width))
 
 
@@ -178,7 +183,10 @@ def onnx_predictor(engine, flip: bool = False) -> Predictor:
     spec says.
     """
     spec = engine.spec
-    size = (spec.height, spec.width) if spec.height else spec.working_pixels
+    if spec.height:
+        size = (spec.height, spec.width)
+    else:
+        size = spec.working_pixels
     return network(onnx_run(engine), size, spec.focal_px, flip, spec.divisor)
 
 

@@ -104,7 +104,8 @@ def _pairs(frames: Frames, most: int) -> Iterator[tuple[View, View, np.ndarray]]
     if most and len(firsts) > most:
         firsts = [firsts[int(k)] for k in np.linspace(0, len(firsts) - 1, most)]
     for i in firsts:
-        first, second = frames[i], frames[frames.neighbour(i, 1)]
+        first = frames[i]
+        second = frames[frames.neighbour(i, 1)]
         poses = (first.world_T_camera, second.world_T_camera)
         if all(pose is not None and np.isfinite(pose).all() for pose in poses):
             yield first, second, inverse(poses[0]) @ poses[1]

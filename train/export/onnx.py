@@ -7,23 +7,21 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-import torch.nn.functional as F
 from onnx import numpy_helper
 from torch import Tensor, nn
 
 from depth_ros.core.errors import EngineError, InputError
-from depth_ros.engine.matching import matched_prior
 from depth_ros.engine.onnx import OnnxEngine
-from depth_ros.engine.spec import METADATA_KEY, RELATIVE, ModelSpec
-from depth_ros.synthetic.renderer import render
-from depth_ros.synthetic.scenes import clip_pose, clip_rig, clip_scene
-from train.model.stereo_cascade import DIVISOR, CascadeStereoNet, FastStereoNet
+from depth_ros.engine.spec import METADATA_KEY, ModelSpec
+from train.export.parity import example_inputs, parity
+from train.export.spec import make_spec
+from train.model.stereo_cascade import CascadeStereoNet, FastStereoNet
 from train.objective import make_objective
 from train.recipe import Recipe
 
@@ -35,7 +33,6 @@ _TOLERANCE = {
     "pose": (1e-4, "rad and m"),
 }
 _TWINS_KEY = "depth_ros.twins"
-_SIZES = ((192, 256), (160, 384), (256, 320))
 
 
 class DepthModule(nn.Module):
@@ -50,7 +47,9 @@ class DepthModule(nn.Module):
     def forward(self, image: Tensor):
         inv_depth, log_sigma = self.depth(image)
         depth = 1 / inv_depth[0][:, :1]
-        return depth if log_sigma is None else (depth, log_sigma)
+        if log_sigma is None:
+            return depth
+        return (depth, log_sigma)
 
 
 class PoseModule(nn.Module):
@@ -68,163 +67,125 @@ def average_weights(path: Path) -> dict[str, Tensor]:
     """Read the averaged weights of a checkpoint (or of a run folder) by the names of the
     objective.
     """
-    path = path / "checkpoint.pt" if path.is_dir() else path
-    saved = torch.load(path, map_location="cpu", weights_only=True)
-    return {
-        k.removeprefix("module."): v for k, v in saved["average"].items() if k.startswith("module.")
-    }
+    if path.is_dir():
+        path = path / "checkpoint.pt"
+    averaged = torch.load(path, map_location="cpu", weights_only=True)["average"]
+    prefix = "module."  # AveragedModel keeps the objective under this name
+    return {k.removeprefix(prefix): v for k, v in averaged.items() if k.startswith(prefix)}
 
 
 def onnx_weights(path: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
     """Read the spec and the weights out of a model that export wrote, by the names of the
     objective.
     """
-    spec, model = OnnxEngine(path).spec, onnx.load(path)
-    found = {
-        w.name: torch.from_numpy(numpy_helper.to_array(w).copy()) for w in model.graph.initializer
-    }
-    twins = next(
-        (json.loads(prop.value) for prop in model.metadata_props if prop.key == _TWINS_KEY), {}
-    )
-    found |= {name: found[twin].clone() for name, twin in twins.items()}
+    spec = OnnxEngine(path).spec
+    model = onnx.load(path)
+    found = {}
+    for initializer in model.graph.initializer:
+        found[initializer.name] = torch.from_numpy(numpy_helper.to_array(initializer).copy())
+    metadata = {prop.key: prop.value for prop in model.metadata_props}
+    for name, twin in json.loads(metadata.get(_TWINS_KEY, "{}")).items():
+        found[name] = found[twin].clone()
     return spec, {name: weight for name, weight in found.items() if "." in name}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a model's spec says about its origin.
+
+    Attributes:
+        scale_source: Where its metres come from; None for what the recipe implies.
+        trained_on: What it was trained on, for people.
+    """
+
+    scale_source: str | None = None
+    trained_on: str = ""
 
 
 def export_run(
     run: Path,
     model: Path,
     network: str | None = None,
-    scale_source: str | None = None,
-    trained_on: str = "",
+    provenance: Provenance | None = None,
     images: list[np.ndarray] | None = None,
     weights: dict[str, Tensor] | None = None,
 ) -> tuple[float, str]:
-    """Export a network ("depth", "pose", "stereo" or "stereo_coarse"; None: the only one or the
-    depth) of a run folder.
+    """Export a network of a run folder.
 
-    images: (H,W,3) uint8 to compare on; frames of the procedural room where None. weights: of the
-    objective, the run's averaged ones where None. Returns the parity and its unit. Raises
-    InputError for a run without that network, EngineError where the exported model does not agree.
+    Args:
+        run: Folder with recipe.yaml and checkpoint.pt.
+        model: The .onnx file to write.
+        network: "depth", "pose", "stereo" or "stereo_coarse"; None for the one that the recipe's
+            task names.
+        provenance: What the spec says about the model's origin.
+        images: (H,W,3) uint8 RGB to compare on; frames of the procedural room where None.
+        weights: Of the objective; the averaged ones of the run where None.
+
+    Returns:
+        The parity with PyTorch, and its unit.
+
+    Raises:
+        InputError: For a run without that network.
+        EngineError: Where the exported model does not agree with PyTorch.
     """
     recipe = Recipe.load(run / "recipe.yaml")
     objective = make_objective(recipe)
     objective.load_state_dict(weights or average_weights(run))
     objective.eval()
     network = network or recipe.task
-    spec = make_spec(recipe, network, scale_source, trained_on, model.stem)
-    if network == "stereo" and recipe.task == "stereo":
-        return export(objective.net, spec, model, images)
-    if (
-        network == "stereo_coarse"
-        and recipe.task == "stereo"
-        and isinstance(objective.net, CascadeStereoNet)
-    ):
-        return export(FastStereoNet.of(objective.net.coarse), spec, model, images)
+    provenance = provenance or Provenance()
+    source = provenance.scale_source
+    spec = make_spec(recipe, network, source, provenance.trained_on, model.stem)
+    module = _module(objective, recipe, network)
+    if module is None:
+        raise InputError(
+            f"{run}: expected a run with a {network} network that stands alone, "
+            f"got task {recipe.task}"
+        )
+    return export(module, spec, model, images)
+
+
+def _module(objective: nn.Module, recipe: Recipe, network: str) -> nn.Module | None:
+    """The network of an objective as a module with the model's inputs; None where it has none."""
+    if recipe.task == "stereo":
+        if network == "stereo":
+            return objective.net
+        if network == "stereo_coarse" and isinstance(objective.net, CascadeStereoNet):
+            return FastStereoNet.of(objective.net.coarse)
+        return None
     if network == "depth" and recipe.task == "depth":
-        return export(DepthModule(objective.depth), spec, model, images)
-    if (
-        network == "pose"
-        and recipe.pose.use
-        and recipe.pose.encoder != "shared"
-        and not recipe.pose.joint
-    ):
-        return export(PoseModule(objective.pose), spec, model, images)
-    raise InputError(
-        f"{run}: expected a run with a {network} network that stands alone, got task {recipe.task}"
-    )
-
-
-def make_spec(
-    recipe: Recipe, network: str, scale_source: str | None, trained_on: str, name: str
-) -> ModelSpec:
-    """Say what a network of a recipe takes and gives."""
-    pixels = round(sum(h * w for h, w in recipe.data.sizes) / len(recipe.data.sizes))
-    # Of the data's place only the last name: a model travels, and the folders of a machine are
-    # nobody else's business.
-    told = replace(recipe, data=replace(recipe.data, path=Path(recipe.data.path).name))
-    common = dict(
-        name=name, height=0, width=0, divisor=32, trained_on=trained_on, recipe=told.to_json()
-    )
-    source = scale_source or implied_scale(recipe)
-    if network in ("stereo", "stereo_coarse"):
-        prior_scale = 2 if network == "stereo_coarse" else recipe.network.prior_scale
-        common |= dict(divisor=DIVISOR, prior_scale=prior_scale)
-        return ModelSpec(
-            task="stereo",
-            inputs=("left", "right", "prior"),
-            outputs=("disparity", "log_sigma"),
-            **common,
-        )
-    net = recipe.network
-    common |= dict(focal_px=float(net.focal_px), working_pixels=pixels, scale_source=source)
-    if network == "pose":
-        return ModelSpec(
-            task="pose",
-            inputs=("first", "second"),
-            outputs=("pose",),
-            pose_direction="first_T_second",
-            **common,
-        )
-    outputs = ("depth", "log_rel_sigma") if net.log_sigma else ("depth",)
-    return ModelSpec(
-        task="mono",
-        inputs=("image",),
-        outputs=outputs,
-        value_range=(float(net.min_depth_m), float(net.max_depth_m)),
-        **common,
-    )
-
-
-def implied_scale(recipe: Recipe) -> str:
-    """Name where the metres of a recipe come from; "none" where it never sees one."""
-    loss = recipe.loss
-    if recipe.task == "stereo" or (loss.photometric and recipe.data.stereo):
-        return "stereo baseline"
-    if recipe.task == "pose" or loss.silog or loss.log_l1 or loss.pose:
-        return (
-            "procedural metric"
-            if recipe.data.reader == "clips"
-            else f"ground truth of {recipe.data.reader}"
-        )
-    return RELATIVE
+        return DepthModule(objective.depth)
+    stands_alone = recipe.pose.encoder != "shared" and not recipe.pose.joint
+    if network == "pose" and recipe.pose.use and stands_alone:
+        return PoseModule(objective.pose)
+    return None
 
 
 def export(
     net: nn.Module, spec: ModelSpec, path: Path, images: list[np.ndarray] | None = None
 ) -> tuple[float, str]:
-    """Write `net` to `path`; returns the largest mean difference from PyTorch over the samples, and
-    its unit.
+    """Write a network as ONNX with its spec inside, after a comparison with PyTorch.
 
-    Raises EngineError, and leaves what was at `path` alone, where that is over the tolerance of the
-    output.
+    Args:
+        net: Takes the inputs of the spec in their order.
+        spec: Its contract.
+        path: The .onnx file.
+        images: (H,W,3) uint8 RGB to compare on; rendered ones where None.
+
+    Returns:
+        The parity (see train.export.parity), and its unit.
+
+    Raises:
+        EngineError: Where the difference is over the tolerance of the output; what was at `path`
+            stays.
     """
     path = Path(path)
     part = path.with_suffix(".part.onnx")
     path.parent.mkdir(parents=True, exist_ok=True)
     net = net.eval()
-    size = {2: "height", 3: "width"}
-    axes = dict.fromkeys((n for n in (*spec.inputs, *spec.outputs) if n != "pose"), size)
-    if "prior" in axes:
-        axes["prior"] = {2: "prior_height", 3: "prior_width"}
     try:
-        with (
-            warnings.catch_warnings()
-        ):  # of PyTorch about its own exporter; parity is checked below
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                net,
-                _example(spec, 2 * spec.divisor, 3 * spec.divisor),
-                str(part),
-                opset_version=OPSET,
-                dynamo=False,
-                input_names=list(spec.inputs),
-                output_names=list(spec.outputs),
-                dynamic_axes=axes,
-                # Batch norms stay what they are, so that a training can start from the model;
-                # engines fold them.
-                training=torch.onnx.TrainingMode.PRESERVE,
-                do_constant_folding=False,
-            )
+        _write_graph(net, spec, part)
+        # The spec travels in the file's metadata, beside the names of weights left out.
         model = onnx.load(part)
         twins = json.dumps(_twins(net, model.graph))
         onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), _TWINS_KEY: twins})
@@ -242,70 +203,42 @@ def export(
     return worst, unit
 
 
+def _write_graph(net: nn.Module, spec: ModelSpec, path: Path) -> None:
+    """Trace the network with free heights and widths."""
+    size = {2: "height", 3: "width"}
+    axes = {name: size for name in (*spec.inputs, *spec.outputs) if name != "pose"}
+    if "prior" in axes:
+        axes["prior"] = {2: "prior_height", 3: "prior_width"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PyTorch about its own exporter; parity is checked
+        torch.onnx.export(
+            net,
+            example_inputs(spec, 2 * spec.divisor, 3 * spec.divisor),
+            str(path),
+            opset_version=OPSET,
+            dynamo=False,
+            input_names=list(spec.inputs),
+            output_names=list(spec.outputs),
+            dynamic_axes=axes,
+            # Batch norms stay what they are, so that a training can start from the model; engines
+            # fold them.
+            training=torch.onnx.TrainingMode.PRESERVE,
+            do_constant_folding=False,
+        )
+
+
 def _twins(net: nn.Module, graph) -> dict[str, str]:
     """Name the weights that the exporter left out because another, by value the same, is there:
     left out -> kept.
     """
     kept = {w.name: numpy_helper.to_array(w) for w in graph.initializer}
     by_value = {(value.shape, value.tobytes()): name for name, value in kept.items()}
-    values = {
-        k: v.numpy() for k, v in net.state_dict().items() if k not in kept and v.is_floating_point()
-    }
-    found = {name: by_value.get((value.shape, value.tobytes())) for name, value in values.items()}
-    return {name: twin for name, twin in found.items() if twin}
-
-
-def parity(net: nn.Module, path: Path, images: list[np.ndarray] | None = None) -> float:
-    """Largest over samples and sizes of the mean |difference| of the first output, PyTorch against
-    ONNX Runtime.
-
-    Of depth relative to itself; px of disparity; rad and m of a pose.
-    """
-    engine, worst = OnnxEngine(path), 0.0
-    name = engine.spec.outputs[0]
-    for tensors in _samples(engine.spec, images or rendered_images()):
-        with torch.no_grad():
-            wanted = net(*tensors)
-        wanted = (wanted[0] if isinstance(wanted, tuple) else wanted).numpy()
-        got = engine.run(dict(zip(engine.spec.inputs, (x.numpy() for x in tensors))))[name]
-        difference = np.abs(wanted - got) / (wanted if name == "depth" else 1.0)
-        worst = max(worst, float(difference.mean()))
-    return worst
-
-
-def rendered_images() -> list[np.ndarray]:
-    """Left and right pictures of the demo's room, (H,W,3) uint8, in that order, two instants."""
-    rig = clip_rig(192, 256)
-    step = np.eye(4)
-    step[0, 3] = rig.baseline_m
-    poses = [clip_pose(i) @ side for i in (0, 9) for side in (np.eye(4), step)]
-    return [
-        np.rint(255 * render(clip_scene(), rig.left, pose)["rgb"]).astype(np.uint8)
-        for pose in poses
-    ]
-
-
-def _samples(spec: ModelSpec, images: list[np.ndarray]):
-    """Input tensors at three sizes, from neighbouring images."""
-    for number, (height, width) in enumerate(_SIZES):
-        pair = [images[(2 * number + i) % len(images)] for i in (0, 1)]
-        pair = [_resized(image, height, width) for image in pair]
-        planes = [torch.from_numpy(x.transpose(2, 0, 1).copy())[None].float() / 255 for x in pair]
-        if spec.task == "stereo":
-            planes.append(torch.from_numpy(matched_prior(*pair, 64, spec.prior_scale))[None])
-        yield tuple(planes[: len(spec.inputs)])
-
-
-def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    tensor = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].float()
-    return (
-        F.interpolate(tensor, (height, width), mode="area")[0]
-        .permute(1, 2, 0)
-        .round()
-        .byte()
-        .numpy()
-    )
-
-
-def _example(spec: ModelSpec, height: int, width: int) -> tuple[Tensor, ...]:
-    return tuple(torch.rand(spec.shape(name, (height, width))) for name in spec.inputs)
+    twins = {}
+    for name, tensor in net.state_dict().items():
+        if name in kept or not tensor.is_floating_point():
+            continue
+        value = tensor.numpy()
+        twin = by_value.get((value.shape, value.tobytes()))
+        if twin:
+            twins[name] = twin
+    return twins

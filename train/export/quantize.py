@@ -67,7 +67,8 @@ def quantise(model: Path, out: Path, pool: Path, count: int = 32) -> tuple[float
 def arrays(file: Path, spec: ModelSpec) -> dict[str, np.ndarray]:
     """The inputs of a stereo model for a pair of a pool."""
     with np.load(file, allow_pickle=False) as pair:
-        left, right = pair["left"], pair["right"]
+        left = pair["left"]
+        right = pair["right"]
     planes = (
         np.ascontiguousarray(image.transpose(2, 0, 1)[None]) / np.float32(255)
         for image in (left, right)

@@ -15,7 +15,8 @@ from train.recipe import Recipe
 
 _SHARES = ((1, 0.683), (2, 0.954))  # of a normal distribution, within so many standard deviations
 _GROUPS = 10  # of pixels, by their sigma: each is to be right, not only the mean
-_SLOPES, _OFFSETS = np.arange(0.5, 2.01, 0.05), np.arange(-2.0, 2.01, 0.05)
+_SLOPES = np.arange(0.5, 2.01, 0.05)
+_OFFSETS = np.arange(-2.0, 2.01, 0.05)
 # of an image's pixels every so many-th in each direction is looked at: neighbours say the same
 _STEP_PX = 5
 
@@ -35,7 +36,8 @@ def fit_spread(error_px: np.ndarray, log_sigma: np.ndarray) -> tuple[float, floa
     [1.5, -0.5]
     """
     order = np.argsort(log_sigma)
-    error_px, log_sigma = np.log(np.maximum(error_px[order], 1e-6)), log_sigma[order]
+    error_px = np.log(np.maximum(error_px[order], 1e-6))
+    log_sigma = log_sigma[order]
     groups = [g for g in np.array_split(np.arange(len(order)), _GROUPS) if len(g)]
     best = (np.inf, 1.0, 0.0)
     for slope in _SLOPES:

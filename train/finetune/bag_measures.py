@@ -13,8 +13,11 @@ from depth_ros.core.camera import Camera
 
 # pixels below are those of a picture this wide: what the recording's own size is, matters little
 WIDTH_PX = 640
-_CORNERS, _LEAST_TRACKS, _ROUND_TRIP_PX = 400, 20, 0.7
-_DARK, _BRIGHT = 12, 248
+_CORNERS = 400
+_LEAST_TRACKS = 20
+_ROUND_TRIP_PX = 0.7
+_DARK = 12
+_BRIGHT = 248
 _PARALLAX_PERCENTILE = 70  # most corners of a street are far away
 
 
@@ -36,7 +39,8 @@ def motion(first: np.ndarray, second: np.ndarray, camera: Camera) -> Motion:
     """Track corners (Lucas, Kanade) of `first` (H,W,3) u8 into `second`, there and back; camera
     is that of both.
     """
-    first, second = grey(first), grey(second)
+    first = grey(first)
+    second = grey(second)
     camera = camera.resized(*first.shape)
     corners = cv2.goodFeaturesToTrack(first, _CORNERS, 0.01, 6)
     if corners is None or len(corners) < _LEAST_TRACKS:
@@ -49,22 +53,23 @@ def motion(first: np.ndarray, second: np.ndarray, camera: Camera) -> Motion:
     tracked = float(good.mean())
     if good.sum() < _LEAST_TRACKS:
         return Motion(tracked, np.nan, np.nan)
-    a, b = corners[good, 0], there[good, 0]
+    a = corners[good, 0]
+    b = there[good, 0]
     flow = float(np.median(np.linalg.norm(b - a, axis=1)))
     rest = turn_residual(rays(a, camera), rays(b, camera)) * camera.fx
     return Motion(tracked, flow, float(np.percentile(rest, _PARALLAX_PERCENTILE)))
 
 
 def rays(points: np.ndarray, camera: Camera) -> np.ndarray:
-    """Give the unit rays (N,3) of pixels (N,2)."""
+    """Return the unit rays (N,3) of pixels (N,2)."""
     xy = (points - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
     ray = np.concatenate([xy, np.ones((len(xy), 1))], axis=1)
     return ray / np.linalg.norm(ray, axis=1, keepdims=True)
 
 
 def turn_residual(a: np.ndarray, b: np.ndarray, iterations: int = 10) -> np.ndarray:
-    """Give the distances (N,) rad of unit rays b (N,3) from a (N,3) after the turn that brings them
-    closest.
+    """Return the distances (N,) rad of unit rays b (N,3) from a (N,3) after the turn that brings
+    them closest.
 
     The turn by Kabsch 1976, with weights 1 / distance (Weiszfeld): what moves on its own does not
     pull it along.
@@ -79,7 +84,7 @@ def turn_residual(a: np.ndarray, b: np.ndarray, iterations: int = 10) -> np.ndar
 
 
 def exposure(image: np.ndarray) -> tuple[float, float]:
-    """Give the shares of pixels of (H,W,3) u8 that are nearly black and nearly white, in [0,1]."""
+    """Return the shares of nearly black and nearly white pixels of (H,W,3) u8, in [0,1]."""
     values = grey(image)
     return float((values < _DARK).mean()), float((values > _BRIGHT).mean())
 
@@ -104,7 +109,7 @@ def level(left: np.ndarray, right: np.ndarray) -> tuple[int, float, float]:
 
 
 def grey(image: np.ndarray) -> np.ndarray:
-    """Give (H,W,3) u8 as grey, WIDTH_PX wide."""
+    """Return (H,W,3) u8 as grey, WIDTH_PX wide."""
     image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     height, width = image.shape
     size = (WIDTH_PX, max(1, round(height * WIDTH_PX / width)))

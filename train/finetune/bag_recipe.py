@@ -21,7 +21,9 @@ _RATES = {True: 1e-4, False: 3e-4}  # learning rate, with and without weights to
 # A model that can see already needs no coarse scales to find its way, and an exported one has lost
 # their heads.
 _WARM = {"pretrained": False, "freeze_norm": True, "scales": 1}
-_CHECKPOINT_S, _LOOKS, _BATCH = 30.0, 4, 6
+_CHECKPOINT_S = 30.0
+_LOOKS = 4
+_BATCH = 6
 
 
 def load_init(path: Path | None) -> tuple[Recipe, dict[str, Tensor]]:
@@ -34,7 +36,10 @@ def load_init(path: Path | None) -> tuple[Recipe, dict[str, Tensor]]:
         return Recipe(), {}
     if path.suffix == ".onnx":
         return _load_onnx(path)
-    folder = path if path.is_dir() else path.parent
+    if path.is_dir():
+        folder = path
+    else:
+        folder = path.parent
     if not (folder / "recipe.yaml").is_file():
         raise InputError(f"{path}: expected a .onnx, or a checkpoint.pt beside its recipe.yaml")
     recipe = Recipe.load(folder / "recipe.yaml")
@@ -73,9 +78,15 @@ def bag_recipe(
     stereo = report.baseline_m is not None
     pixels = round(sum(h * w for h, w in start.data.sizes) / len(start.data.sizes))
     size = fitted_size(report.camera.height, report.camera.width, pixels)
-    focal_px = start.network.focal_px if warm else float(round(report.camera.resized(*size).fx))
+    if warm:
+        focal_px = start.network.focal_px
+    else:
+        focal_px = float(round(report.camera.resized(*size).fx))
     network = replace(start.network, focal_px=focal_px, **(_WARM if warm else {}))
-    offsets = () if stereo else (-report.step, report.step)
+    if stereo:
+        offsets = ()
+    else:
+        offsets = (-report.step, report.step)
     return Recipe(
         task="depth",
         data=Data("bag", str(report.path), "", (size,), offsets, stereo),
@@ -96,8 +107,8 @@ def bag_recipe(
 def start_weights(
     objective: nn.Module, weights: dict[str, Tensor], name: str = ""
 ) -> dict[str, Tensor]:
-    """Give the objective's state with the weights put in; raises InputError where one of the depth
-    network is missing.
+    """Return the objective's state with the weights put in; raises InputError where one of the
+    depth network is missing.
 
     A pose network of another form stays as it was made.
     """
@@ -125,14 +136,17 @@ def start_weights(
 
 def samples_of(frames: BagFrames, report: BagReport) -> int:
     """Count the frames that a sample can be made of."""
-    offsets = () if report.baseline_m is not None else (-report.step, report.step)
+    if report.baseline_m is not None:
+        offsets = ()
+    else:
+        offsets = (-report.step, report.step)
     return sum(
         all(frames.neighbour(i, step) is not None for step in offsets) for i in range(len(frames))
     )
 
 
 def widest_step(report: BagReport, parts: list[BagFrames]) -> BagReport:
-    """Give the report with a step between frames that leaves samples in every part; InputError
+    """Return the report with a step between frames that leaves samples in every part; InputError
     where none does.
     """
     step = report.step

@@ -1,4 +1,4 @@
-"""Tell whether a recording can teach a network, and what to record instead where it cannot."""
+"""Report whether a recording can teach a network, and what to record instead where it cannot."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ from depth_ros.recordings.requested_topics import Asked
 from train.data.datasets.bag import BagFrames
 from train.finetune.bag_measures import Motion, exposure, level, motion
 
-LEAST_FRAMES, FEW_FRAMES = 20, 300
+LEAST_FRAMES = 20
+FEW_FRAMES = 300
 _STEPS = (1, 2, 4, 8, 16)
 _LOOKS = 12  # pairs and pictures that are measured, spread evenly
 _STILL_PX, _PARALLAX_PX = 0.5, 1.0  # of a picture 640 px wide
-_TURN_PX, _TURN_SHARE = 0.5, 0.15
-_MOST_USELESS, _LEAST_TRACKED, _MOST_DARK, _MOST_BRIGHT = 0.7, 0.25, 0.6, 0.4
-_MOST_ROWS_PX, _LEAST_LEFT, _LEAST_MATCHES = 1.5, 0.5, 20
+_TURN_PX = 0.5
+_TURN_SHARE = 0.15
+_MOST_USELESS = 0.7
+_LEAST_TRACKED = 0.25
+_MOST_DARK = 0.6
+_MOST_BRIGHT = 0.4
+_MOST_ROWS_PX = 1.5
+_LEAST_LEFT = 0.5
+_LEAST_MATCHES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +63,14 @@ class BagReport:
     refusals: tuple[InputError, ...]
 
     def __str__(self) -> str:
-        rig = "mono" if self.baseline_m is None else f"stereo, baseline {self.baseline_m:.3f} m"
-        size = (
-            f", {self.camera.width}x{self.camera.height} px, fx {self.camera.fx:.0f} px"
-            if self.camera
-            else ""
-        )
+        if self.baseline_m is None:
+            rig = "mono"
+        else:
+            rig = f"stereo, baseline {self.baseline_m:.3f} m"
+        if self.camera:
+            size = f", {self.camera.width}x{self.camera.height} px, fx {self.camera.fx:.0f} px"
+        else:
+            size = ""
         lines = [
             f"{self.path.name}: {self.frames} frames at {self.rate_hz:.1f} Hz, {rig}{size}",
             f"  every {self.step}. frame: flow {self.flow_px:.1f} px, parallax "
@@ -143,7 +152,8 @@ def _steps(frames: BagFrames) -> tuple[int, list[Motion], float]:
     """The least step between frames with enough parallax, or the longest there is; its motions;
     tracked at step 1.
     """
-    step, moves = 1, [motion(*pair) for pair in _pairs(frames, 1)]
+    step = 1
+    moves = [motion(*pair) for pair in _pairs(frames, 1)]
     tracked = _median([move.tracked for move in moves])
     for wider in _STEPS[1:]:
         if (
@@ -152,7 +162,8 @@ def _steps(frames: BagFrames) -> tuple[int, list[Motion], float]:
         ):
             break
         if found := [motion(*pair) for pair in _pairs(frames, wider)]:
-            step, moves = wider, found
+            step = wider
+            moves = found
     return step, moves, tracked
 
 
@@ -229,14 +240,17 @@ def _pairs(frames: BagFrames, step: int):
     """Yield (picture, picture `step` later, camera), spread over the recording."""
     linked = [i for i in range(len(frames)) if frames.neighbour(i, step) is not None]
     for place in _spread(len(linked)):
-        view, later = frames[linked[place]], frames[frames.neighbour(linked[place], step)]
+        view = frames[linked[place]]
+        later = frames[frames.neighbour(linked[place], step)]
         if view.image.shape == later.image.shape:
             yield view.image, later.image, view.camera
 
 
 def _spread(count: int) -> list[int]:
     """At most _LOOKS indices of `count`, evenly."""
-    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, _LOOKS))}) if count else []
+    if count:
+        return sorted({int(i) for i in np.linspace(0, count - 1, min(count, _LOOKS))})
+    return []
 
 
 def _is_still(move: Motion) -> bool:
@@ -248,12 +262,16 @@ def _is_turn(move: Motion) -> bool:
 
 
 def _share(moves: list[Motion], kind) -> float:
-    return float(np.mean([kind(move) for move in moves])) if moves else 0.0
+    if moves:
+        return float(np.mean([kind(move) for move in moves]))
+    return 0.0
 
 
 def _median(values) -> float:
     values = np.array(values, float)
-    return float(np.median(values[np.isfinite(values)])) if np.isfinite(values).any() else 0.0
+    if np.isfinite(values).any():
+        return float(np.median(values[np.isfinite(values)]))
+    return 0.0
 
 
 def _unusable(path: Path, error: InputError) -> BagReport:

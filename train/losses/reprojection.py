@@ -17,8 +17,10 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     are reflected.
     """
     a, b = (F.pad(x, (1, 1, 1, 1), mode="reflect") for x in (a, b))
-    mean_a, mean_b = _box(a), _box(b)
-    product, squares = mean_a * mean_b, mean_a * mean_a + mean_b * mean_b
+    mean_a = _box(a)
+    mean_b = _box(b)
+    product = mean_a * mean_b
+    squares = mean_a * mean_a + mean_b * mean_b
     covariance = _box(a * b) - product
     variances = _box(a * a + b * b) - squares  # of both together: one window fewer
     return (2 * product + _C1) * (2 * covariance + _C2) / ((squares + _C1) * (variances + _C2))
@@ -60,7 +62,8 @@ def mean_reprojection(
     """
     seen = valid.to(errors)
     kept = errors.masked_fill(~valid, 0.0)
-    kept = kept if weight is None else kept * weight
+    if weight is not None:
+        kept = kept * weight
     return kept.sum(1, keepdim=True) / seen.sum(1, keepdim=True).clamp(min=1), valid.any(
         1, keepdim=True
     )

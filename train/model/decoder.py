@@ -35,7 +35,8 @@ class Decoder(nn.Module):
         keep_variance(self)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
-        x, outputs = features[-1], []
+        x = features[-1]
+        outputs = []
         for level in reversed(range(len(self.widths))):
             x = F.interpolate(
                 self.thin[level](x), scale_factor=2, mode="bilinear", align_corners=False
@@ -64,6 +65,9 @@ def keep_variance(net: nn.Module) -> None:
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
-            after = "relu" if module.kernel_size[0] > 1 else "linear"
+            if module.kernel_size[0] > 1:
+                after = "relu"
+            else:
+                after = "linear"
             nn.init.kaiming_normal_(module.weight, nonlinearity=after)
             nn.init.zeros_(module.bias)

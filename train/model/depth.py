@@ -74,7 +74,10 @@ class DepthNet(nn.Module):
             math.log(max_depth_m / _start_depth(*self.range_m))
             / math.log(max_depth_m / min_depth_m)
         )
-        outputs = 2 if left_right else 1
+        if left_right:
+            outputs = 2
+        else:
+            outputs = 1
         self.heads = nn.ModuleList(head(c, outputs, start) for c in self.decoder.channels)
         low, high = LOG_SIGMA
         start = _logit((_START_LOG_SIGMA - low) / (high - low))
@@ -103,7 +106,9 @@ class DepthNet(nn.Module):
 
 def _start_depth(low: float, high: float) -> float:
     """START_DEPTH_M, or the geometric middle of a range that has no room around it."""
-    return START_DEPTH_M if 2 * low < START_DEPTH_M < high / 2 else math.sqrt(low * high)
+    if 2 * low < START_DEPTH_M < high / 2:
+        return START_DEPTH_M
+    return math.sqrt(low * high)
 
 
 def _logit(p: float) -> float:

@@ -90,8 +90,10 @@ class Encoder(nn.Module):
 
     def __init__(self, name: str):
         super().__init__()
-        self.name, self.channels = name, CHANNELS[name]
-        self.in_images, self.norm_frozen = 1, False
+        self.name = name
+        self.channels = CHANNELS[name]
+        self.in_images = 1
+        self.norm_frozen = False
 
     def stack_images(self, count: int):
         """Widen the first convolution to `count` stacked images; equal images give what one alone
@@ -103,14 +105,14 @@ class Encoder(nn.Module):
         """
         layer = getattr(self, self.first)
         weight = layer.weight.detach()
-        change = (
-            weight.std() * torch.randn(count, *weight.shape)
-            if count > 1
-            else torch.zeros(1, *weight.shape)
-        )
+        if count > 1:
+            change = weight.std() * torch.randn(count, *weight.shape)
+        else:
+            change = torch.zeros(1, *weight.shape)
         parts = weight / count + (change - change.mean(0))
         layer.weight = nn.Parameter(torch.cat([*parts], 1))
-        layer.in_channels, self.in_images = 3 * count, count
+        layer.in_channels = 3 * count
+        self.in_images = count
         for key, values in (("_mean", self.mean), ("_std", self.std)):
             self.register_buffer(
                 key, torch.tensor(values * count).view(1, -1, 1, 1), persistent=False
@@ -134,7 +136,9 @@ class Encoder(nn.Module):
 
 
 class _ResNet18(Encoder):
-    mean, std, first = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "conv1"
+    mean = (0.485, 0.456, 0.406)
+    std = (0.229, 0.224, 0.225)
+    first = "conv1"
 
     def __init__(self, name: str):
         super().__init__(name)
@@ -171,7 +175,10 @@ class _Basic(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        short = x if self.downsample is None else self.downsample(x)
+        if self.downsample is None:
+            short = x
+        else:
+            short = self.downsample(x)
         return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + short)
 
 
@@ -184,7 +191,9 @@ class _EfficientNetLite(Encoder):
         self._conv_stem = _SameConv(3, _LITE_STEM, 3, 2, size)
         size = -(-size // 2)
         self._bn0 = _norm(_LITE_STEM, _LITE_EPS)
-        self._blocks, self.taps, before = nn.ModuleList(), [], _LITE_STEM
+        self._blocks = nn.ModuleList()
+        self.taps = []
+        before = _LITE_STEM
         for i, (kernel, stride, expand, channels, repeats) in enumerate(_STAGES):
             after = int(channels * wider + 4) // 8 * 8  # to the nearest multiple of 8
             if 0 < i < len(_STAGES) - 1:
@@ -196,11 +205,13 @@ class _EfficientNetLite(Encoder):
                     _MBConv(before, after, kernel, stride if j == 0 else 1, expand, size)
                 )
                 before = after
-                size = -(-size // stride) if j == 0 else size
+                if j == 0:
+                    size = -(-size // stride)
         self.taps.append(len(self._blocks) - 1)  # the last block of each resolution
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        x, features = F.relu6(self._bn0(self._conv_stem(self.normalise(x)))), []
+        x = F.relu6(self._bn0(self._conv_stem(self.normalise(x))))
+        features = []
         for i, block in enumerate(self._blocks):
             x = block(x)
             if i in self.taps:
@@ -216,25 +227,25 @@ class _MBConv(nn.Module):
     def __init__(self, before: int, after: int, kernel: int, stride: int, expand: int, size: int):
         super().__init__()
         inner = before * expand
-        self.expands, self.shortcut = expand > 1, stride == 1 and before == after
+        self.expands = expand > 1
+        self.shortcut = stride == 1 and before == after
         if self.expands:
-            self._expand_conv, self._bn0 = (
-                nn.Conv2d(before, inner, 1, bias=False),
-                _norm(inner, _LITE_EPS),
-            )
-        self._depthwise_conv, self._bn1 = (
-            _SameConv(inner, inner, kernel, stride, size, inner),
-            _norm(inner, _LITE_EPS),
-        )
-        self._project_conv, self._bn2 = (
-            nn.Conv2d(inner, after, 1, bias=False),
-            _norm(after, _LITE_EPS),
-        )
+            self._expand_conv = nn.Conv2d(before, inner, 1, bias=False)
+            self._bn0 = _norm(inner, _LITE_EPS)
+        self._depthwise_conv = _SameConv(inner, inner, kernel, stride, size, inner)
+        self._bn1 = _norm(inner, _LITE_EPS)
+        self._project_conv = nn.Conv2d(inner, after, 1, bias=False)
+        self._bn2 = _norm(after, _LITE_EPS)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        if self.expands:
+            y = F.relu6(self._bn0(self._expand_conv(x)))
+        else:
+            y = x
         y = self._bn2(self._project_conv(F.relu6(self._bn1(self._depthwise_conv(y)))))
-        return x + y if self.shortcut else y
+        if self.shortcut:
+            return x + y
+        return y
 
 
 class _SameConv(nn.Conv2d):
@@ -251,7 +262,8 @@ class _SameConv(nn.Conv2d):
     ):
         super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
         total = (-(-size // stride) - 1) * stride + kernel - size
-        before, after = total // 2, total - total // 2
+        before = total // 2
+        after = total - total // 2
         self.pad = (before, after) * 2 if before != after else None
         self.padding = (0, 0) if self.pad else (before, before)
 

@@ -60,13 +60,15 @@ class PoseNet(nn.Module):
             raise InputError(f"expected a backbone of {sorted(CHANNELS)}, got {backbone!r}")
         if sources < 1:
             raise InputError(f"expected sources >= 1, got {sources}")
-        self.sources, images = sources, 1 + sources
+        self.sources = sources
+        images = 1 + sources
         self.encoder = None
         if encoder == "separate":
             self.encoder = make_encoder(backbone, pretrained, images, weights, freeze_norm)
-        channels = (
-            CHANNELS[backbone] if self.encoder else tuple(images * c for c in CHANNELS[backbone])
-        )
+        if self.encoder:
+            channels = CHANNELS[backbone]
+        else:
+            channels = tuple(images * c for c in CHANNELS[backbone])
         self.head = _pose_head(channels[-1], 6 * sources)
         self.register_buffer("unit", _units(), persistent=False)
         self.explain = Decoder(channels, _MASK_WIDTH) if explain else None
@@ -80,7 +82,8 @@ class PoseNet(nn.Module):
         """Pictures, or lists of features where the encoder is shared; see the class."""
         features = self._features(target, sources if self.sources > 1 else [sources])
         pose = self.head(features[-1]).mean((2, 3)).view(-1, self.sources, 6) * self.unit
-        pose = pose if self.sources > 1 else pose[:, 0]
+        if self.sources == 1:
+            pose = pose[:, 0]
         if self.explain is None:
             return pose
         return pose, [layer(x) for layer, x in zip(self.masks, self.explain(features))]

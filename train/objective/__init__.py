@@ -19,10 +19,10 @@ class Objective(Protocol):
     def __call__(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]: ...
 
     def samples(self, part: str, frames=None):
-        """Give the train.data.batches.Sizes of a part of the recipe's data, or of given frames."""
+        """Return the train.data.batches.Sizes of a part of the recipe's data, or of frames."""
 
     def score(self, samples, device) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Give figures by name, and pictures (3,H,W) in [0,1] by name, of held-out samples."""
+        """Return figures by name, and pictures (3,H,W) in [0,1] by name, of held-out samples."""
 
 
 def make_objective(recipe: Recipe) -> torch.nn.Module:

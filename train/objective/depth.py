@@ -49,7 +49,8 @@ class DepthObjective(nn.Module):
     def __init__(self, recipe: Recipe):
         super().__init__()
         self.recipe = recipe
-        net, pose = recipe.network, recipe.pose
+        net = recipe.network
+        pose = recipe.pose
         self.depth = DepthNet(
             net.encoder,
             net.pretrained,
@@ -60,8 +61,14 @@ class DepthObjective(nn.Module):
             scales=net.scales,
             freeze_norm=net.freeze_norm,
         )
-        backbone = net.encoder if pose.encoder == "shared" else pose.backbone
-        sources = len(recipe.data.offsets) if pose.joint else 1
+        if pose.encoder == "shared":
+            backbone = net.encoder
+        else:
+            backbone = pose.backbone
+        if pose.joint:
+            sources = len(recipe.data.offsets)
+        else:
+            sources = 1
         self.pose = None
         if pose.use:
             self.pose = PoseNet(
@@ -74,7 +81,8 @@ class DepthObjective(nn.Module):
             )
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        weight, image = self.recipe.loss, batch["image"]
+        weight = self.recipe.loss
+        image = batch["image"]
         features = self.depth.features(batch["image_aug"])
         prediction = self.depth.decode(features)
         inv_depth = [self.metric(inv, batch) for inv in prediction.inv_depth]
@@ -102,14 +110,12 @@ class DepthObjective(nn.Module):
         Network.focal_px).
         """
         focal_px = self.recipe.network.focal_px
-        return (
-            inv_depth * (focal_px / batch["K"][:, 0, 0]).view(-1, 1, 1, 1)
-            if focal_px
-            else inv_depth
-        )
+        if focal_px:
+            return inv_depth * (focal_px / batch["K"][:, 0, 0]).view(-1, 1, 1, 1)
+        return inv_depth
 
     def motion(self, batch: dict[str, Tensor], features: list[Tensor]):
-        """Give poses (B,S,6), canonical, source_T_target, and explainability logits, finest
+        """Return poses (B,S,6), canonical, source_T_target, and explainability logits, finest
         first; or None, None.
         """
         if self.pose is None:
@@ -118,7 +124,10 @@ class DepthObjective(nn.Module):
         sources = list(batch["sources_aug"].unbind(1))
         if shared:
             sources = [self.depth.features(source) for source in sources]
-        target = features if shared else batch["image_aug"]
+        if shared:
+            target = features
+        else:
+            target = batch["image_aug"]
         if self.recipe.pose.joint:
             out = self.pose(target, sources if len(sources) > 1 else sources[0])
             poses, masks = out if self.recipe.pose.explain else (out, None)
@@ -132,18 +141,19 @@ class DepthObjective(nn.Module):
         would reward pushing them out.
         """
         loss, images, transforms = self.recipe.loss, *self._sources(batch, poses)
-        total, still = 0.0, None
+        total = 0.0
+        still = None
         for scale, inv in enumerate(inv_depth):
-            target, K, views = batch["image"], batch["K"], images
+            target = batch["image"]
+            K = batch["K"]
+            views = images
             if loss.full_resolution:
                 inv = F.interpolate(inv, target.shape[-2:], mode="bilinear", align_corners=False)
             else:
                 ratio = inv.shape[-1] / target.shape[-1]
-                K, target, views = (
-                    resize_intrinsics(K, ratio, ratio),
-                    _resized(target, inv),
-                    [_resized(view, inv) for view in images],
-                )
+                K = resize_intrinsics(K, ratio, ratio)
+                target = _resized(target, inv)
+                views = [_resized(view, inv) for view in images]
             depth = 1 / inv[:, :1]
             seen = [warp(view, depth, pose, K)[0] for view, pose in zip(views, transforms)]
             error, _ = self._reduce(
@@ -162,9 +172,11 @@ class DepthObjective(nn.Module):
         """Pictures of the sources and source_T_target in metres: the neighbours in time, then
         the right camera.
         """
-        images, transforms = [], []
+        images = []
+        transforms = []
         if poses is not None:
-            fx, focal_px = batch["K"][:, 0, 0], self.recipe.network.focal_px
+            fx = batch["K"][:, 0, 0]
+            focal_px = self.recipe.network.focal_px
             for number, image in enumerate(batch["sources"].unbind(1)):
                 images.append(image)
                 transforms.append(
@@ -192,12 +204,15 @@ class DepthObjective(nn.Module):
         """Monodepth (Godard 2017): each picture seen through the other, and the two disparities
         through each other.
         """
-        left, right, alpha = batch["image"], batch["right"], self.recipe.loss.alpha
+        left = batch["image"]
+        right = batch["right"]
+        alpha = self.recipe.loss.alpha
         fb = (batch["K"][:, 0, 0] * batch["baseline_m"]).view(-1, 1, 1, 1)
         error = consistency = 0.0
         for inv in inv_depth:
             full = F.interpolate(inv, left.shape[-2:], mode="bilinear", align_corners=False) * fb
-            own, other = full[:, :1], full[:, 1:]
+            own = full[:, :1]
+            other = full[:, 1:]
             error = error + photometric(warp_disparity(right, own, -1)[0], left, alpha).mean()
             error = error + photometric(warp_disparity(left, other, 1)[0], right, alpha).mean()
             consistency = consistency + left_right_consistency(own, other) / left.shape[-1]
@@ -210,7 +225,8 @@ class DepthObjective(nn.Module):
         """The terms that ask for ground truth, at full resolution and, coarser, against the same
         truth.
         """
-        weight, parts = self.recipe.loss, {}
+        weight = self.recipe.loss
+        parts = {}
         if not (weight.silog or weight.log_l1 or weight.likelihood):
             return parts
         # What lies beyond the range (the sky, where the reader gives it a depth) is asked to be as
@@ -239,8 +255,10 @@ class DepthObjective(nn.Module):
         return parts
 
     def samples(self, part: str, frames=None) -> Sizes:
-        data, training = self.recipe.data, part == "train"
-        frames = read(data.reader, data.path, data.split, part) if frames is None else frames
+        data = self.recipe.data
+        training = part == "train"
+        if frames is None:
+            frames = read(data.reader, data.path, data.split, part)
         return Sizes(
             [
                 Samples(
@@ -262,8 +280,6 @@ class DepthObjective(nn.Module):
 
 def _resized(image: Tensor, like: Tensor) -> Tensor:
     """The image in the size of another map, each pixel the mean of those it covers."""
-    return (
-        image
-        if image.shape[-2:] == like.shape[-2:]
-        else F.interpolate(image, like.shape[-2:], mode="area")
-    )
+    if image.shape[-2:] == like.shape[-2:]:
+        return image
+    return F.interpolate(image, like.shape[-2:], mode="area")

@@ -13,7 +13,7 @@ _STILL_M = 0.05  # shorter steps are not judged by their own length
 
 
 def pair_poses(net: nn.Module, target, sources: list, offsets: tuple[int, ...]) -> Tensor:
-    """Give source_T_target (B,S,6), canonical: each pair is shown to the network in the order of
+    """Return source_T_target (B,S,6), canonical: each pair is shown to the network in the order of
     time.
 
     target and each source: pictures (B,3,H,W), or lists of features. A source from the future is

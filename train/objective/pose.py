@@ -31,7 +31,8 @@ class PoseObjective(nn.Module):
                 "task pose: expected data.offsets and a pose network of pairs, not shared, "
                 "without a mask"
             )
-        self.recipe, pose = recipe, recipe.pose
+        self.recipe = recipe
+        pose = recipe.pose
         freeze = recipe.network.freeze_norm
         self.pose = PoseNet(
             pose.encoder, pose.backbone, 1, False, pose.pretrained, freeze_norm=freeze
@@ -42,7 +43,7 @@ class PoseObjective(nn.Module):
         return loss, {"pose": loss.detach()}
 
     def motion(self, batch: dict[str, Tensor]) -> Tensor:
-        """Give source_T_target (B,S,6), canonical."""
+        """Return source_T_target (B,S,6), canonical."""
         return pair_poses(
             self.pose,
             batch["image_aug"],
@@ -51,8 +52,10 @@ class PoseObjective(nn.Module):
         )
 
     def samples(self, part: str, frames=None) -> Sizes:
-        data, training = self.recipe.data, part == "train"
-        frames = read(data.reader, data.path, data.split, part) if frames is None else frames
+        data = self.recipe.data
+        training = part == "train"
+        if frames is None:
+            frames = read(data.reader, data.path, data.split, part)
         augment = data.augment and training
         sizes = [
             Samples(frames, *size, data.offsets, False, augment, self.recipe.fit.seed)
@@ -65,15 +68,15 @@ class PoseObjective(nn.Module):
         return Sizes(sizes)
 
     def score(self, samples: Sizes, device) -> tuple[dict[str, float], dict[str, Tensor]]:
-        rotations, directions = [], []
+        rotations = []
+        directions = []
         for key in held_out_keys(samples, 64):
             batch = {name: value[None].to(device) for name, value in samples[key].items()}
-            fx, focal_px = batch["K"][:, 0, 0], self.recipe.network.focal_px
+            fx = batch["K"][:, 0, 0]
+            focal_px = self.recipe.network.focal_px
             pose = canonical_pose_to_metric(self.motion(batch)[:, 0], fx, focal_px)
-            guess, truth = (
-                pose_to_matrix(pose)[0].cpu().numpy(),
-                batch["source_T_target"][0, 0].cpu().numpy(),
-            )
+            guess = pose_to_matrix(pose)[0].cpu().numpy()
+            truth = batch["source_T_target"][0, 0].cpu().numpy()
             rotations.append(rotation_error_deg(guess, truth))
             directions.append(translation_direction_error_deg(guess, truth))
         figures = {

@@ -14,7 +14,10 @@ def score(objective, samples: Sizes, device) -> tuple[dict[str, float], dict[str
     """Score a DepthObjective: its loss, and depth against truth where there is any, as it is and
     median-scaled.
     """
-    losses, rows, aligned, pictures = [], [], [], {}
+    losses = []
+    rows = []
+    aligned = []
+    pictures = {}
     for number, key in enumerate(held_out_keys(samples)):
         batch = {name: value[None].to(device) for name, value in samples[key].items()}
         losses.append({name: float(value) for name, value in objective(batch)[1].items()})

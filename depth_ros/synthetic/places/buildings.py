@@ -34,7 +34,8 @@ def building(b, x, z, width, depth, height, roof):
     wall = material(
         rng, FACADE, rng.uniform(0.3, 2.0), 0.12, stripes=rng.choice([0, 0, 0.4]), stripe_m=0.15
     )
-    storey, bay = rng.uniform(2.6, 3.6), rng.uniform(1.6, 4.0)
+    storey = rng.uniform(2.6, 3.6)
+    bay = rng.uniform(1.6, 4.0)
     fill = np.array([rng.uniform(0.35, 0.7), rng.uniform(0.4, 0.65), 0])
     fill[2] = fill[0]
     pane = np.array(GLASS) * rng.uniform(0.6, 2.4)
@@ -80,7 +81,8 @@ def building(b, x, z, width, depth, height, roof):
 
 
 def fence(b, x, z, width, hedge):
-    rng, high = b.rng, b.rng.uniform(0.6, 2.0)
+    rng = b.rng
+    high = b.rng.uniform(0.6, 2.0)
     b.stand(0, 0)
     if hedge < 0.45:
         b.box(
@@ -110,7 +112,8 @@ def horizon(b):
     rng = b.rng
     b.stand(0, 0)
     for _ in range(rng.integers(3, 9)):
-        far, angle = rng.uniform(110, 380), rng.uniform(-1.3, 1.3)
+        far = rng.uniform(110, 380)
+        angle = rng.uniform(-1.3, 1.3)
         leaves = dict(material(rng, LEAVES + GRASS, 6.0, 0.2))
         b.add(
             ELLIPSOID,

@@ -22,10 +22,8 @@ from depth_ros.synthetic.renderer import BOX, ELLIPSOID, TUBE
 
 def table(b: Builder, width=1.4, depth=0.75, height=0.74) -> None:
     """A table or desk: a board, four legs or two side panels."""
-    rng, wood = (
-        b.rng,
-        material(b.rng, WOOD, 0.5, 0.15, stripes=b.rng.choice([0, 0.5]), stripe_m=0.08),
-    )
+    rng = b.rng
+    wood = material(b.rng, WOOD, 0.5, 0.15, stripes=b.rng.choice([0, 0.5]), stripe_m=0.08)
     b.box([0, -height + 0.015, 0], [width, 0.03, depth], wood)
     leg = material(rng, METAL + WOOD, 0.4, 0.08)
     for sx in (-1, 1):
@@ -47,7 +45,8 @@ def table(b: Builder, width=1.4, depth=0.75, height=0.74) -> None:
 def chair(b: Builder) -> None:
     """A chair with four legs or on a column with a foot."""
     rng = b.rng
-    cloth, leg = material(rng, CLOTH + WOOD, 0.1, 0.12), material(rng, METAL + WOOD, 0.4, 0.06)
+    cloth = material(rng, CLOTH + WOOD, 0.1, 0.12)
+    leg = material(rng, METAL + WOOD, 0.4, 0.06)
     b.box([0, -0.45, 0], [0.44, rng.uniform(0.04, 0.09), 0.44], cloth)
     b.box([0, -0.75, 0.21], [0.42, rng.uniform(0.3, 0.6), 0.05], cloth)
     if rng.random() < 0.5:
@@ -92,7 +91,9 @@ def cabinet(b: Builder, width=None, height=None, depth=None) -> None:
 def shelf(b: Builder) -> None:
     """A bookcase: a carcass, boards, rows of books of many colours."""
     rng = b.rng
-    width, height, depth = rng.uniform(0.6, 1.6), rng.uniform(0.9, 2.2), rng.uniform(0.25, 0.4)
+    width = rng.uniform(0.6, 1.6)
+    height = rng.uniform(0.9, 2.2)
+    depth = rng.uniform(0.25, 0.4)
     wood = material(rng, WOOD, 0.5, 0.12)
     b.box([0, -height / 2, depth / 2 - 0.01], [width, height, 0.02], wood)
     for side in (-1, 1):
@@ -102,10 +103,8 @@ def shelf(b: Builder) -> None:
         b.box([0, -0.05 - n * (height - 0.06) / floors, 0], [width, 0.025, depth], wood)
     for n in range(floors):
         if rng.random() < 0.75:
-            tall, room = (
-                (height - 0.06) / floors * rng.uniform(0.6, 0.9),
-                width * rng.uniform(0.5, 0.96),
-            )
+            tall = (height - 0.06) / floors * rng.uniform(0.6, 0.9)
+            room = width * rng.uniform(0.5, 0.96)
             half = np.array([room / 2, tall / 2, depth * 0.4])
             b.add(
                 BOX,
@@ -121,7 +120,9 @@ def shelf(b: Builder) -> None:
 
 def sofa(b: Builder) -> None:
     """A sofa, an armchair or a bed-like block with cushions."""
-    rng, width, depth = b.rng, b.rng.uniform(0.8, 2.2), b.rng.uniform(0.75, 1.0)
+    rng = b.rng
+    width = b.rng.uniform(0.8, 2.2)
+    depth = b.rng.uniform(0.75, 1.0)
     cloth = material(
         rng, CLOTH + WALL[3:], 0.15, 0.15, stripes=rng.choice([0, 0, 0.6]), stripe_m=0.06
     )
@@ -136,7 +137,9 @@ def sofa(b: Builder) -> None:
 
 def bed(b: Builder) -> None:
     """A bed or a hospital trolley on legs, with pillow and blanket."""
-    rng, width, long = b.rng, b.rng.uniform(0.7, 1.6), b.rng.uniform(1.9, 2.1)
+    rng = b.rng
+    width = b.rng.uniform(0.7, 1.6)
+    long = b.rng.uniform(1.9, 2.1)
     high = rng.uniform(0.45, 0.9)
     frame = material(rng, METAL + WOOD, 0.4, 0.1)
     b.box([0, -high + 0.15, 0], [width, 0.08, long], frame)
@@ -168,7 +171,8 @@ def bed(b: Builder) -> None:
 def plant(b: Builder) -> None:
     """A pot with a bushy plant."""
     rng = b.rng
-    r, h = rng.uniform(0.1, 0.25), rng.uniform(0.2, 0.4)
+    r = rng.uniform(0.1, 0.25)
+    h = rng.uniform(0.2, 0.4)
     b.add(TUBE, [0, -h / 2, 0], [r, h / 2, r], material(rng, PAPER + ROOF, 0.2, 0.1))
     for _ in range(rng.integers(1, 4)):
         leaves = dict(
@@ -185,12 +189,14 @@ def plant(b: Builder) -> None:
 
 def carton(b: Builder) -> None:
     """A box, a bin or a ball on the floor, 15 to 70 cm."""
-    rng, kind = b.rng, b.rng.random()
+    rng = b.rng
+    kind = b.rng.random()
     if kind < 0.6:
         size = rng.uniform(0.15, 0.7, 3)
         b.box([0, -size[1] / 2, 0], size, material(rng, WOOD + PAPER, 0.25, 0.25))
     elif kind < 0.8:
-        r, h = rng.uniform(0.12, 0.3), rng.uniform(0.25, 0.9)
+        r = rng.uniform(0.12, 0.3)
+        h = rng.uniform(0.25, 0.9)
         b.add(TUBE, [0, -h / 2, 0], [r, h / 2, r], material(rng, METAL + CLOTH, 0.3, 0.15))
         b.add(ELLIPSOID, [0, -h, 0], [r, 0.03, r], material(rng, METAL, 0.3, 0.1))
     else:
@@ -200,8 +206,11 @@ def carton(b: Builder) -> None:
 
 def trolley(b: Builder) -> None:
     """A cart with two boards and a few things on it."""
-    rng, metal = b.rng, material(b.rng, METAL, 0.4, 0.08)
-    w, d, h = rng.uniform(0.4, 0.7), rng.uniform(0.5, 0.9), rng.uniform(0.8, 1.1)
+    rng = b.rng
+    metal = material(b.rng, METAL, 0.4, 0.08)
+    w = rng.uniform(0.4, 0.7)
+    d = rng.uniform(0.5, 0.9)
+    h = rng.uniform(0.8, 1.1)
     for y in (0.2, h):
         b.box([0, -y, 0], [w, 0.03, d], metal)
     for sx in (-1, 1):

@@ -117,7 +117,8 @@ def yaw_axes(yaw: float) -> np.ndarray:
     """Rows (3,3): the axes of something turned by `yaw` rad about the vertical; its z axis is
     (sin, 0, cos).
     """
-    c, s = np.cos(yaw), np.sin(yaw)
+    c = np.cos(yaw)
+    s = np.sin(yaw)
     return np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
 
 
@@ -130,7 +131,8 @@ def material(
     base = np.array(bases[rng.integers(len(bases))]) * rng.uniform(0.8, 1.15)
     base = base * (1 + rng.normal(0, 0.05, 3))
     if rng.random() < wild:
-        base, contrast = rng.uniform(0.05, 0.95, 3), rng.uniform(0.1, 0.7)
+        base = rng.uniform(0.05, 0.95, 3)
+        contrast = rng.uniform(0.1, 0.7)
     span = contrast * rng.uniform(0.3, 1.3) * (1 + rng.normal(0, 0.15, 3)) / 2
     colors = np.clip(
         [
@@ -174,7 +176,8 @@ def grid(half, wanted_m) -> np.ndarray:
     """Periods (3,) m of a whole number of cells over a box of half size `half`, near wanted_m
     (3,); 0 stays 0.
     """
-    half, wanted = np.asarray(half, float), np.asarray(wanted_m, float)
+    half = np.asarray(half, float)
+    wanted = np.asarray(wanted_m, float)
     count = np.maximum(np.round(2 * half / np.where(wanted > 0, wanted, 1.0)), 1)
     return np.where(wanted > 0, 2 * half / count, 0.0)
 
@@ -185,8 +188,13 @@ class Builder:
     """
 
     def __init__(self, rng: np.random.Generator):
-        self.rng, self.rows, self.groups, self.taken = rng, [], [], []
-        self.current, self._count, self._frame = -1, 0, (np.zeros(3), np.eye(3))
+        self.rng = rng
+        self.rows = []
+        self.groups = []
+        self.taken = []
+        self.current = -1
+        self._count = 0
+        self._frame = (np.zeros(3), np.eye(3))
 
     def stand(self, x: float, z: float, yaw: float = 0.0, y: float = 0.0) -> None:
         """Put the origin of what follows on the ground at (x, z), its z axis towards yaw."""
@@ -224,7 +232,7 @@ class Builder:
         return True
 
     def scene(self, light, sky: Sky) -> Scene:
-        """Give all shapes as a Scene under this light (3,) and sky."""
+        """Return all shapes as a Scene under this light (3,) and sky."""
         columns = {
             k: np.array([row[k] for row in self.rows], np.float32)
             for k in self.rows[0]

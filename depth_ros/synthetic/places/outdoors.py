@@ -23,11 +23,17 @@ def car(b: Builder, x, z, yaw=0.0) -> None:
     """A car of about 4.2 x 1.7 x 1.5 m, sometimes a van or a lorry; it looks along yaw."""
     rng = b.rng
     big = rng.random()
-    length, width, height = rng.uniform(3.6, 4.8), rng.uniform(1.6, 1.9), rng.uniform(1.4, 1.7)
+    length = rng.uniform(3.6, 4.8)
+    width = rng.uniform(1.6, 1.9)
+    height = rng.uniform(1.4, 1.7)
     if big > 0.93:
-        length, width, height = rng.uniform(6, 11), 2.4, rng.uniform(2.8, 3.8)
+        length = rng.uniform(6, 11)
+        width = 2.4
+        height = rng.uniform(2.8, 3.8)
     elif big > 0.82:
-        length, width, height = rng.uniform(4.6, 5.6), 1.95, rng.uniform(1.9, 2.5)
+        length = rng.uniform(4.6, 5.6)
+        width = 1.95
+        height = rng.uniform(1.9, 2.5)
     b.stand(x, z, yaw)
     paint = material(rng, CAR, 1.5, 0.06, mirror=rng.uniform(0.05, 0.3))
     glass = material(rng, [GLASS], 2.0, 0.08, mirror=rng.uniform(0.2, 0.5))
@@ -86,7 +92,8 @@ def car(b: Builder, x, z, yaw=0.0) -> None:
 def tree(b: Builder, x, z, height=None) -> None:
     """A trunk and a crown of ragged ellipsoids, 3 to 14 m tall."""
     rng = b.rng
-    height = rng.uniform(3, 14) if height is None else height
+    if height is None:
+        height = rng.uniform(3, 14)
     trunk = height * rng.uniform(0.2, 0.45)
     b.stand(x, z, rng.uniform(0, 6))
     radius = 0.02 * height + rng.uniform(0.02, 0.08)
@@ -109,7 +116,8 @@ def tree(b: Builder, x, z, height=None) -> None:
 
 def bush(b: Builder, x, z, size=None) -> None:
     """A round bush, half in the ground."""
-    rng, size = b.rng, size or b.rng.uniform(0.3, 1.2)
+    rng = b.rng
+    size = size or b.rng.uniform(0.3, 1.2)
     b.stand(x, z)
     b.add(
         ELLIPSOID,
@@ -123,7 +131,8 @@ def woods(b: Builder, side, edge) -> None:
     """The edge of a wood along the road at x = side * edge: crowns down to the ground, one
     beside the other.
     """
-    rng, z = b.rng, b.rng.uniform(-12, -4)
+    rng = b.rng
+    z = b.rng.uniform(-12, -4)
     tall = rng.uniform(2.5, 11)
     b.stand(0, 0)
     while z < 110:
@@ -144,8 +153,10 @@ def person(b: Builder, x, z, yaw=0.0, height=None) -> None:
     rng = b.rng
     h = height or rng.uniform(1.5, 1.95) * (0.7 if rng.random() < 0.1 else 1)
     b.stand(x, z, yaw)
-    top, legs = material(rng, CLOTH, 0.15, 0.15), material(rng, CLOTH, 0.15, 0.1)
-    skin, hair = material(rng, SKIN, 0.3, 0.06), material(rng, SKIN[2:], 0.1, 0.1)
+    top = material(rng, CLOTH, 0.15, 0.15)
+    legs = material(rng, CLOTH, 0.15, 0.1)
+    skin = material(rng, SKIN, 0.3, 0.06)
+    hair = material(rng, SKIN[2:], 0.1, 0.1)
     step = rng.uniform(-0.12, 0.12) * h
     for side in (-1, 1):
         b.add(
@@ -174,12 +185,16 @@ def person(b: Builder, x, z, yaw=0.0, height=None) -> None:
 def pole(b: Builder, x, z) -> None:
     """A lamp post, a sign or a traffic light."""
     rng = b.rng
-    height, radius = rng.uniform(2.2, 9), rng.uniform(0.03, 0.12)
+    height = rng.uniform(2.2, 9)
+    radius = rng.uniform(0.03, 0.12)
     b.stand(x, z, rng.normal(0, 0.3))
     metal = material(rng, METAL, 0.6, 0.1)
     b.add(TUBE, [0, -height / 2, 0], [radius, height / 2, radius], metal)
     kind = rng.random()
-    side = -np.sign(x) if x else 1.0
+    if x:
+        side = -np.sign(x)
+    else:
+        side = 1.0
     if height > 4.5:  # lamp on an arm over the road
         b.box([side * 0.7, -height, 0], [1.5, 0.1, 0.1], metal)
         b.box([side * 1.4, -height, 0], [0.6, 0.12, 0.22], metal)

@@ -46,7 +46,10 @@ def camera_pose(x: float, z: float, height_m: float, yaw=0.0, pitch=0.0, roll=0.
     >>> camera_pose(1.0, 2.0, 1.5)[:3, 3].tolist()
     [1.0, -1.5, 2.0]
     """
-    cp, sp, cr, sr = np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
+    cp = np.cos(pitch)
+    sp = np.sin(pitch)
+    cr = np.cos(roll)
+    sr = np.sin(roll)
     pose = np.eye(4)
     tilt = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]]) @ np.array(
         [[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]]

@@ -15,8 +15,9 @@ from depth_ros.synthetic.places.materials import (
     Builder,
     material,
 )
-from depth_ros.synthetic.places.outdoors import bush, car, person, pole, tree, woods
-from depth_ros.synthetic.places.place import Mover, Place, camera_pose
+from depth_ros.synthetic.places.outdoors import bush, pole, tree, woods
+from depth_ros.synthetic.places.place import Place, camera_pose
+from depth_ros.synthetic.places.traffic import traffic
 from depth_ros.synthetic.renderer import BOX
 from depth_ros.synthetic.shading import Sky
 
@@ -35,9 +36,16 @@ def random_street(rng: np.random.Generator) -> Place:
         "suburb": rng.uniform(2.4, 4.5),
         "country": rng.uniform(2.8, 9),
     }.get(style, 9.0)
-    walk = 0.0 if style in ("country", "square") else rng.uniform(1.2, 4.0)
-    x = rng.uniform(-0.55, 0.7) * road if style != "square" else rng.uniform(-5, 5)
-    height, yaw = _eye_height(rng), rng.normal(0, np.radians(4))
+    if style in ("country", "square"):
+        walk = 0.0
+    else:
+        walk = rng.uniform(1.2, 4.0)
+    if style != "square":
+        x = rng.uniform(-0.55, 0.7) * road
+    else:
+        x = rng.uniform(-5, 5)
+    height = _eye_height(rng)
+    yaw = rng.normal(0, np.radians(4))
     if rng.random() < (0.6 if style == "square" else 0.14):
         yaw = rng.uniform(-1.2, 1.2)
     b.taken += [(x, z, 1.7) for z in (-2.0, 0.5, 3.0, 5.5)] + [
@@ -46,7 +54,7 @@ def random_street(rng: np.random.Generator) -> Place:
     _road(b, style, road, walk)
     edge = road + walk
     {"town": _town, "suburb": _suburb, "country": _country, "square": _square}[style](b, edge)
-    movers = _traffic(b, style, road, edge, x)
+    movers = traffic(b, style, road, edge)
     horizon(b)
     pose = camera_pose(
         x, 0.0, height, yaw, rng.normal(0, np.radians(2.2)), rng.normal(0, np.radians(1.0))
@@ -68,97 +76,105 @@ _THINGS = {"tree": tree, "bush": bush, "pole": pole}
 
 def _daylight(rng) -> Sky:
     """Clear, cloudy, overcast or evening sky."""
-    kind, black = rng.random(), np.zeros((0, 3), np.float32)
-    zenith, horizon, cloud = (
-        np.array([0.25, 0.45, 0.8]),
-        np.array([0.72, 0.82, 0.93]),
-        np.full(3, 0.96),
-    )
-    cover, ambient, haze = rng.uniform(0, 0.6), rng.uniform(0.35, 0.6), rng.uniform(0.0003, 0.002)
+    kind = rng.random()
+    black = np.zeros((0, 3), np.float32)
+    zenith = np.array([0.25, 0.45, 0.8])
+    horizon = np.array([0.72, 0.82, 0.93])
+    cloud = np.full(3, 0.96)
+    cover = rng.uniform(0, 0.6)
+    ambient = rng.uniform(0.35, 0.6)
+    haze = rng.uniform(0.0003, 0.002)
     if kind < 0.35:  # overcast: bright, hardly any shadow
         zenith = horizon = np.full(3, rng.uniform(0.7, 0.98)) * [0.97, 0.99, 1.0]
-        cloud, cover, ambient, haze = (
-            zenith * 0.85,
-            rng.uniform(0.3, 0.8),
-            rng.uniform(0.75, 0.92),
-            rng.uniform(0.0005, 0.006),
-        )
+        cloud = zenith * 0.85
+        cover = rng.uniform(0.3, 0.8)
+        ambient = rng.uniform(0.75, 0.92)
+        haze = rng.uniform(0.0005, 0.006)
     elif kind < 0.45:
-        zenith, horizon, haze = (
-            np.array([0.3, 0.35, 0.5]),
-            np.array([0.9, 0.7, 0.5]),
-            rng.uniform(0.001, 0.006),
-        )
+        zenith = np.array([0.3, 0.35, 0.5])
+        horizon = np.array([0.9, 0.7, 0.5])
+        haze = rng.uniform(0.001, 0.006)
     values = (zenith, horizon, cloud, cover, haze, ambient, black, 1.0)
     return Sky(*(np.asarray(v, np.float32) for v in values))
 
 
 def _road(b, style, road, walk):
     """The ground, the road with its lines, kerbs and pavements."""
-    rng = b.rng
     b.stand(0, 0)
-    wide = PAVING if style in ("town", "square") else GRASS
-    slabs = rng.uniform(0.3, 2.0) if style == "square" and rng.random() < 0.7 else 0.0
-    floor = material(rng, wide, rng.uniform(0.15, 0.8), 0.25, wild=0.05)
-    ground(
-        b,
-        floor,
-        0,
-        100,
-        400,
-        400,
+    _far_ground(b, style)
+    if style == "square":
+        return
+    _lanes(b, style, road)
+    if walk:
+        _pavements(b, road, walk)
+
+
+def _far_ground(b, style):
+    """What lies beside the road, to the horizon: paving or grass, slabs on some squares."""
+    rng = b.rng
+    bases = PAVING if style in ("town", "square") else GRASS
+    slabs = 0.0
+    if style == "square" and rng.random() < 0.7:
+        slabs = rng.uniform(0.3, 2.0)
+    floor = material(rng, bases, rng.uniform(0.15, 0.8), 0.25, wild=0.05)
+    joints = dict(
         cells=np.array([slabs, slabs, 0]),
         fill=np.full(3, 0.97),
         vary=0.1,
         cell_color=np.clip(floor["colors"][0] * 1.12, 0, 1),
     )
-    if style == "square":
-        return
+    ground(b, floor, 0, 100, 400, 400, **joints)
+
+
+def _lanes(b, style, road):
+    """Asphalt and its lines: dashed ones between lanes, whole ones at the edges."""
+    rng = b.rng
     asphalt = material(rng, ASPHALT, rng.uniform(0.06, 0.35), 0.08, wild=0.03)
     asphalt["colors"][2] = asphalt["colors"][0] * rng.uniform(0.8, 1.15)
     ground(b, asphalt, 0, 100, road, 300, y=-0.005)
-    white, marks = rng.uniform(0.65, 0.95) * np.ones(3), rng.random()
-    lines = {0.0: (9.0, 0.4)} if marks < 0.6 else {}
+    white = rng.uniform(0.65, 0.95) * np.ones(3)
+    marks = rng.random()
+    lines = {}  # x -> period in m (0: whole), painted share
+    if marks < 0.6:
+        lines[0.0] = (9.0, 0.4)
     if style == "country" or marks < 0.35:
         lines |= {-road + 0.3: (0, 1), road - 0.3: (0, 1)}
     if road > 5.5:
         lines |= {-road / 2: (9.0, 0.4), road / 2: (9.0, 0.4)}
     for x, (period, share) in lines.items():
-        cells = dict(
+        dashes = dict(
             cells=np.array([1e-3, period, 0]),
             fill=np.array([1, share, 1]),
             cell_color=white,
             vary=0.03,
         )
-        ground(b, asphalt, x, 100, 0.07, 300, y=-0.01, **cells)
-    if walk:
-        slab = material(rng, PAVING, 0.3, 0.15)
-        tile = rng.choice([0.0, 0.4, 0.8])
-        for side in (-1, 1):
-            half = np.array([walk / 2, 0.06, 300])
-            b.add(
-                BOX,
-                [side * (road + walk / 2), -0.06, 100],
-                half,
-                slab,
-                cells=np.array([tile, 0, tile]),
-                fill=np.full(3, 0.96),
-                cell_color=slab["colors"][1],
-                vary=0.06,
-            )
-            b.add(
-                BOX,
-                [side * (road + 0.07), -0.065, 100],
-                [0.07, 0.065, 300],
-                material(rng, PAVING, 0.2, 0.1),
-            )
+        ground(b, asphalt, x, 100, 0.07, 300, y=-0.01, **dashes)
+
+
+def _pavements(b, road, walk):
+    """Slabs and a kerb on both sides."""
+    rng = b.rng
+    slab = material(rng, PAVING, 0.3, 0.15)
+    tile = rng.choice([0.0, 0.4, 0.8])
+    joints = dict(
+        cells=np.array([tile, 0, tile]),
+        fill=np.full(3, 0.96),
+        cell_color=slab["colors"][1],
+        vary=0.06,
+    )
+    for side in (-1, 1):
+        center = [side * (road + walk / 2), -0.06, 100]
+        b.add(BOX, center, np.array([walk / 2, 0.06, 300]), slab, **joints)
+        kerb = material(rng, PAVING, 0.2, 0.1)
+        b.add(BOX, [side * (road + 0.07), -0.065, 100], [0.07, 0.065, 300], kerb)
 
 
 def _town(b, edge):
     rng = b.rng
     b.stand(0, 0)
     for side in (-1, 1):
-        z, setback = rng.uniform(-25, -8), rng.uniform(0, 2.5)
+        z = rng.uniform(-25, -8)
+        setback = rng.uniform(0, 2.5)
         while z < rng.uniform(70, 160):
             width = rng.uniform(7, 26)
             b.stand(0, 0)
@@ -192,9 +208,12 @@ def _suburb(b, edge):
         if rng.random() < 0.2:
             woods(b, side, edge + rng.uniform(2, 5))
             continue
-        z, hedge = rng.uniform(-20, -5), rng.random()
+        z = rng.uniform(-20, -5)
+        hedge = rng.random()
         while z < rng.uniform(60, 120):
-            width, depth, setback = rng.uniform(7, 14), rng.uniform(7, 10), rng.uniform(2, 9)
+            width = rng.uniform(7, 14)
+            depth = rng.uniform(7, 10)
+            setback = rng.uniform(2, 9)
             b.stand(0, 0)
             building(
                 b,
@@ -239,7 +258,8 @@ def _country(b, edge):
                 [side * (edge + rng.uniform(4, 12)), -1.2, 80], [3, rng.uniform(1.5, 4), 240], bank
             )
         for _ in range(rng.integers(4, 16)):
-            z, x = rng.uniform(-5, 110), edge + rng.exponential(8) + 1.2
+            z = rng.uniform(-5, 110)
+            x = edge + rng.exponential(8) + 1.2
             (tree if rng.random() < 0.7 else bush)(b, side * x, z)
         if rng.random() < 0.3:
             b.stand(0, 0)
@@ -267,51 +287,12 @@ def _square(b, edge):
                 b, side * rng.uniform(18, 40), z, 14, 12, rng.uniform(5, 18), rng.random() < 0.3
             )
     for _ in range(rng.integers(3, 12)):
-        x, z = rng.uniform(-14, 14), rng.uniform(2, far)
+        x = rng.uniform(-14, 14)
+        z = rng.uniform(2, far)
         if b.free(x, z, 0.8):
             thing = rng.choice(["tree", "bush", "carton", "pole"])
             b.stand(x, z, rng.uniform(0, 6))
-            carton(b) if thing == "carton" else _THINGS[thing](b, x, z)
-
-
-def _traffic(b, style, road, edge, lane_x) -> list[Mover]:
-    """Parked and driving cars, people, trees and poles by the road."""
-    rng, movers = b.rng, []
-
-    def mover(make, kind, x, z, yaw):
-        b.group()
-        make(b, x, z, yaw)
-        movers.append(Mover(b.current, kind, np.array([x, 0.0, z]), yaw))
-        b.group(moving=False)
-
-    parked = rng.random(2) * (0.9 if style in ("town", "suburb") else 0.2)
-    for side, share in zip((-1, 1), parked, strict=True):
-        yaw, z = rng.choice([0.0, np.pi]), rng.uniform(-6, 6)
-        while z < 70:
-            x = side * (road - 1.05) if road > 3.6 else side * (road - 0.4)
-            if rng.random() < share and b.free(x, z, 2.4):
-                car(b, x, z, yaw + rng.normal(0, 0.03))
-            z += rng.uniform(5.2, 7.5)
-    for _ in range(rng.integers(0, 4 if style != "square" else 3)):
-        side = rng.choice([-1, 1])
-        x = side * min(road * 0.45, 2.0) if road < 6 else side * rng.choice([0.28, 0.72]) * road
-        z = rng.uniform(7, 70)
-        if b.free(x, z, 2.6):
-            mover(car, "car", x, z, 0.0 if side > 0 else np.pi)
-    for _ in range(rng.poisson(2.2 if style != "country" else 0.3)):
-        x = (
-            rng.choice([-1, 1]) * rng.uniform(road + 0.3, edge + 0.4)
-            if rng.random() < 0.75
-            else rng.uniform(-road, road)
-        )
-        z = 2 + rng.exponential(12)
-        if b.free(x, z, 0.5):
-            mover(person, "person", x, z, rng.choice([0, np.pi]) + rng.normal(0, 0.4))
-    spacing = rng.uniform(8, 30)
-    for side in (-1, 1):
-        makers = [tree, pole] if rng.random() < 0.5 else [pole]
-        for z in np.arange(rng.uniform(0, spacing), 90, spacing):
-            x = side * (road + rng.uniform(0.3, 0.9)) if style != "square" else rng.uniform(-12, 12)
-            if rng.random() < 0.7 and b.free(x, z, 0.35):
-                makers[rng.integers(len(makers))](b, x, z)
-    return movers
+            if thing == "carton":
+                carton(b)
+            else:
+                _THINGS[thing](b, x, z)

@@ -20,7 +20,8 @@ from depth_ros.synthetic.renderer import BOX, ELLIPSOID, TUBE
 
 def _screen(b, rng):
     w = rng.uniform(0.35, 0.7)
-    h, dark = w * rng.uniform(0.55, 0.75), material(rng, METAL[3:] + METAL[:1], 0.4, 0.05)
+    h = w * rng.uniform(0.55, 0.75)
+    dark = material(rng, METAL[3:] + METAL[:1], 0.4, 0.05)
     b.box([0, -0.12 - h / 2, 0], [w, h, 0.04], dark)
     picture = material(rng, PAPER + [GLASS], 0.1, rng.choice([0.05, 0.5]), mirror=0.1)
     b.box(
@@ -65,7 +66,8 @@ def _books(b, rng):
 
 
 def _cup(b, rng):
-    r, h = rng.uniform(0.03, 0.05), rng.uniform(0.08, 0.13)
+    r = rng.uniform(0.03, 0.05)
+    h = rng.uniform(0.08, 0.13)
     clay = material(rng, PAPER, 0.06, 0.25)
     b.add(TUBE, [0, -h / 2, 0], [r, h / 2, r], clay)
     b.add(
@@ -96,7 +98,8 @@ def _paper(b, rng):
 
 
 def _bottle(b, rng):
-    r, h = rng.uniform(0.03, 0.045), rng.uniform(0.16, 0.3)
+    r = rng.uniform(0.03, 0.045)
+    h = rng.uniform(0.16, 0.3)
     glass = material(rng, PAPER + LEAVES, 0.06, 0.3, mirror=0.15)
     b.add(TUBE, [0, -h / 2, 0], [r, h / 2, r], glass)
     b.add(ELLIPSOID, [0, -h, 0], [r, r, r], glass)
@@ -118,12 +121,14 @@ def on_table(b: Builder, width, depth, height, things=6) -> None:
     """What lies on a table of this size: screens, keyboards, books, cups, balls, boxes, paper."""
     rng, origin, frame = b.rng, *b._frame
     for _ in range(things):
-        x, z = rng.uniform(-0.42, 0.42) * width, rng.uniform(-0.4, 0.4) * depth
+        x = rng.uniform(-0.42, 0.42) * width
+        z = rng.uniform(-0.4, 0.4) * depth
         kind = rng.choice(
             ["screen", "keyboard", "books", "cup", "ball", "box", "paper", "bottle"],
             p=[0.2, 0.13, 0.17, 0.12, 0.08, 0.12, 0.1, 0.08],
         )
-        z = 0.2 * depth if kind == "screen" else z
+        if kind == "screen":
+            z = 0.2 * depth
         b._frame = (
             origin + np.array([x, -height, z]) @ frame,
             yaw_axes(rng.normal(0, 0.35)) @ frame,

@@ -74,12 +74,12 @@ def test_metres_are_judged_only_where_there_are_any(make_run, frames):
         ("mean picture", "median"),
     ]
     expected += [("video", "median"), ("known", "none"), ("known", "median")]
-    table = compare.compare_depth([video, known], frames, frames, most=1)
+    table = compare.compare_depth([video, known], frames, frames, compare.Judging(most=1))
     assert rows(table) == expected
     assert "| mean depth | none | 0.000 |" in table  # the mean of 4 m is 4 m
-    assert rows(
-        compare.compare_depth([known], frames, alignments=("scale-shift",), flip=True, most=1)
-    ) == [("known (flip)", "scale-shift")]
+    flipped = compare.Judging(alignments=("scale-shift",), flip=True, most=1)
+    table = compare.compare_depth([known], frames, judging=flipped)
+    assert rows(table) == [("known (flip)", "scale-shift")]
 
 
 def test_untrained_motion_is_nearly_none(make_run, frames):

@@ -13,6 +13,7 @@ from depth_ros.core.errors import EngineError, InputError  # noqa: E402
 from depth_ros.engine.base import blank_inputs  # noqa: E402
 from depth_ros.engine.onnx import OnnxEngine  # noqa: E402
 from train.export import onnx  # noqa: E402
+from train.export.spec import implied_scale, make_spec  # noqa: E402
 from train.fit import fit  # noqa: E402
 from train.model.stereo_cascade import CascadeStereoNet, FastStereoNet  # noqa: E402
 from train.model.stereo_stage import StageSize  # noqa: E402
@@ -46,7 +47,9 @@ def run(tmp_path_factory):
 
 
 def test_depth_says_what_it_is(run, tmp_path):
-    worst, unit = onnx.export_run(run, tmp_path / "mine.onnx", trained_on="a test")
+    worst, unit = onnx.export_run(
+        run, tmp_path / "mine.onnx", provenance=onnx.Provenance(trained_on="a test")
+    )
     spec = OnnxEngine(tmp_path / "mine.onnx").spec
     assert worst < 1e-3 and unit == "of the depth"
     assert (spec.name, spec.task, spec.outputs) == ("mine", "mono", ("depth", "log_rel_sigma"))
@@ -57,7 +60,7 @@ def test_depth_says_what_it_is(run, tmp_path):
 
 def test_the_spec_does_not_tell_where_the_data_lay():
     recipe = Recipe.from_dict({"data": {"path": "/home/somebody/secret/clips"}})
-    spec = onnx.make_spec(recipe, "depth", None, "", "m")
+    spec = make_spec(recipe, "depth", None, "", "m")
     assert json.loads(spec.recipe)["data"]["path"] == "clips" and "somebody" not in spec.to_json()
 
 
@@ -111,12 +114,12 @@ def test_a_network_that_is_not_there_is_refused(run, tmp_path):
     ],
 )
 def test_scale_comes_from_what_the_training_saw(changes, source):
-    assert onnx.implied_scale(Recipe.from_dict(changes)) == source
+    assert implied_scale(Recipe.from_dict(changes)) == source
 
 
 def test_stereo_agrees_with_torch_and_carries_its_spec(tmp_path):
     torch.manual_seed(1)
-    spec = onnx.make_spec(Recipe.from_dict({"task": "stereo"}), "stereo", None, "a test", "net")
+    spec = make_spec(Recipe.from_dict({"task": "stereo"}), "stereo", None, "a test", "net")
     worst, unit = onnx.export(
         CascadeStereoNet(SMALL, SMALL_FINE).eval(), spec, tmp_path / "net.onnx"
     )
@@ -133,9 +136,7 @@ def test_the_fast_stereo_network_takes_a_smaller_prior(tmp_path):
         torch.nn.init.normal_(
             layer.weight, std=0.3
         )  # as made it hardly changes the prior, which would prove little
-    worst, _ = onnx.export(
-        net, onnx.make_spec(recipe, "stereo", None, "", "net"), tmp_path / "net.onnx"
-    )
+    worst, _ = onnx.export(net, make_spec(recipe, "stereo", None, "", "net"), tmp_path / "net.onnx")
     engine = OnnxEngine(tmp_path / "net.onnx")
     assert worst < 0.01 and engine.spec.prior_scale == 2
     assert blank_inputs(engine.spec)["prior"].shape == (1, 2, 64, 64)
@@ -145,7 +146,7 @@ def test_the_fast_stereo_network_takes_a_smaller_prior(tmp_path):
 def test_what_differs_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(onnx, "parity", lambda *a: 0.5)
     (tmp_path / "net.onnx").write_bytes(b"the old one")
-    spec = onnx.make_spec(Recipe.from_dict({"task": "stereo"}), "stereo", None, "", "net")
+    spec = make_spec(Recipe.from_dict({"task": "stereo"}), "stereo", None, "", "net")
     with pytest.raises(EngineError, match="got 0.5"):
         onnx.export(CascadeStereoNet(SMALL, SMALL_FINE).eval(), spec, tmp_path / "net.onnx")
     assert (tmp_path / "net.onnx").read_bytes() == b"the old one"

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 from depth_ros.core.errors import EngineError, InputError  # noqa: E402
 from depth_ros.engine.onnx import OnnxEngine  # noqa: E402
 from train.export import onnx, quantize  # noqa: E402
+from train.export.spec import make_spec  # noqa: E402
 from train.model.stereo_cascade import FastStereoNet  # noqa: E402
 from train.model.stereo_stage import StageSize  # noqa: E402
 from train.recipe import Recipe  # noqa: E402
@@ -37,9 +38,7 @@ def model(tmp_path_factory):
     torch.manual_seed(1)
     recipe = Recipe.from_dict({"task": "stereo", "network": {"prior_scale": 2}})
     path = tmp_path_factory.mktemp("model") / "net.onnx"
-    onnx.export(
-        FastStereoNet(SMALL).eval(), onnx.make_spec(recipe, "stereo", None, "", "net"), path
-    )
+    onnx.export(FastStereoNet(SMALL).eval(), make_spec(recipe, "stereo", None, "", "net"), path)
     return path
 
 

@@ -22,7 +22,7 @@ from depth_ros.synthetic.scenes import clip_pose, clip_scene  # noqa: E402
 from train.data.datasets.bag import HELD_OUT, BagFrames  # noqa: E402
 from train.finetune.bag_recipe import load_init, start_weights, widest_step  # noqa: E402
 from train.finetune.check_bag import check_bag  # noqa: E402
-from train.finetune.from_bag import from_bag, judge, mixed  # noqa: E402
+from train.finetune.from_bag import Options, from_bag, judge, mixed  # noqa: E402
 from train.objective import make_objective  # noqa: E402
 from train.recipe import Data, Network, Pose, Recipe  # noqa: E402
 
@@ -75,7 +75,7 @@ def write(path, pairs, stereo, truth):
 
 def test_stereo_gives_a_metric_model_that_resumes(room, tmp_path):
     bag, out, said = room(stereo=True, truth=True), tmp_path / "own.onnx", []
-    result = from_bag(bag, out, minutes=0.05, threads=1, start=START, say=said.append)
+    result = from_bag(bag, out, Options(minutes=0.05, threads=1, start=START), say=said.append)
     assert "20 frames at 10.0 Hz, stereo" in said[0]
     assert set(result.before) == {
         "photometric",
@@ -95,12 +95,14 @@ def test_stereo_gives_a_metric_model_that_resumes(room, tmp_path):
     assert f"model:={out}" in str(result)
 
     again = from_bag(
-        bag, out, minutes=0.05, threads=1, start=START, say=said.append
+        bag, out, Options(minutes=0.05, threads=1, start=START), say=said.append
     )  # nothing left to do
     assert again.minutes == result.minutes and again.after == pytest.approx(result.after)
     assert again.before == pytest.approx(result.before)
     with pytest.raises(InputError, match="another recording"):
-        from_bag(room(stereo=False), out, minutes=0.05, threads=1, start=START, say=said.append)
+        from_bag(
+            room(stereo=False), out, Options(minutes=0.05, threads=1, start=START), say=said.append
+        )
 
     recipe, weights = load_init(out)
     recipe = replace(recipe, network=replace(recipe.network, scales=1))
@@ -115,7 +117,10 @@ def test_stereo_gives_a_metric_model_that_resumes(room, tmp_path):
 def test_one_camera_gives_a_relative_model(room, tmp_path):
     out = tmp_path / "own.onnx"
     result = from_bag(
-        room(stereo=False), out, minutes=0.03, threads=1, start=START, say=lambda text: None
+        room(stereo=False),
+        out,
+        Options(minutes=0.03, threads=1, start=START),
+        say=lambda text: None,
     )
     spec = OnnxEngine(out).spec
     assert not spec.is_metric and "relative" in str(result)
@@ -142,7 +147,9 @@ def test_the_true_depth_is_judged_better_than_a_wrong_one(room):
 def test_a_bag_that_cannot_teach_is_refused_before_anything_is_written(shared_data, tmp_path):
     bag = shared_data / "bags" / "euroc_static_unrectified"
     with pytest.raises(InputError, match="stands still"):
-        from_bag(bag, tmp_path / "own.onnx", minutes=0.01, start=START, say=lambda text: None)
+        from_bag(
+            bag, tmp_path / "own.onnx", Options(minutes=0.01, start=START), say=lambda text: None
+        )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,11 +4,9 @@ they are asked for.
 
 from __future__ import annotations
 
-import bisect
 import os
 from collections import OrderedDict
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,18 +23,16 @@ from depth_ros.recordings.bag import (
     find_topics,
     messages,
     open_reader,
-    raw_messages,
 )
 from depth_ros.recordings.decode import image_to_rgb
 from depth_ros.recordings.ground_truth import TruthPoses, message_to_depth
 from depth_ros.recordings.requested_topics import Asked
 from depth_ros.recordings.sample import Drops
 from depth_ros.recordings.static_frames import TF_STATIC, StaticFrames
+from train.data.datasets.bag_index import Entry, block_parts, index_entries, runs
 from train.data.view import View
 
 HELD_OUT = ("val", "test")
-_LEAST_BLOCKS, _LEAST_BLOCK_FRAMES, _BLOCK_S = 10, 20, 1.0
-_GAP_STEPS = 2.5  # frames further apart than this many usual steps are not neighbours
 
 
 def read_bag(path: Path, split: str = "", part: str = "train") -> BagFrames:
@@ -63,17 +59,6 @@ def topic_words(asked: Asked) -> str:
     return " ".join(f"{name}={topic}" for name, topic in vars(asked).items() if topic)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """Where one instant lies in the bag: its stamp, and (log time, stamp) of each message, None
-    where there is none.
-    """
-
-    stamp_ns: int
-    images: tuple[tuple[int, int], ...]
-    depth: tuple[int, int] | None
-
-
 class BagFrames:
     """Frames (see train.data.view) of a rosbag2 directory: mono or stereo, raw or compressed,
     rectified or raw.
@@ -95,17 +80,20 @@ class BagFrames:
         cache_mb: int = 256,
         asked: Asked | None = None,
     ):
-        self.path, self._limit, self._opened = Path(path), cache_mb << 20, (0, None, None)
+        self.path = Path(path)
+        self._limit = cache_mb << 20
+        self._opened = (0, None, None)
         self._cache: OrderedDict[int, View] = OrderedDict()
         drops = Drops()
-        self.drops, self.reasons = drops.counts, drops.reasons
+        self.drops = drops.counts
+        self.reasons = drops.reasons
         with open_reader(self.path) as reader:
             self.topics = find_topics(reader, "auto", asked)
             self._images = tuple(self.topics.images.values())
             self._infos = [
                 InfoTimeline(reader, topic, drops) for topic in self.topics.infos.values()
             ]
-            self._entries = _index(reader, self.topics, tolerance_ns, drops)
+            self._entries = index_entries(reader, self.topics, tolerance_ns, drops)
             self._poses = _poses(reader, self.topics)
         if not self._entries:
             raise InputError(
@@ -145,9 +133,8 @@ class BagFrames:
     def close(self) -> None:
         """Close the bag's files; the next view opens them again."""
         process, _, stack = self._opened
-        if (
-            stack is not None and process == os.getpid()
-        ):  # what a fork inherited is its parent's to close
+        # What a fork inherited is its parent's to close.
+        if stack is not None and process == os.getpid():
             stack.close()
         self._opened = (0, None, None)
 
@@ -171,17 +158,23 @@ class BagFrames:
                 images = [_rectified(image, calibration) for image, calibration in zip(images, raw)]
             if doffs_px and len(images) == 2:
                 images[1] = _shifted(images[1], -doffs_px)
-            depth = (
-                message_to_depth(self._message(self.topics.truth_depth, entry.depth))
-                if entry.depth
-                else None
-            )
+            depth = None
+            if entry.depth:
+                depth = message_to_depth(self._message(self.topics.truth_depth, entry.depth))
         except (DepthRosError, cv2.error) as error:
             raise InputError(f"{name}: {error}") from error
-        depth = depth if depth is not None and depth.shape == images[0].shape[:2] else None
-        pose, right = self._poses.at(entry.stamp_ns), images[1] if len(images) == 2 else None
+        if depth is not None and depth.shape != images[0].shape[:2]:
+            depth = None
+        pose = self._poses.at(entry.stamp_ns)
         return View(
-            np.array(images[0]), camera, right, baseline_m, depth, None, pose, entry.stamp_ns, name
+            image=np.array(images[0]),
+            camera=camera,
+            right=images[1] if len(images) == 2 else None,
+            baseline_m=baseline_m,
+            depth=depth,
+            world_T_camera=pose,
+            stamp_ns=entry.stamp_ns,
+            name=name,
         )
 
     def _geometry(self, stamp_ns: int) -> tuple[Camera, float | None, float, list[Calibration]]:
@@ -216,85 +209,6 @@ class BagFrames:
             stack = ExitStack()
             self._opened = (os.getpid(), stack.enter_context(open_reader(self.path)), stack)
         return self._opened[1]
-
-
-def block_parts(stamps_ns: np.ndarray) -> list[str]:
-    """Assign frames to parts by blocks of time, so that what is held out is another place than what
-    is trained on.
-
-    A block is 1 s, or 20 frames where that is longer, but at most a tenth of the recording; of
-    every ten blocks the last but one is "test" and the last "val": together one stretch. stamps_ns:
-    (N,) ascending. Returns N names.
-
-    >>> parts = block_parts(np.arange(60) * 100_000_000)
-    >>> [
-    ...     parts.index("test"),
-    ...     parts.count("test"),
-    ...     parts.index("val"),
-    ...     parts.count("val"),
-    ...     parts.count("train"),
-    ... ]
-    [48, 6, 54, 6, 48]
-    """
-    count = len(stamps_ns)
-    step_s = float(np.median(np.diff(stamps_ns))) / 1e9 if count > 1 else _BLOCK_S
-    block = max(_LEAST_BLOCK_FRAMES, _BLOCK_S / max(step_s, 1e-9))
-    blocks = max(_LEAST_BLOCKS, round(count / block))
-    names = {8: "test", 9: "val"}
-    return [names.get(i * blocks // count % 10, "train") for i in range(count)]
-
-
-def runs(stamps_ns: np.ndarray, names: list[str], parts: tuple[str, ...] | None) -> np.ndarray:
-    """Number the stretches (N,) of wanted parts without a gap; -1 for frames of parts that are
-    not wanted.
-    """
-    steps = np.diff(stamps_ns)
-    gap = steps > _GAP_STEPS * np.median(steps) if len(steps) else np.zeros(0, bool)
-    wanted = np.array([parts is None or name in parts for name in names])
-    edge = wanted[1:] != wanted[:-1]
-    return np.where(wanted, np.cumsum(np.concatenate([[0], gap | edge])), -1)
-
-
-def _index(reader, topics: Topics, tolerance_ns: int, drops: Drops) -> list[Entry]:
-    """Read every image's stamp once, in the order of stamps; left and right are paired by the
-    nearest.
-    """
-    images = tuple(topics.images.values())
-    found: dict[str, dict[int, int]] = {
-        topic: {} for topic in (*images, topics.truth_depth) if topic
-    }
-    for connection, log_ns, raw in raw_messages(reader, *found):
-        stamp_ns = cdr_stamp_ns(raw)
-        if stamp_ns in found[connection.topic]:
-            drops.add("duplicate_stamp", f"{connection.topic}: stamp {stamp_ns} came twice")
-        found[connection.topic].setdefault(stamp_ns, log_ns)
-    left, others = found[images[0]], [found[topic] for topic in images[1:]]
-    stamps = [sorted(other) for other in others]
-    depths = found.get(topics.truth_depth, {})
-    entries = []
-    for stamp_ns in sorted(left):
-        partners = [_nearest(candidates, stamp_ns, tolerance_ns) for candidates in stamps]
-        if None in partners:
-            drops.add("unmatched", "stamps of left and right that do not pair")
-            continue
-        places = (
-            (left[stamp_ns], stamp_ns),
-            *((other[at], at) for other, at in zip(others, partners)),
-        )
-        depth = (depths[stamp_ns], stamp_ns) if topics.rectified and stamp_ns in depths else None
-        entries.append(Entry(stamp_ns, places, depth))
-    return entries
-
-
-def _nearest(stamps: list[int], stamp_ns: int, tolerance_ns: int) -> int | None:
-    """The stamp of a sorted list nearest to another one, None where it is further off than the
-    tolerance.
-    """
-    at = bisect.bisect_left(stamps, stamp_ns)
-    near = min(
-        stamps[max(0, at - 1) : at + 1], key=lambda other: abs(other - stamp_ns), default=None
-    )
-    return near if near is not None and abs(near - stamp_ns) <= tolerance_ns else None
 
 
 def _poses(reader, topics: Topics) -> TruthPoses:

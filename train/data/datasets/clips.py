@@ -22,7 +22,8 @@ from train.data.view import View
 
 _SPLITS = ("", "far-sky", "street", "room")
 _CYCLE = 12  # seeds in a cycle: the first is held out for validation, the second for the test
-_SIZE_SEED, _CLIP_SEED = 1, 2
+_SIZE_SEED = 1
+_CLIP_SEED = 2
 
 
 def make_clip(
@@ -37,7 +38,10 @@ def make_clip(
         rng = np.random.default_rng((_CLIP_SEED, seed, attempt))
         height, width = sizes[rng.integers(len(sizes))]
         camera = random_mono_camera(rng, height, width)
-        rig = StereoRig(camera, float(rng.uniform(0.1, 0.6))) if stereo else camera
+        if stereo:
+            rig = StereoRig(camera, float(rng.uniform(0.1, 0.6)))
+        else:
+            rig = camera
         clip = random_clip(rng, rig, frames, place)
         if is_usable(clip):
             return clip
@@ -112,7 +116,9 @@ class ClipFrames:
     """
 
     def __init__(self, files: list[Path], far_m: float = float("nan")):
-        self.files, self.far_m, self.index = files, far_m, []
+        self.files = files
+        self.far_m = far_m
+        self.index = []
         for number, path in enumerate(files):
             with np.load(path) as data:
                 self.index += [(number, i) for i in range(len(data["world_T_camera"]))]
@@ -138,10 +144,12 @@ class ClipFrames:
             )
 
     def neighbour(self, index: int, offset: int) -> int | None:
-        """Give the index of the frame `offset` later in the same clip, None where there is none."""
+        """Return the index of the frame `offset` later in the same clip, None without one."""
         other = index + offset
         same = 0 <= other < len(self.index) and self.index[other][0] == self.index[index][0]
-        return other if same else None
+        if same:
+            return other
+        return None
 
 
 def _place(path: Path) -> str:

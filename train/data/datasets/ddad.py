@@ -88,7 +88,10 @@ def _samples(scene: Path, camera_name: str) -> list[dict]:
         samples = []
         for sample in content["samples"]:
             named = {data[key]["id"]["name"]: data[key] for key in sample["datum_keys"]}
-            cloud = named["LIDAR"]["datum"]["point_cloud"] if "LIDAR" in named else None
+            if "LIDAR" in named:
+                cloud = named["LIDAR"]["datum"]["point_cloud"]
+            else:
+                cloud = None
             image = named[camera_name]
             samples.append(
                 {
@@ -117,7 +120,8 @@ def _camera(path: Path, name: str, image: np.ndarray) -> Camera:
 
 def _transform(sensor: dict) -> np.ndarray:
     """world_T_sensor (4, 4) of a pose; camera axes are optical."""
-    t, q = sensor["translation"], sensor["rotation"]
+    t = sensor["translation"]
+    q = sensor["rotation"]
     return pose_to_matrix([*(t[axis] for axis in "xyz"), *(q[f"q{axis}"] for axis in "xyzw")])
 
 

@@ -28,7 +28,10 @@ def read_eth3d(path: Path, split: str, part: str) -> Listing:
     split = check_split(split, ("", "nocc"), "ETH3D")
     folder = path / ("two_view_testing" if part == "test" else "two_view_training")
     scenes = list_scenes(folder)
-    chosen = scenes if part == "test" else tenth_part(scenes, part, test=False)
+    if part == "test":
+        chosen = scenes
+    else:
+        chosen = tenth_part(scenes, part, test=False)
     read = partial(_read, path, part != "test", split == "nocc")
     return Listing([(str(scene), 0) for scene in chosen], read, name=str(folder))
 

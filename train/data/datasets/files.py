@@ -37,7 +37,10 @@ def read_pixels(path: Path, how: int = cv2.IMREAD_UNCHANGED) -> np.ndarray:
     Raises InputError.
     """
     content = np.frombuffer(_read_bytes(path), np.uint8)
-    image = cv2.imdecode(content, how) if content.size else None
+    if content.size:
+        image = cv2.imdecode(content, how)
+    else:
+        image = None
     if image is None:
         raise InputError(f"{path}: expected an image, got {content.size} bytes that do not decode")
     return image
@@ -119,7 +122,7 @@ def read_keyed(path: Path) -> dict[str, np.ndarray]:
 
 
 def keyed(calib: dict[str, np.ndarray], key: str, shape: tuple[int, ...], path: Path) -> np.ndarray:
-    """Give one entry of read_keyed in a shape; raises InputError where it is missing or has
+    """Return one entry of read_keyed in a shape; raises InputError where it is missing or has
     another count.
     """
     count = int(np.prod(shape))
@@ -129,7 +132,7 @@ def keyed(calib: dict[str, np.ndarray], key: str, shape: tuple[int, ...], path: 
 
 
 def nearest(stamps: Sequence[float], stamp: float, within: float) -> int | None:
-    """Give the index of the nearest of ascending stamps; None where it is further than `within`;
+    """Return the index of the nearest of ascending stamps; None where it is further than `within`;
     all in one unit.
 
     >>> nearest([1.0, 2.0, 3.0], 2.4, 0.5), nearest([1.0, 2.0], 2.6, 0.5)
@@ -138,7 +141,9 @@ def nearest(stamps: Sequence[float], stamp: float, within: float) -> int | None:
     right = bisect_left(stamps, stamp)
     around = [index for index in (right - 1, right) if 0 <= index < len(stamps)]
     best = min(around, key=lambda index: abs(stamps[index] - stamp), default=None)
-    return best if best is not None and abs(stamps[best] - stamp) <= within else None
+    if best is not None and abs(stamps[best] - stamp) <= within:
+        return best
+    return None
 
 
 def iso_to_ns(text: str) -> int:
@@ -172,14 +177,16 @@ def points_to_depth(points: np.ndarray, camera: Camera) -> np.ndarray:
     order = np.argsort(
         -points[inside, 2], kind="stable"
     )  # far ones first: the nearest is written last
-    u, v, z = u[inside][order].astype(int), v[inside][order].astype(int), points[inside, 2][order]
+    u = u[inside][order].astype(int)
+    v = v[inside][order].astype(int)
+    z = points[inside, 2][order]
     depth = np.full((camera.height, camera.width), np.nan, np.float32)
     depth[v, u] = z
     return depth
 
 
 def check_size(path: Path, array: np.ndarray, camera: Camera) -> np.ndarray:
-    """Give array; raises InputError where it has not the size of the camera."""
+    """Return array; raises InputError where it has not the size of the camera."""
     if array.shape[:2] != (camera.height, camera.width):
         raise InputError(
             f"{path}: expected {camera.width}x{camera.height}, got "
@@ -189,7 +196,7 @@ def check_size(path: Path, array: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def find_image(stem: Path) -> Path:
-    """Give the image at a path without suffix; raises InputError naming it where there is none."""
+    """Return the image at a path without suffix; raises InputError where there is none."""
     for suffix in IMAGE_SUFFIXES:
         path = stem.with_name(stem.name + suffix)
         if path.is_file():
@@ -198,7 +205,7 @@ def find_image(stem: Path) -> Path:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Give the images of a folder by name; raises InputError where the folder is missing."""
+    """Return the images of a folder by name; raises InputError where the folder is missing."""
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of images, got none")
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)

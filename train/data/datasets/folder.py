@@ -70,9 +70,15 @@ def read_calibration(path: Path) -> Calibration:
 @cache
 def _cameras(path: Path, stereo: bool) -> tuple[list[Calibration], Camera, StereoRig | None]:
     """The calibrations of the files, the rectified (left) camera, and the rig of a pair."""
-    names = ("left.yaml", "right.yaml") if stereo else ("calibration.yaml",)
+    if stereo:
+        names = ("left.yaml", "right.yaml")
+    else:
+        names = ("calibration.yaml",)
     calibrations = [read_calibration(path / name) for name in names]
-    rig = StereoRig.from_calibrations(*calibrations) if stereo else None
+    if stereo:
+        rig = StereoRig.from_calibrations(*calibrations)
+    else:
+        rig = None
     if rig and rig.doffs_px:
         raise InputError(
             f"{path}: expected one principal point in both P matrices, got {rig.doffs_px} "
@@ -82,14 +88,18 @@ def _cameras(path: Path, stereo: bool) -> tuple[list[Calibration], Camera, Stere
 
 
 def _read(stereo: bool, raw: bool, names: tuple[str, ...], key: Key) -> View:
-    path, name = Path(key[0]), names[key[1]]
+    path = Path(key[0])
+    name = names[key[1]]
     calibrations, camera, rig = _cameras(path, stereo)
     images = []
     for side, calibration in zip(("left", "right") if stereo else ("images",), calibrations):
         image = check_size(path / side / name, read_rgb(path / side / name), camera)
         images.append(cv2.remap(image, *_map(calibration), cv2.INTER_LINEAR) if raw else image)
     stem = Path(name).stem
-    stamp_ns = int(stem) if stem.isdigit() and len(stem) >= 16 else None
+    if stem.isdigit() and len(stem) >= 16:
+        stamp_ns = int(stem)
+    else:
+        stamp_ns = None
     right, baseline_m = (images[1], rig.baseline_m) if stereo else (None, None)
     depth = _depth(path / "depth", stem, camera)
     return View(images[0], camera, right, baseline_m, depth, stamp_ns=stamp_ns, name=name)
@@ -99,9 +109,10 @@ def _depth(folder: Path, stem: str, camera: Camera) -> np.ndarray | None:
     """(H, W) float32 metres; None where the folder or this frame's file is not there."""
     for path in (folder / f"{stem}.png", folder / f"{stem}.npy"):
         if path.is_file():
-            depth = (
-                read_png16(path, _UNITS_PER_METRE) if path.suffix == ".png" else read_array(path)
-            )
+            if path.suffix == ".png":
+                depth = read_png16(path, _UNITS_PER_METRE)
+            else:
+                depth = read_array(path)
             depth = check_size(path, depth, camera).astype(np.float32)
             return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32("nan"))
     return None

@@ -53,7 +53,10 @@ def read_raw(path: Path, split: str, part: str) -> Listing:
     """
     split = check_split(split, ("eigen_zhou", "benchmark", "odometry", "all"), "KITTI raw")
     if split in ("eigen_zhou", "benchmark"):
-        folder = "eigen" if (split, part) == ("eigen_zhou", "test") else split
+        if (split, part) == ("eigen_zhou", "test"):
+            folder = "eigen"
+        else:
+            folder = split
         keys = _split_lines(path / "splits" / folder / f"{part}_files.txt")
         context = [
             key
@@ -97,14 +100,17 @@ class RawDrives:
         self._path = path
 
     def __call__(self, key: Key) -> View:
-        (drive, side), number = key[0].split(), key[1]
-        folder, rig = self._path / drive, _rig(self._path / drive.split("/")[0])
+        (drive, side) = key[0].split()
+        number = key[1]
+        folder = self._path / drive
+        rig = _rig(self._path / drive.split("/")[0])
         own, other = ("image_02", "image_03") if side == "l" else ("image_03", "image_02")
         image = read_rgb(find_image(folder / own / "data" / f"{number:010d}"))
         has_pair = (folder / other).is_dir()
-        right = (
-            read_rgb(find_image(folder / other / "data" / f"{number:010d}")) if has_pair else None
-        )
+        if has_pair:
+            right = read_rgb(find_image(folder / other / "data" / f"{number:010d}"))
+        else:
+            right = None
         camera = rig.camera(image)
         stamps = _stamps(folder / own / "timestamps.txt")
         view = View(
@@ -116,7 +122,9 @@ class RawDrives:
             stamp_ns=stamps[number] if number < len(stamps) else None,
             name=f"{key[0]} {number}",
         )
-        return view if side == "l" else _mirrored(view)
+        if side == "l":
+            return view
+        return _mirrored(view)
 
 
 def _split_lines(path: Path) -> list[Key]:
@@ -145,17 +153,18 @@ def _raw_range(path: Path, sequence: str) -> list[Key]:
     """The frames of an odometry sequence in KITTI raw; none where the drive is not on disk."""
     day, drive, first, last = ODOMETRY_DRIVES[sequence]
     name = f"{day}/{day}_drive_{drive}_sync"
-    keys = _raw_keys(path, f"{name} l") if (path / name).is_dir() else []
+    if (path / name).is_dir():
+        keys = _raw_keys(path, f"{name} l")
+    else:
+        keys = []
     return [key for key in keys if first <= key[1] <= last]
 
 
 @cache
 def _stamps(path: Path) -> list[int]:
-    return (
-        [iso_to_ns(line) for line in read_text(path).splitlines() if line.strip()]
-        if path.is_file()
-        else []
-    )
+    if path.is_file():
+        return [iso_to_ns(line) for line in read_text(path).splitlines() if line.strip()]
+    return []
 
 
 def _mirrored(view: View) -> View:

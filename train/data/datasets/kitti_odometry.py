@@ -20,7 +20,8 @@ from .kitti import ODOMETRY_DRIVES, odometry_part
 from .kitti_rig import odometry_rig
 from .listing import Key, Listing, check_split
 
-_rig, _table = cache(odometry_rig), cache(read_table)
+_rig = cache(odometry_rig)
+_table = cache(read_table)
 
 
 def read_odometry(path: Path, split: str, part: str) -> Listing:
@@ -56,17 +57,22 @@ class _Odometry:
         rig = _rig(folder / "calib.txt", left)
         image = read_rgb(find_image(folder / f"image_{left}" / f"{number:06d}"))
         has_pair = (folder / f"image_{left + 1}").is_dir()
-        right = (
-            read_rgb(find_image(folder / f"image_{left + 1}" / f"{number:06d}"))
-            if has_pair
-            else None
-        )
+        if has_pair:
+            right = read_rgb(find_image(folder / f"image_{left + 1}" / f"{number:06d}"))
+        else:
+            right = None
         camera = rig.camera(image)
         depth = rig.lidar_depth(folder / "velodyne" / f"{number:06d}.bin", camera, "l")
         world_T_camera = self._pose(sequence, number, inverse(rig.left_T_cam0))
         times = folder / "times.txt"
-        stamp_ns = round(_table(times, 1)[number, 0] * 1e9) if times.is_file() else None
-        baseline_m = rig.baseline_m if has_pair else None
+        if times.is_file():
+            stamp_ns = round(_table(times, 1)[number, 0] * 1e9)
+        else:
+            stamp_ns = None
+        if has_pair:
+            baseline_m = rig.baseline_m
+        else:
+            baseline_m = None
         return View(
             image,
             camera,
@@ -94,4 +100,6 @@ class _Odometry:
 
 def _left_camera(folder: Path) -> int:
     """2, the left colour camera, or 0, the grey one, where there is no colour."""
-    return 2 if (folder / "image_2").is_dir() else 0
+    if (folder / "image_2").is_dir():
+        return 2
+    return 0

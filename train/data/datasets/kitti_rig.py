@@ -30,7 +30,7 @@ class KittiRig:
     cam0_T_velo: np.ndarray | None
 
     def camera(self, image: np.ndarray) -> Camera:
-        """Give the camera of an (H, W, ...) image of either side."""
+        """Return the camera of an (H, W, ...) image of either side."""
         K = self.K
         return Camera(image.shape[1], image.shape[0], K[0, 0], K[1, 1], K[0, 2], K[1, 2])
 
@@ -48,7 +48,10 @@ class KittiRig:
             raise InputError(
                 f"{path}: expected four float32 a point, got {values.size} numbers: truncated?"
             )
-        camera_T_cam0 = self.left_T_cam0 if side == "l" else self.right_T_cam0
+        if side == "l":
+            camera_T_cam0 = self.left_T_cam0
+        else:
+            camera_T_cam0 = self.right_T_cam0
         return points_to_depth(
             transform_points(camera_T_cam0 @ self.cam0_T_velo, values.reshape(-1, 4)[:, :3]), camera
         )
@@ -58,13 +61,15 @@ def raw_rig(day: Path) -> KittiRig:
     """Read calib_cam_to_cam.txt and, where it is there, calib_velo_to_cam.txt of a day of KITTI
     raw: colour cameras.
     """
-    path, velo_path = day / "calib_cam_to_cam.txt", day / "calib_velo_to_cam.txt"
+    path = day / "calib_cam_to_cam.txt"
+    velo_path = day / "calib_velo_to_cam.txt"
     calib = read_keyed(path)
     left, right = (keyed(calib, f"P_rect_0{index}", (3, 4), path) for index in (2, 3))
     cam0_T_velo = None
     if velo_path.is_file():
         velo = read_keyed(velo_path)
-        rectified, cam0_T_velo = np.eye(4), np.eye(4)
+        rectified = np.eye(4)
+        cam0_T_velo = np.eye(4)
         rectified[:3, :3] = keyed(calib, "R_rect_00", (3, 3), path)
         cam0_T_velo[:3, :3] = keyed(velo, "R", (3, 3), velo_path)
         cam0_T_velo[:3, 3] = keyed(velo, "T", (3,), velo_path)

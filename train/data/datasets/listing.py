@@ -36,7 +36,8 @@ class Listing:
         keys = list(dict.fromkeys(keys))
         if not keys:
             raise InputError(f"{name}: expected frames, got none")
-        self._length, self._read = len(keys), read
+        self._length = len(keys)
+        self._read = read
         self._keys = list(dict.fromkeys([*keys, *context]))
         self._index = {key: index for index, key in enumerate(self._keys)}
 
@@ -50,7 +51,7 @@ class Listing:
         return (self[index] for index in range(len(self)))
 
     def neighbour(self, index: int, offset: int) -> int | None:
-        """Give the index of the frame `offset` numbers later in the same sequence, None where
+        """Return the index of the frame `offset` numbers later in the same sequence, None where
         there is none.
         """
         sequence, number = self._keys[index]
@@ -66,7 +67,8 @@ def time_part(items: Sequence, part: str) -> list:
     >>> [time_part(range(10), part) for part in ("train", "val", "test")]
     [[0, 1, 2, 3, 4, 5, 6, 7], [8], [9]]
     """
-    first, second = round(0.8 * len(items)), round(0.9 * len(items))
+    first = round(0.8 * len(items))
+    second = round(0.9 * len(items))
     return list({"train": items[:first], "val": items[first:second], "test": items[second:]}[part])
 
 
@@ -88,7 +90,7 @@ def tenth_part(items: Sequence, part: str, test: bool = True) -> list:
 
 
 def check_split(split: str, allowed: Sequence[str], name: str) -> str:
-    """Give split, or the first allowed one where it is ""; raises InputError for one that is
+    """Return split, or the first allowed one where it is ""; raises InputError for one that is
     unknown.
     """
     if split and split not in allowed:

@@ -40,7 +40,7 @@ def read_middlebury(path: Path, split: str, part: str) -> Listing:
 
 
 def list_scenes(path: Path) -> list[Path]:
-    """Give the folders of `path` that have an im0.png, by name; none where there is no folder."""
+    """Return the folders of `path` that have an im0.png, by name; none where there is no folder."""
     return sorted(folder for folder in path.glob("*") if (folder / "im0.png").is_file())
 
 
@@ -50,19 +50,22 @@ def scene_view(folder: Path, truth: Path | None, mask: Path | None = None) -> Vi
     The right image is moved by doffs = cx_right - cx_left, so that both cameras have one principal
     point and depth = fx * baseline_m / disparity, where disparity counts in the image so moved.
     """
-    image, right = read_rgb(folder / "im0.png"), read_rgb(folder / "im1.png")
+    image = read_rgb(folder / "im0.png")
+    right = read_rgb(folder / "im1.png")
     rig = calib_to_rig(
         parse_calib(read_text(folder / "calib.txt"), f"{folder}/calib.txt"), *image.shape[:2]
     )
     check_size(folder / "im1.png", right, rig.left)
-    disparity = (
-        None
-        if truth is None
-        else check_size(truth, read_pfm(truth), rig.left) + np.float32(rig.doffs_px)
-    )
+    if truth is None:
+        disparity = None
+    else:
+        disparity = check_size(truth, read_pfm(truth), rig.left) + np.float32(rig.doffs_px)
     if disparity is not None and mask is not None:
         disparity[check_size(mask, read_rgb(mask), rig.left)[..., 0] != 255] = np.nan
-    depth = None if disparity is None else _depth(disparity, rig)
+    if disparity is None:
+        depth = None
+    else:
+        depth = _depth(disparity, rig)
     return View(
         image,
         rig.left,
@@ -77,7 +80,10 @@ def scene_view(folder: Path, truth: Path | None, mask: Path | None = None) -> Vi
 def _read(without_occluded: bool, key: Key) -> View:
     folder = Path(key[0])
     truth = next((folder / name for name in _TRUTHS if (folder / name).is_file()), None)
-    mask = folder / "mask0nocc.png" if without_occluded else None
+    if without_occluded:
+        mask = folder / "mask0nocc.png"
+    else:
+        mask = None
     if mask is not None and truth is None:
         raise InputError(
             f"{folder}: expected {' or '.join(_TRUTHS)} for the split nocc, got neither"

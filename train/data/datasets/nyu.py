@@ -26,7 +26,8 @@ _CAMERA = Camera(
     640, 480, 518.85790117450188, 519.46961112127485, 325.58244941119034, 253.73616633400465
 )
 _UNITS_PER_METRE = 1000.0
-_LABELLED, _SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"
+_LABELLED = "nyu_depth_v2_labeled.mat"
+_SPLITS = "splits.mat"
 
 
 def read_nyu(path: Path, split: str, part: str) -> Listing:
@@ -44,7 +45,10 @@ def read_nyu(path: Path, split: str, part: str) -> Listing:
             check_split(split, ("", "raw"), "NYU Depth v2, labelled")
         ]
         numbers = _official(path / _SPLITS, "testNdxs" if part == "test" else "trainNdxs")
-        chosen = numbers if part == "test" else tenth_part(numbers, part, test=False)
+        if part == "test":
+            chosen = numbers
+        else:
+            chosen = tenth_part(numbers, part, test=False)
         # each is a sequence of its own: the frame before it in the file is another moment
         keys = [(f"{path / _LABELLED}::{number}", 0) for number in chosen]
         return Listing(keys, partial(_labelled, depths), name=str(path))
@@ -53,7 +57,10 @@ def read_nyu(path: Path, split: str, part: str) -> Listing:
     if not folder.is_dir():
         raise InputError(f"{path}: expected {_LABELLED} or a folder {folder.name}, got neither")
     scenes = sorted(scene for scene in folder.iterdir() if scene.is_dir())
-    chosen = scenes if part == "test" else tenth_part(scenes, part, test=False)
+    if part == "test":
+        chosen = scenes
+    else:
+        chosen = tenth_part(scenes, part, test=False)
     keys = [
         (str(scene), int(depth.stem.split("_")[-1]))
         for scene in chosen
@@ -64,7 +71,8 @@ def read_nyu(path: Path, split: str, part: str) -> Listing:
 
 def _read(key: Key) -> View:
     """One synchronised frame of a scene's folder."""
-    scene, number = Path(key[0]), f"{key[1]:05d}"
+    scene = Path(key[0])
+    number = f"{key[1]:05d}"
     path = find_image(scene / f"rgb_{number}")
     image = check_size(path, read_rgb(path), _CAMERA)
     path = scene / f"sync_depth_{number}.png"

@@ -20,8 +20,12 @@ from train.data.view import View
 from .files import check_size, list_images, read_pfm, read_rgb, read_text
 from .listing import Key, Listing, check_split, tenth_part, time_part
 
-_HEIGHT, _WIDTH, _CX, _CY = 540, 960, 479.5, 269.5
-_FX, _FX_15MM = 1050.0, 450.0
+_HEIGHT = 540
+_WIDTH = 960
+_CX = 479.5
+_CY = 269.5
+_FX = 1050.0
+_FX_15MM = 450.0
 _BASELINE = 1.0  # of a scene without camera_data.txt: all were rendered with one unit
 # Blender's camera has y up and looks along -z.
 _BLENDER_T_OPTICAL = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -69,8 +73,12 @@ def _sequence(root: Path, frames: str, below: str) -> list[Key]:
 def _read(frames: str, key: Key) -> View:
     """One stereo frame; disparities may be stored as negative numbers, left is what counts."""
     root, below = key[0].split("::")
-    root, name = Path(root), f"{key[1]:04d}"
-    fx = _FX_15MM if "15mm_focallength" in below else _FX
+    root = Path(root)
+    name = f"{key[1]:04d}"
+    if "15mm_focallength" in below:
+        fx = _FX_15MM
+    else:
+        fx = _FX
     camera = Camera(_WIDTH, _HEIGHT, fx, fx, _CX, _CY)
     sides = [root / frames / below / side / f"{name}.png" for side in ("left", "right")]
     left, right = (check_size(side, read_rgb(side), camera) for side in sides)
@@ -78,7 +86,8 @@ def _read(frames: str, key: Key) -> View:
     disparity = np.abs(check_size(truth, read_pfm(truth), camera))
     disparity[disparity == 0] = np.nan
     cameras = root / "camera_data" / below / "camera_data.txt"
-    world_T_left, baseline = None, _BASELINE
+    world_T_left = None
+    baseline = _BASELINE
     if cameras.is_file():
         poses = _cameras(cameras)
         if key[1] in poses:  # a few frames of the sets have none

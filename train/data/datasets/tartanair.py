@@ -72,7 +72,8 @@ def read_tartanair(path: Path, split: str, part: str) -> Listing:
 
 
 def _read(version: str, key: Key) -> View:
-    layout, folder = _LAYOUTS[version], Path(key[0])
+    layout = _LAYOUTS[version]
+    folder = Path(key[0])
     name = f"{key[1]:06d}_{layout.left}"
     image = read_rgb(folder / f"image_{layout.left}" / f"{name}.png")
     height, width = image.shape[:2]
@@ -86,7 +87,10 @@ def _read(version: str, key: Key) -> View:
             folder / f"depth_{layout.left}" / f"{name}_depth{layout.depth_suffix}", camera
         )
     world_T_camera = _poses(folder / f"pose_{layout.left}.txt")[key[1]] @ _NED_T_OPTICAL
-    baseline_m = None if right is None else _BASELINE_M
+    if right is None:
+        baseline_m = None
+    else:
+        baseline_m = _BASELINE_M
     return View(
         image, camera, right, baseline_m, depth, None, world_T_camera, name=f"{folder} {key[1]}"
     )

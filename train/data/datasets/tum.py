@@ -30,7 +30,8 @@ _CAMERAS = {
     "freiburg2": ((520.9, 521.0, 325.1, 249.7), (0.2312, -0.7849, -0.0033, -0.0001, 0.9172)),
     "freiburg3": ((535.4, 539.2, 320.1, 247.6), ()),
 }
-_HEIGHT, _WIDTH = 480, 640
+_HEIGHT = 480
+_WIDTH = 640
 
 
 def read_tum(path: Path, split: str, part: str) -> Listing:
@@ -42,11 +43,10 @@ def read_tum(path: Path, split: str, part: str) -> Listing:
     for missing files.
     """
     check_split(split, ("",), "TUM RGB-D")
-    sequences = (
-        [path]
-        if (path / "rgb.txt").is_file()
-        else sorted(one.parent for one in path.glob("*/rgb.txt"))
-    )
+    if (path / "rgb.txt").is_file():
+        sequences = [path]
+    else:
+        sequences = sorted(one.parent for one in path.glob("*/rgb.txt"))
     keys = []
     for sequence in sequences:
         _calibration(sequence)
@@ -79,7 +79,8 @@ def _read(key: Key) -> View:
 @cache
 def _pairs(sequence: Path) -> list[tuple[int, str, str]]:
     """(stamp_ns, colour file, depth file) of every colour image that has a depth."""
-    colours, depths = _file_list(sequence / "rgb.txt"), _file_list(sequence / "depth.txt")
+    colours = _file_list(sequence / "rgb.txt")
+    depths = _file_list(sequence / "depth.txt")
     stamps_ns = [stamp_ns for stamp_ns, _ in depths]
     met = [(stamp_ns, name, nearest(stamps_ns, stamp_ns, _WITHIN_NS)) for stamp_ns, name in colours]
     return [
@@ -93,12 +94,16 @@ def _pose(sequence: Path, stamp_ns: int) -> np.ndarray | None:
     """
     rows = _trajectory(sequence / "groundtruth.txt")
     index = nearest(rows[:, 0] * 1e9, stamp_ns, _WITHIN_NS)
-    return None if index is None else pose_to_matrix(rows[index, 1:])
+    if index is None:
+        return None
+    return pose_to_matrix(rows[index, 1:])
 
 
 @cache
 def _trajectory(path: Path) -> np.ndarray:
-    return read_table(path, 8) if path.is_file() else np.empty((0, 8))
+    if path.is_file():
+        return read_table(path, 8)
+    return np.empty((0, 8))
 
 
 def _file_list(path: Path) -> list[tuple[int, str]]:
@@ -117,7 +122,8 @@ def _file_list(path: Path) -> list[tuple[int, str]]:
 def _calibration(sequence: Path) -> Calibration:
     for name, ((fx, fy, cx, cy), D) in _CAMERAS.items():
         if name in sequence.resolve().name:
-            K, P = (fx, 0, cx, 0, fy, cy, 0, 0, 1), (fx, 0, cx, 0, 0, fy, cy, 0, 0, 0, 1, 0)
+            K = (fx, 0, cx, 0, fy, cy, 0, 0, 1)
+            P = (fx, 0, cx, 0, 0, fy, cy, 0, 0, 0, 1, 0)
             return Calibration(_WIDTH, _HEIGHT, "plumb_bob", D, K, (1, 0, 0, 0, 1, 0, 0, 0, 1), P)
     raise InputError(
         f"{sequence}: expected a name with one of {sorted(_CAMERAS)}, which says the camera"

@@ -13,7 +13,8 @@ from rosbags.rosbag2 import StoragePlugin
 
 from depth_ros.core.errors import CalibrationError, InputError
 from train.data.datasets import bag as bag_module
-from train.data.datasets.bag import BagFrames, block_parts, read_bag, runs
+from train.data.datasets.bag import BagFrames, read_bag
+from train.data.datasets.bag_index import block_parts, runs
 
 
 def picture(number, side="left"):
