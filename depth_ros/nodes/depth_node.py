@@ -28,8 +28,8 @@ from .factory import (
     set_engine_logger,
 )
 from .guarded_node import GuardedNode
-from .health import Health
 from .health.failures import naming
+from .health.reporter import Health
 from .health.statistics import Statistics
 from .health.watchdog import Snapshot, explain
 from .input.pairing import Mailbox, Pair, SizeError, pair_to_frame

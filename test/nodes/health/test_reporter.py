@@ -8,7 +8,7 @@ pytest.importorskip("rclpy")
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from depth_ros.nodes.health import Health
+from depth_ros.nodes.health.reporter import Health
 from depth_ros.nodes.health.failures import MAX_TEXT
 from depth_ros.nodes.health.statistics import Statistics
 from depth_ros.nodes.health.watchdog import IDLE
