@@ -12,10 +12,11 @@ import numpy as np
 
 from depth_ros.core.camera import Calibration, Camera, StereoRig
 from depth_ros.core.errors import DepthRosError
+from depth_ros.core.grey_range import GreyRange, describe_range, used_range
 from depth_ros.core.plausibility import Fault, camera_faults, pair_faults
 from depth_ros.core.rectify import rectify_map
 from depth_ros.core.types import Frame
-from depth_ros.recordings.decode import image_to_rgb, stamp_to_ns
+from depth_ros.recordings.decode import scaled_to_rgb, stamp_to_ns, stored_pixels
 from depth_ros.recordings.disparity_range import disparity_reach, range_of
 
 from .causes import NO_FRAME_ID
@@ -43,8 +44,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class ImageFact:
-    """What is known of one image message without its pixels' sake: size (0 where it does not
-    decode) and mean grey.
+    """What is known of one image message once its pixels are dropped.
+
+    size: (width, height), 0 where it does not decode. mean: grey level of 0 to 255, 16-bit images
+    scaled by the values that they use. error: why it does not decode. grey_range: the values that
+    a 16-bit image uses, or None.
     """
 
     stamp_ns: int
@@ -53,6 +57,7 @@ class ImageFact:
     size: tuple[int, int]
     mean: float
     error: str = ""
+    grey_range: tuple[int, int] | None = None
 
 
 def examine_stamps(topic: str, stamps: list[int]) -> list[Finding]:
@@ -275,15 +280,40 @@ def examine_images(topic: str, facts: list[ImageFact]) -> list[Finding]:
     return findings
 
 
-def image_fact(message) -> ImageFact:
-    """Decode an image message once, and keep what can be said of it."""
+def examine_grey_range(topic: str, facts: list[ImageFact]) -> list[Finding]:
+    """Describe 16-bit images that do not fill their 16 bits, and how they are scaled."""
+    ranges = [fact.grey_range for fact in facts if fact.grey_range is not None]
+    if not ranges:
+        return []
+    lowest = min(low for low, _ in ranges)
+    highest = max(high for _, high in ranges)
+    words = describe_range(lowest, highest)
+    if not words:
+        return []
+    return [Finding(OK, topic, f"{words}; node and offline runs scale by them (grey_bits)")]
+
+
+def image_fact(message, greys: GreyRange) -> ImageFact:
+    """Decode an image message once and summarise it.
+
+    Args:
+        message: Image or CompressedImage.
+        greys: The range of its topic's 16-bit images; the message updates it.
+    """
     encoding = str(getattr(message, "encoding", None) or getattr(message, "format", ""))
     head = (stamp_to_ns(message.header.stamp), str(message.header.frame_id), encoding)
     try:
-        image = image_to_rgb(message)
+        stored = stored_pixels(message)
+        (image,) = scaled_to_rgb([stored], greys)
     except DepthRosError as error:
         return ImageFact(*head, (0, 0), 0.0, str(error))
-    return ImageFact(*head, (image.shape[1], image.shape[0]), float(image[::8, ::8].mean()))
+    pixels, _ = stored
+    return ImageFact(
+        *head,
+        size=(image.shape[1], image.shape[0]),
+        mean=float(image[::8, ::8].mean()),
+        grey_range=used_range(pixels) if pixels.dtype == np.uint16 else None,
+    )
 
 
 def examine_frames(frames: list[Frame], where: str) -> list[Finding]:

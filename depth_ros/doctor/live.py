@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from depth_ros.core.grey_range import describe_range
 from depth_ros.doctor.graph_snapshot import Look, Stream
 
 from .causes import IDLE, NO_FRAME_ID, too_large, transport_hint
@@ -16,6 +15,7 @@ from .checks import (
     examine_calibrations,
     examine_camera,
     examine_frames,
+    examine_grey_range,
     examine_images,
     examine_pair,
     examine_pairing,
@@ -44,7 +44,8 @@ def examine_graph(look: Look) -> list[Finding]:
         findings += _of_stream(image, look, partner=info) + _of_stream(info, look)
         if image.facts:
             findings += examine_stamps(image.topic, image.stamps) + _of_age(image, look)
-            findings += examine_images(image.topic, image.facts) + _of_greys(image)
+            findings += examine_images(image.topic, image.facts)
+            findings += examine_grey_range(image.topic, image.facts)
         for stream in (image, info):
             findings += [
                 Finding(PROBLEM, stream.topic, words) for words in dict.fromkeys(stream.errors)
@@ -261,19 +262,6 @@ def _of_pair(look: Look) -> list[Finding]:
     if look.frames and not any(finding.level == PROBLEM for finding in findings):
         findings += examine_frames(look.frames, f"left, right, {len(look.frames)} pairs")
     return findings
-
-
-def _of_greys(image: Stream) -> list[Finding]:
-    """16-bit images that do not fill 16 bits."""
-    if not image.grey_ranges:
-        return []
-    low, high = min(low for low, _ in image.grey_ranges), max(high for _, high in image.grey_ranges)
-    words = describe_range(low, high)
-    return (
-        [Finding(OK, image.topic, f"{words}; depth_node scales by them (grey_bits)")]
-        if words
-        else []
-    )
 
 
 def _of_lag(images: dict[str, Stream]) -> list[Finding]:
