@@ -252,6 +252,6 @@ def test_command_stands_the_offline_way_beside_the_published_one(bag_builder, pa
     assert report["odometry"]["method"] == offline["odometry"]["method"] == "hybrid"
     assert (
         report["odometry"]["truth_path_m"] == 0.0
-        and "The way that the node published is" in result.output
+        and "The path that the node published is" in result.output
     )
     assert "yuv9" in " ".join(finding["words"] for finding in report["findings"])
