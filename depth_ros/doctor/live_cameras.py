@@ -7,16 +7,9 @@ from __future__ import annotations
 import numpy as np
 
 from .causes import recorded_data, too_large, transport_hint
-from .checks import (
-    OK,
-    PROBLEM,
-    WARNING,
-    Finding,
-    examine_frames,
-    examine_pair,
-    examine_pairing,
-)
+from .checks import OK, PROBLEM, WARNING, Finding
 from .graph_snapshot import Look, Stream
+from .pair_checks import examine_frames, examine_pair, examine_pairing
 
 _OLD_S = 10.0
 _LATE_S = 1.0

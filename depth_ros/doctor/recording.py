@@ -28,15 +28,12 @@ from .checks import (
     examine_calibrations,
     examine_camera,
     examine_frame_ids,
-    examine_frames,
     examine_grey_range,
     examine_images,
-    examine_pair,
-    examine_pairing,
-    examine_range,
     examine_stamps,
     image_fact,
 )
+from .pair_checks import examine_frames, examine_pair, examine_pairing, examine_range
 
 __all__ = [
     "OK",
