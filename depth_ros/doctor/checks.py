@@ -1,30 +1,22 @@
-"""What the doctor knows of cameras: checks of stamps, images, calibrations and pairs, of a bag
-or of a live stream.
-"""
+"""Checks of one camera, of a recording or of a live stream: stamps, images, calibration."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
-from depth_ros.core.camera import Calibration, Camera, StereoRig
+from depth_ros.core.camera import Calibration, Camera
 from depth_ros.core.errors import DepthRosError
-from depth_ros.core.plausibility import Fault, camera_faults, pair_faults
+from depth_ros.core.grey_range import GreyRange, describe_range, used_range
+from depth_ros.core.plausibility import Fault, camera_faults
 from depth_ros.core.rectify import rectify_map
-from depth_ros.core.types import Frame
-from depth_ros.recordings.decode import image_to_rgb, stamp_to_ns
+from depth_ros.recordings.decode import scaled_to_rgb, stamp_to_ns, stored_pixels
 
-from .epipolar import disparity_reach, epipolar_error, range_of
+from .causes import NO_FRAME_ID
 
-SIDES = ("left", "right")
 PROBLEM, WARNING, OK = "PROBLEM", "WARNING", "ok"
-_BAD_EPIPOLAR_PX, _POOR_EPIPOLAR_PX = (
-    1.5,
-    0.75,
-)  # experiments/stereo/robustness.py: 2 px ruin SGBM, 0.5 px hardly show
 _DARK = 8
 
 
@@ -41,8 +33,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class ImageFact:
-    """What is known of one image message without its pixels' sake: size (0 where it does not
-    decode) and mean grey.
+    """What is known of one image message once its pixels are dropped.
+
+    size: (width, height), 0 where it does not decode. mean: grey level of 0 to 255, 16-bit images
+    scaled by the values that they use. error: why it does not decode. grey_range: the values that
+    a 16-bit image uses, or None.
     """
 
     stamp_ns: int
@@ -51,6 +46,7 @@ class ImageFact:
     size: tuple[int, int]
     mean: float
     error: str = ""
+    grey_range: tuple[int, int] | None = None
 
 
 def examine_stamps(topic: str, stamps: list[int]) -> list[Finding]:
@@ -139,7 +135,7 @@ def examine_camera(
 
     is_single: of a pair examine_pair says whether raw images are calibrated.
     """
-    findings = [_finding(topic, fault) for fault in camera_faults(calibration, rectified)]
+    findings = [fault_finding(topic, fault) for fault in camera_faults(calibration, rectified)]
     if is_single and not rectified and not any(calibration.D):
         findings.append(Finding(WARNING, topic, "raw images without D: calibrated?"))
     return findings
@@ -162,11 +158,7 @@ def examine_frame_ids(
         )
         findings.append(Finding(WARNING, topic, words))
     elif "" in frames:
-        words = (
-            "frame_id of the images is empty: no output can be placed on the robot; set it in "
-            "the driver"
-        )
-        findings.append(Finding(PROBLEM, topic, words))
+        findings.append(Finding(PROBLEM, topic, NO_FRAME_ID))
     for frame_id in sorted(frame for frame in frames if frame.startswith("/")):
         words = (
             f"frame_id {frame_id!r} begins with a slash, which tf2 refuses: read as "
@@ -176,86 +168,9 @@ def examine_frame_ids(
     return findings
 
 
-def examine_pair(infos: dict, images: dict, rectified: bool) -> list[Finding]:
-    """Find what is wrong between left and right: baseline, sizes, encodings.
-
-    infos, images: by side, (frame_id, Calibration) and ImageFact. rectified: what the images are
-    meant to be.
-    """
-    findings = []
-    where = "left, right"
-    first = {side: infos[side][0][1] for side in SIDES if infos[side]}
-    if len(first) == 2:
-        try:
-            StereoRig.from_calibrations(first["left"], first["right"])
-        except DepthRosError as error:
-            findings.append(Finding(PROBLEM, where, str(error)))
-        findings += [_finding(where, fault) for fault in pair_faults(first["left"], first["right"])]
-        if not rectified and all(
-            cal.R == (1, 0, 0, 0, 1, 0, 0, 0, 1) and not any(cal.D) for cal in first.values()
-        ):
-            findings.append(Finding(WARNING, where, "raw images without D and R: calibrated?"))
-    encodings = {side: {fact.encoding for fact in images[side]} for side in SIDES}
-    if encodings["left"] != encodings["right"]:
-        findings.append(
-            Finding(
-                WARNING, where, f"encodings differ: {encodings['left']} and {encodings['right']}"
-            )
-        )
-    sizes = {side: {fact.size for fact in images[side] if fact.size[0]} for side in SIDES}
-    if sizes["left"] and sizes["right"] and sizes["left"] != sizes["right"]:
-        findings.append(
-            Finding(
-                PROBLEM,
-                where,
-                f"image sizes differ: {sorted(sizes['left'])} and {sorted(sizes['right'])}",
-            )
-        )
-    return findings
-
-
-def examine_pairing(
-    stamps: dict[str, list[int]], tolerance_ns: int = 0, option: str = "--sync-tolerance-s "
-) -> list[Finding]:
-    """Find stamps of left and right (nanoseconds) that do not meet, and say which tolerance
-    would pair them.
-    """
-    left, right = (np.unique(np.array(stamps[side], np.int64)) for side in SIDES)
-    if not len(left) or not len(right):
-        return []
-    closest_left, closest_right = _closest(left, right), _closest(right, left)
-    nearest = np.abs(right[closest_right] - left)
-    matched = int(np.sum(nearest <= tolerance_ns))
-    if matched == max(len(left), len(right)):
-        return []
-    # Of an image whose partner was lost the nearest is somebody else's partner: that says nothing
-    # of the cameras.
-    mutual = nearest[closest_left[closest_right] == np.arange(len(left))]
-    gap, wanted = mutual[mutual > 0], int(np.percentile(mutual, 95))
-    words = (
-        f"{matched} of {max(len(left), len(right))} stamps "
-        f"{'meet' if tolerance_ns else 'are equal'} on both sides"
-    )
-    if len(gap):
-        words += f"; the others are {np.median(gap) / 1e6:.3f} ms apart (median)"
-    period = float(np.median(np.diff(left))) if len(left) > 1 else math.inf
-    if 0 < wanted < period / 2:
-        words += f"; {option}{math.ceil(wanted / 1e4) / 1e5:g} would pair most"
-    return [Finding(WARNING if matched > 0.5 * len(left) else PROBLEM, "left, right", words)]
-
-
-def _finding(where: str, fault: Fault) -> Finding:
-    """What the doctor says of a fault."""
+def fault_finding(where: str, fault: Fault) -> Finding:
+    """Return the finding of a fault: a problem where it is certain, else a warning."""
     return Finding(PROBLEM if fault.is_certain else WARNING, where, fault.words)
-
-
-def _closest(of: np.ndarray, to: np.ndarray) -> np.ndarray:
-    """For each stamp of the second, the index of the nearest of the first; both sorted, neither
-    empty.
-    """
-    after = np.clip(np.searchsorted(of, to), 0, len(of) - 1)
-    before = np.maximum(after - 1, 0)
-    return np.where(np.abs(of[before] - to) <= np.abs(of[after] - to), before, after)
 
 
 def examine_images(topic: str, facts: list[ImageFact]) -> list[Finding]:
@@ -277,50 +192,37 @@ def examine_images(topic: str, facts: list[ImageFact]) -> list[Finding]:
     return findings
 
 
-def image_fact(message) -> ImageFact:
-    """Decode an image message once, and keep what can be said of it."""
+def examine_grey_range(topic: str, facts: list[ImageFact]) -> list[Finding]:
+    """Describe 16-bit images that do not fill their 16 bits, and how they are scaled."""
+    ranges = [fact.grey_range for fact in facts if fact.grey_range is not None]
+    if not ranges:
+        return []
+    lowest = min(low for low, _ in ranges)
+    highest = max(high for _, high in ranges)
+    words = describe_range(lowest, highest)
+    if not words:
+        return []
+    return [Finding(OK, topic, f"{words}; node and offline runs scale by them (grey_bits)")]
+
+
+def image_fact(message, greys: GreyRange) -> ImageFact:
+    """Decode an image message once and summarise it.
+
+    Args:
+        message: Image or CompressedImage.
+        greys: The range of its topic's 16-bit images; the message updates it.
+    """
     encoding = str(getattr(message, "encoding", None) or getattr(message, "format", ""))
     head = (stamp_to_ns(message.header.stamp), str(message.header.frame_id), encoding)
     try:
-        image = image_to_rgb(message)
+        stored = stored_pixels(message)
+        (image,) = scaled_to_rgb([stored], greys)
     except DepthRosError as error:
         return ImageFact(*head, (0, 0), 0.0, str(error))
-    return ImageFact(*head, (image.shape[1], image.shape[0]), float(image[::8, ::8].mean()))
-
-
-def examine_frames(frames: list[Frame], where: str) -> list[Finding]:
-    """Look at rectified pairs: do rows meet, are left and right the right way round?"""
-    measured = [
-        error for frame in frames if (error := epipolar_error(frame.left, frame.right)) is not None
-    ]
-    if not measured:
-        words = "too few features match between left and right to judge the rectification"
-        return [Finding(WARNING, where, words)]
-    offset, disparity = (float(np.median([error[i] for error in measured])) for i in (0, 1))
-    level = PROBLEM if offset > _BAD_EPIPOLAR_PX else WARNING if offset > _POOR_EPIPOLAR_PX else OK
-    words = f"matched features lie {offset:.2f} px off their row (median); 0.5 or less is good"
-    findings = [Finding(level, where, words)]
-    if disparity + float(np.median([frame.rig.doffs_px for frame in frames])) < 0:
-        words = (
-            f"median disparity of matched features is {disparity:.1f} px, negative: left and "
-            "right swapped?"
-        )
-        findings.append(Finding(PROBLEM, where, words))
-    return findings
-
-
-def examine_range(frames: list[Frame], where: str, max_disparity_px: int | None) -> list[Finding]:
-    """Look whether the first pair has things nearer than the range that is searched; None: not
-    asked.
-    """
-    if not frames or not max_disparity_px:
-        return []
-    reach_px = disparity_reach(frames[0].left, frames[0].right)
-    searched_px = frames[0].max_disparity_px or max_disparity_px
-    if reach_px is None or reach_px <= searched_px:
-        return []
-    words = (
-        f"features match at up to {reach_px:.0f} px, the range is {searched_px} px: nearer "
-        "things get no depth; "
+    pixels, _ = stored
+    return ImageFact(
+        *head,
+        size=(image.shape[1], image.shape[0]),
+        mean=float(image[::8, ::8].mean()),
+        grey_range=used_range(pixels) if pixels.dtype == np.uint16 else None,
     )
-    return [Finding(WARNING, where, f"{words}--max-disparity-px {range_of(reach_px)}")]

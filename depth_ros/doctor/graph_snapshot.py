@@ -18,7 +18,7 @@ class Stream:
     type is published. transports: {topic: type} of what image_transport makes of it, where nobody
     publishes it as expected. conflicts: who hears nothing on it because of QoS. arrivals_s, stamps
     (nanoseconds) and ages_s of every message. facts: of some images; infos: (frame_id, Calibration)
-    of camera_info. grey_ranges: the values that some 16-bit images use.
+    of camera_info.
     """
 
     name: str
@@ -33,7 +33,6 @@ class Stream:
     ages_s: list[float] = field(default_factory=list)
     facts: list[ImageFact] = field(default_factory=list)
     infos: list[tuple[str, Calibration]] = field(default_factory=list)
-    grey_ranges: list[tuple[int, int]] = field(default_factory=list)
     parameter: str = ""
     transports: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -68,7 +67,8 @@ class Look:
     clock_publishers: a number.
 
     parents: of each TF child; None where TF cannot be read here. tf_missing: (base_frame, camera
-    frame) without a way between them, or None.
+    frame) that no transform joins, or None. profile_variable: by which the Fast DDS of this machine
+    finds its profile.
     """
 
     seconds: float
@@ -82,6 +82,7 @@ class Look:
     clock_publishers: int = 0
     parents: dict[str, set[str]] | None = None
     tf_missing: tuple[str, str] | None = None
+    profile_variable: str = "FASTDDS_DEFAULT_PROFILES_FILE"
 
     def stream(self, side: str, what: str) -> Stream:
         """The stream of a side: what is "image" or "camera_info"."""

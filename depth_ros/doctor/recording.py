@@ -9,8 +9,9 @@ from pathlib import Path
 
 from depth_ros.core.camera import Calibration
 from depth_ros.core.errors import DepthRosError, InputError
+from depth_ros.core.grey_range import GreyRange
 from depth_ros.estimator.preprocess import rectified
-from depth_ros.recordings.bag import lag_words
+from depth_ros.recordings.bag import describe_lag
 from depth_ros.recordings.decode import info_to_calibration, stamp_to_ns
 from depth_ros.recordings.ground_truth import message_to_depth, unit_doubt
 from depth_ros.recordings.matching import lag_s, match, read_stream
@@ -27,14 +28,12 @@ from .checks import (
     examine_calibrations,
     examine_camera,
     examine_frame_ids,
-    examine_frames,
+    examine_grey_range,
     examine_images,
-    examine_pair,
-    examine_pairing,
-    examine_range,
     examine_stamps,
     image_fact,
 )
+from .pair_checks import examine_frames, examine_pair, examine_pairing, examine_range
 
 __all__ = [
     "OK",
@@ -116,6 +115,7 @@ def _examine_sides(reader: BagReader, topics: Topics, findings: list[Finding]) -
     for side, topic in topics.images.items():
         findings += examine_stamps(topic, [fact.stamp_ns for fact in images[side]])
         findings += examine_images(topic, images[side])
+        findings += examine_grey_range(topic, images[side])
         findings += examine_frame_ids(topic, images[side], {frame for frame, _ in infos[side]})
         findings += examine_calibrations(
             topics.infos[side], infos[side], images[side], topics.rectified
@@ -129,7 +129,7 @@ def _examine_sides(reader: BagReader, topics: Topics, findings: list[Finding]) -
 def _examine_lag(reader: BagReader, topics: Topics) -> list[Finding]:
     """Find one side that was recorded long after the other."""
     left, right = (read_stream(reader, topics.images[side]) for side in SIDES)
-    words = lag_words(lag_s(left, right, match(left, right)))
+    words = describe_lag(lag_s(left, right, match(left, right)))
     return [Finding(WARNING, "left, right", words)] if words else []
 
 
@@ -180,7 +180,8 @@ def _examine_pairs(source: Source, max_disparity_px: int | None) -> list[Finding
 
 def _image_facts(reader: BagReader, topic: str) -> list[ImageFact]:
     """Decode every image of a topic once."""
-    return [image_fact(message) for _, message in messages(reader, topic)]
+    greys = GreyRange()
+    return [image_fact(message, greys) for _, message in messages(reader, topic)]
 
 
 def _infos(reader: BagReader, topic: str, findings: list[Finding]) -> list[tuple[str, Calibration]]:

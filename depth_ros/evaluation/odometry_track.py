@@ -1,4 +1,4 @@
-"""The way that a node published while it was replayed: its odometry messages as a Track. No ROS."""
+"""The trajectory that a node published while it was replayed, as a Track. No ROS."""
 
 from __future__ import annotations
 
@@ -28,14 +28,17 @@ def odometry_to_track(
     )
     for stamp_ns, message in messages:
         covariance = np.reshape(message.twist.covariance, (6, 6))
-        known = bool(track.stamps_ns) and covariance[3, 3] < LOST_VARIANCE
-        span_s = (stamp_ns - track.stamps_ns[-1]) / 1e9 if track.stamps_ns else 0.0
-        known = known and span_s > 0
-        track.states.append(
-            "tracking" if known else "lost" if "tracking" in track.states else "initialising"
-        )
-        track.steps.append(se3_exp(_twist(message) * span_s) if known else None)
-        track.step_covariance.append(covariance * span_s**2 if known else LOST_VARIANCE * np.eye(6))
+        span_s = 0.0
+        if track.stamps_ns:
+            span_s = (stamp_ns - track.stamps_ns[-1]) / 1e9
+        if span_s > 0 and covariance[3, 3] < LOST_VARIANCE:
+            track.states.append("tracking")
+            track.steps.append(se3_exp(_twist(message) * span_s))
+            track.step_covariance.append(covariance * span_s**2)
+        else:
+            track.states.append("lost" if "tracking" in track.states else "initialising")
+            track.steps.append(None)
+            track.step_covariance.append(LOST_VARIANCE * np.eye(6))
         track.stamps_ns.append(stamp_ns)
         track.odom_T_camera.append(pose_message_to_matrix(message.pose.pose))
         track.truth.append(truth.get(stamp_ns))
@@ -50,21 +53,26 @@ def off_between(track: Track, other: Track) -> tuple[float, int] | None:
     two.
     """
     there = dict(zip(other.stamps_ns, other.odom_T_camera, strict=True))
-    pairs = [
-        (pose, there[t])
-        for t, pose in zip(track.stamps_ns, track.odom_T_camera, strict=True)
-        if t in there
-    ]
+    pairs = []
+    for stamp_ns, pose in zip(track.stamps_ns, track.odom_T_camera, strict=True):
+        if stamp_ns in there:
+            pairs.append((pose, there[stamp_ns]))
     if len(pairs) < 2:
         return None
-    first, first_there = (inverse(pose) for pose in pairs[0])
-    gaps = [
-        np.linalg.norm((first @ here)[:3, 3] - (first_there @ away)[:3, 3]) for here, away in pairs
-    ]
-    return float(np.sqrt(np.mean(np.square(gaps)))), len(pairs)
+    # both begin at the first shared pose: first_T_k = inverse(odom_T_first) @ odom_T_k
+    first_pose, first_other = pairs[0]
+    first_T_odom = inverse(first_pose)
+    first_T_other = inverse(first_other)
+    gaps_m = []
+    for pose, other_pose in pairs:
+        here = (first_T_odom @ pose)[:3, 3]
+        away = (first_T_other @ other_pose)[:3, 3]
+        gaps_m.append(np.linalg.norm(here - away))
+    return float(np.sqrt(np.mean(np.square(gaps_m)))), len(pairs)
 
 
 def _twist(message) -> np.ndarray:
     """(6,) of an Odometry's twist: m/s, rad/s."""
-    linear, angular = message.twist.twist.linear, message.twist.twist.angular
+    linear = message.twist.twist.linear
+    angular = message.twist.twist.angular
     return np.array([linear.x, linear.y, linear.z, angular.x, angular.y, angular.z])

@@ -7,6 +7,8 @@ with ImageError.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -14,7 +16,7 @@ from depth_ros.core.camera import Calibration
 from depth_ros.core.compressed import is_complete, stored_size
 from depth_ros.core.depth import mm_to_depth
 from depth_ros.core.errors import ImageError
-from depth_ros.core.grey_range import FULL, to_eight_bits
+from depth_ros.core.grey_range import FULL, GreyRange, to_eight_bits
 from depth_ros.core.lie import pose_to_matrix
 
 MAX_PIXELS = (
@@ -52,6 +54,34 @@ def image_to_rgb(msg, grey_range: tuple[int, int] = FULL) -> np.ndarray:
     [[[3, 2, 1], [6, 5, 4]]]
     """
     return pixels_to_rgb(*stored_pixels(msg), grey_range)
+
+
+def images_to_rgb(messages: Sequence, greys: GreyRange | None = None) -> list[np.ndarray]:
+    """Decode the images of one instant, 16-bit ones scaled alike.
+
+    Args:
+        messages: Image or CompressedImage, of one camera or of a pair.
+        greys: The range of this recording or camera; the images update it. None: the upper 8 bits
+            of 16 are kept.
+
+    Returns:
+        (H, W, 3) uint8 RGB of each.
+
+    Raises:
+        ImageError: As image_to_rgb does.
+    """
+    return scaled_to_rgb([stored_pixels(message) for message in messages], greys)
+
+
+def scaled_to_rgb(
+    stored: Sequence[tuple[np.ndarray, str]], greys: GreyRange | None = None
+) -> list[np.ndarray]:
+    """Convert what stored_pixels returned for the images of one instant; see images_to_rgb."""
+    wide = [array for array, _ in stored if array.dtype == np.uint16]
+    grey_range = FULL
+    if greys is not None and wide:
+        grey_range = greys.update(*wide)
+    return [pixels_to_rgb(array, encoding, grey_range) for array, encoding in stored]
 
 
 def stored_pixels(msg) -> tuple[np.ndarray, str]:

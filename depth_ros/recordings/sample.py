@@ -119,15 +119,9 @@ def open_source(
 
         scenes = SceneFolder(path, max_disparity_px)
         return LeftOnly(scenes) if mode == "mono" else scenes
-    from .bag import Bag, is_stereo
-    from .mono_bag import MonoBag
+    from .bag import Bag
 
-    single = (
-        mode == "mono"
-        or bool(asked and asked.image)
-        or (mode == "auto" and not is_stereo(path, asked))
-    )
-    return MonoBag(path, asked, tolerance_ns) if single else Bag(path, tolerance_ns, asked)
+    return Bag(path, mode, asked, tolerance_ns)
 
 
 def topic_parameters(topics: Topics) -> dict:

@@ -14,7 +14,7 @@ import numpy as np
 from depth_ros.core.camera import StereoRig
 from depth_ros.core.errors import InputError
 from depth_ros.core.types import Frame
-from depth_ros.doctor.epipolar import disparity_reach, range_of
+from depth_ros.recordings.disparity_range import disparity_reach, range_of
 from depth_ros.recordings.scene_files import (
     read_calib,
     read_kitti_disparity,
@@ -81,23 +81,28 @@ class SceneFolder(Source):
         if said_px is not None and math.isfinite(said_px) and _LEAST_RANGE_PX <= said_px <= width:
             return int(said_px)
         reach_px = disparity_reach(sample.frame.left, sample.frame.right)
-        self._estimated[sample.name] = (
-            None if reach_px is None else min(range_of(reach_px), 16 * (width // 16))
-        )
-        self._say_estimates(
-            "is missing" if said_px is None else f"of {said_px:g} is no range of {width} px"
-        )
-        return self._estimated[sample.name]
+        estimate_px = None
+        if reach_px is not None:
+            estimate_px = min(range_of(reach_px), 16 * (width // 16))
+        self._estimated[sample.name] = estimate_px
+        fault = "is missing"
+        if said_px is not None:
+            fault = f"of {said_px:g} is no range of {width} px"
+        self._note_estimates(fault)
+        return estimate_px
 
-    def _say_estimates(self, fault: str) -> None:
+    def _note_estimates(self, fault: str) -> None:
         """Keep one sentence about all scenes whose range was estimated."""
         known = [px for px in self._estimated.values() if px is not None]
-        first, count = next(iter(self._estimated)), len(self._estimated)
-        where = first if count == 1 else f"{first} and {count - 1} more"
-        ends = f"{min(known)} px" if known and min(known) == max(known) else ""
-        ends = ends or (
-            f"{min(known)} to {max(known)} px" if known else "too few matches: the default"
-        )
+        where = next(iter(self._estimated))
+        if len(self._estimated) > 1:
+            where += f" and {len(self._estimated) - 1} more"
+        if not known:
+            ends = "too few matches: the default"
+        elif min(known) == max(known):
+            ends = f"{known[0]} px"
+        else:
+            ends = f"{min(known)} to {max(known)} px"
         self.notes[:] = [
             f"ndisp {fault} ({where}): range from matched features, {ends} "
             "(--max-disparity-px says it)."

@@ -78,8 +78,11 @@ def choose_topics(facts: list[TopicFact], path: str | Path, mode: str, asked: As
     inside = _inside(views, asked.camera, path)
     pairs = find_pairs(inside)
     there = f"got topics [{', '.join(map(str, facts))}]"
-    if asked.left_image or asked.right_image:
-        chosen: Pair | View = _asked_pair(views, asked, path, there)
+    chosen: Pair | View
+    if mode != "mono" and (asked.left_image or asked.right_image):
+        chosen = _asked_pair(views, asked, path, there)
+    elif mode == "mono" and asked.left_image:
+        chosen = _asked_view(views, asked.left_image, "--left-image-topic", path, there)
     elif asked.image:
         chosen = _asked_view(views, asked.image, "--image-topic", path, there)
     elif mode == "stereo" or (mode == "auto" and _is_pair_first(pairs, inside)):

@@ -89,14 +89,19 @@ def test_a_frame_with_a_slash_is_named(make_look):
 
 
 def test_bits_are_named(make_look):
+    def facts(*ranges):
+        return [
+            ImageFact(PERIOD_NS, "left", "mono16", (96, 56), 100.0, grey_range=pair)
+            for pair in ranges
+        ]
+
     look = make_look(
-        left_image={"grey_ranges": [(3, 700), (5, 1001)]}, right_image={"grey_ranges": [(0, 65535)]}
+        left_image={"facts": facts((3, 700), (5, 1001))}, right_image={"facts": facts((0, 65535))}
     )
     found = [line for line in lines(look, OK) if "bits" in line]
     assert found == [
-        "/left/image_rect: the 16-bit images use 10 bits: values 3 to 1001; depth_node "
-        "scales by them "
-        "(grey_bits)"
+        "/left/image_rect: the 16-bit images use 10 bits: values 3 to 1001; node and offline "
+        "runs scale by them (grey_bits)"
     ]
 
 

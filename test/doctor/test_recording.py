@@ -32,14 +32,14 @@ def big_pair():
     return wide[:, :240].copy(), wide[:, 9:].copy()
 
 
-def make_big(bag_builder, pair, n=3, right_info=None, swap=False):
+def make_big(bag_builder, pair, n=3, right_info=None, swap=False, **image_fields):
     bag = bag_builder()
     size = {"width": 240, "height": 160, "K": matrix(), "P": pinhole()}
     for stamp_ns in range(START_NS, START_NS + n * STEP_NS, STEP_NS):
         bag.info("left", stamp_ns, **size)
         bag.info("right", stamp_ns, **{**size, "P": pinhole(tx=-42.0), **(right_info or {})})
         for side, image in zip(("left", "right"), pair[::-1] if swap else pair, strict=True):
-            bag.image(side, stamp_ns, image)
+            bag.image(side, stamp_ns, image, **image_fields)
     return bag.close()
 
 
@@ -51,6 +51,37 @@ def test_good_bag(bag_builder, big_pair):
         "looked at as a pair: /left/image_rect with /left/camera_info, /right/image_rect "
         "with /right/camera_info"
     )
+
+
+def sixteen(image, scale, offset=0):
+    """Grey as 16-bit values, (H, W)."""
+    return (offset + image[..., 1].astype(np.float64) * scale).astype("<u2")
+
+
+@pytest.mark.parametrize(
+    "scale, offset, words",
+    [
+        (4, 0, "the 16-bit images use 10 bits: values"),
+        (16, 0, "the 16-bit images use 12 bits: values"),
+        (8, 29000, "the 16-bit images use 15 bits: values 29"),
+    ],
+)
+def test_bits_of_sixteen_are_named_and_are_not_black(bag_builder, big_pair, scale, offset, words):
+    pair = [sixteen(image, scale, offset) for image in big_pair]
+    findings = examine(make_big(bag_builder, pair, encoding="mono16"))
+    assert told(findings, PROBLEM) == "" and told(findings, WARNING) == ""
+    assert words in told(findings, OK)
+
+
+def test_a_covered_lens_is_black_by_the_range_of_its_recording(bag_builder, big_pair):
+    covered = np.full(big_pair[0].shape[:2], 20, "<u2")  # of 1023
+    bag = bag_builder()
+    size = {"width": 240, "height": 160, "K": matrix(), "P": pinhole()}
+    for k, image in enumerate((sixteen(big_pair[0], 4), covered, covered)):
+        stamp_ns = START_NS + k * STEP_NS
+        bag.info("left", stamp_ns, **size)
+        bag.image("left", stamp_ns, image, encoding="mono16")
+    assert "2 of 3 images are almost black" in told(examine(bag.close(), "mono"), WARNING)
 
 
 def test_rows_that_do_not_meet(bag_builder, big_pair):

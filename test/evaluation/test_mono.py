@@ -17,7 +17,7 @@ from depth_ros.evaluation.evaluate import evaluate
 from depth_ros.evaluation.report.figures import MONO_KEYS, to_report
 from depth_ros.evaluation.report.report import write_report
 from depth_ros.evaluation.report.verdict import verdict
-from depth_ros.recordings.mono_bag import MonoBag
+from depth_ros.recordings.bag import Bag
 from depth_ros.recordings.output import write_estimate
 from depth_ros.recordings.sample import open_source
 
@@ -66,12 +66,12 @@ def test_left_of_a_scene_keeps_its_truth_as_depth(make_scene, rig):
 
 
 def test_raw_images_carry_their_calibration(mono_bag, make_calibration):
-    frame = next(iter(MonoBag(mono_bag(name="image_raw", D=(0.1, 0, 0, 0, 0))))).frame
+    frame = next(iter(Bag(mono_bag(name="image_raw", D=(0.1, 0, 0, 0, 0)), "mono"))).frame
     assert frame.calibrations == (make_calibration(D=(0.1, 0, 0, 0, 0)),)
 
 
 def test_unusable_images_are_counted_with_their_reason(mono_bag):
-    source = MonoBag(mono_bag(K=(0,) * 9))
+    source = Bag(mono_bag(K=(0,) * 9), "mono")
     assert list(source) == [] and source.drops == {"bad_calibration": 3}
     assert "K: expected positive" in source.reasons["bad_calibration"]
 
@@ -81,9 +81,9 @@ def test_what_is_missing_is_named(bag_builder, pair):
     depth_only.image("camera/depth", START_NS, pair[0])
     blind.image("camera", START_NS, pair[0])
     with pytest.raises(InputError, match="image_rect or .../image_raw, got topics"):
-        MonoBag(depth_only.close())
+        Bag(depth_only.close(), "mono")
     with pytest.raises(InputError, match="CameraInfo on /camera/camera_info"):
-        MonoBag(blind.close())
+        Bag(blind.close(), "mono")
 
 
 def test_metric_model_is_judged_as_it_is_and_with_the_scale_of_the_truth(mono_bag, tmp_path):

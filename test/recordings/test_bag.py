@@ -7,6 +7,7 @@ from rosbags.rosbag2 import StoragePlugin
 
 from depth_ros.core.errors import InputError
 from depth_ros.recordings.bag import Bag
+from depth_ros.recordings.requested_topics import Asked
 from depth_ros.recordings.sample import open_source
 
 
@@ -48,6 +49,41 @@ def test_every_unusable_message_is_counted(bag_builder, pair):
     assert [sample.frame.stamp_ns for sample in source] == [START_NS, START_NS + 3 * STEP_NS]
     assert source.drops == {"bad_image": 1, "unmatched": 2}
     assert "yuv9" in source.reasons["bad_image"]
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+@pytest.mark.parametrize("mode", ["stereo", "mono"])
+def test_bits_of_sixteen_are_scaled_as_the_node_scales_them(bag_builder, pair, bits, mode):
+    """The same pictures, digitised by fewer bits, are the same frames: not darker ones."""
+    bag = bag_builder()
+    grey = [image[..., 1] for image in pair]
+    for side, image in zip(("left", "right"), grey, strict=True):
+        bag.info(side, START_NS)
+        levels = image.astype(np.float64) * ((2**bits - 1) / 255)
+        bag.image(side, START_NS, levels.astype("<u2"), encoding="mono16")
+    source = Bag(bag.close(), mode)
+    (sample,) = source
+    images = [sample.frame.left, sample.frame.right][: len(source.topics.images)]
+    for image, wanted in zip(images, grey, strict=False):
+        assert np.abs(image[..., 1].astype(int) - wanted).max() <= 1
+    assert any(f"use {bits} bits" in note for note in source.notes) == (bits < 16)
+
+
+def test_both_sides_are_scaled_alike(bag_builder, pair):
+    """A right camera that sees a darker half must not be stretched to the left one's contrast."""
+    bag = bag_builder()
+    levels = pair[0][..., 1].astype("<u2") * 4
+    for side, image in (("left", levels), ("right", levels // 4)):
+        bag.info(side, START_NS)
+        bag.image(side, START_NS, image, encoding="mono16")
+    (sample,) = Bag(bag.close())
+    ratio = sample.frame.right.astype(float).mean() / sample.frame.left.mean()
+    assert ratio == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_mono_reader_takes_the_left_image_that_was_named(make_bag):
+    source = Bag(make_bag(), "mono", Asked(left_image="/left/image_rect"))
+    assert source.mode == "mono" and [sample.frame.right for sample in source] == [None] * 3
 
 
 def test_tolerance_pairs_what_is_apart(bag_builder, pair):

@@ -13,7 +13,6 @@ from depth_ros.doctor.recording import PROBLEM, WARNING, examine
 from depth_ros.evaluation.odometry_runner import Follower
 from depth_ros.odometry import EstimateConverter
 from depth_ros.recordings.bag import Bag
-from depth_ros.recordings.mono_bag import MonoBag
 from depth_ros.recordings.requested_topics import Asked
 
 SHAPE = (56, 96)
@@ -199,8 +198,8 @@ def test_recorded_depth_drives_ego_motion(bag_builder):
         bag.depth(stamp_ns + 2_000_000, np.full((160, 240), 3, np.float32))
     path = bag.close()
     asked = Asked(depth="/ground_truth/depth")
-    assert next(iter(MonoBag(path, asked))).recorded_depth is None, "2 ms apart"
-    samples = list(MonoBag(path, asked, tolerance_ns=3_000_000))
+    assert next(iter(Bag(path, "mono", asked))).recorded_depth is None, "2 ms apart"
+    samples = list(Bag(path, "mono", asked, tolerance_ns=3_000_000))
     assert all(np.all(sample.recorded_depth == 3) for sample in samples)
     estimates = [nothing_but_the_image(sample.frame) for sample in samples]
     frame, _ = EstimateConverter().convert(estimates[0], samples[0].recorded_depth)
@@ -237,4 +236,4 @@ def test_frame_ids_that_tf2_refuses_are_named_and_cured(
     told = [one for one in examine(path) if "frame_id" in one.words]
     assert [one.level for one in told] == [level, level] and words in told[0].words
     assert next(iter(Bag(path))).frame.frame_id == read
-    assert next(iter(MonoBag(path))).frame.frame_id == read
+    assert next(iter(Bag(path, "mono"))).frame.frame_id == read

@@ -5,7 +5,6 @@ from bags import START_NS, STEP_NS
 
 from depth_ros.recordings.bag import Bag
 from depth_ros.recordings.matching import Stream, in_order, lag_s, match
-from depth_ros.recordings.mono_bag import MonoBag
 
 
 def stream(stamps, log=None):
@@ -72,7 +71,7 @@ def test_frames_of_a_loop_have_names_of_their_own(looped):
     assert source.notes == [
         "the right images were recorded 0.500 s after the left ones of the same stamps"
     ]
-    assert [sample.name for sample in MonoBag(looped)] == names
+    assert [sample.name for sample in Bag(looped, "mono")] == names
 
 
 def test_each_cause_has_its_own_words(bag_builder, pair):

@@ -43,8 +43,8 @@ def write_report(run: Evaluation, folder: str | Path, against: list[Evaluation] 
     returns the report.
 
     against: runs of other models over the same input, to stand beside. Where ego-motion ran, also
-    the way in the formats of TUM and KITTI, and the true one (trajectory.write_track). Raises
-    InputError where the folder cannot be written.
+    the trajectory in the formats of TUM and KITTI, and the ground truth (trajectory.write_track).
+    Raises InputError where the folder cannot be written.
     """
     report = to_report(run)
     if run.findings is not None:
@@ -63,27 +63,29 @@ def write_report(run: Evaluation, folder: str | Path, against: list[Evaluation] 
 
 
 def words_of(run: Evaluation, report: dict, against: list[Evaluation] = ()) -> list[str]:
-    """Give the verdict, the comparison with other models included."""
+    """Return the verdict, the comparison with other models included."""
     pairs = zip(against, report.get("against", []))
-    lines = verdict(run, report) + against_words(
-        run, [(other, part["compared"]) for other, part in pairs]
-    )
-    return lines + [words for other in against if (words := _way_beside(run, other))]
+    lines = verdict(run, report)
+    lines += against_words(run, [(other, part["compared"]) for other, part in pairs])
+    for other in against:
+        lines += _compare_paths(run, other)
+    return lines
 
 
-def _way_beside(run: Evaluation, other: Evaluation) -> str:
-    """Say how far the way that the node published is from the one of another run; "" where
-    either is not known.
+def _compare_paths(run: Evaluation, other: Evaluation) -> list[str]:
+    """How far the path that the node published is from that of another run, where both are
+    known.
     """
-    gap = off_between(run.track, other.track) if run.replay and run.track and other.track else None
-    return (
-        ""
-        if gap is None
-        else (
-            f"The way that the node published is {gap[0]:.3f} m (rmse of {gap[1]} poses) "
-            f"from that of {other.model}."
-        )
-    )
+    if not (run.replay and run.track and other.track):
+        return []
+    gap = off_between(run.track, other.track)
+    if gap is None:
+        return []
+    rmse_m, count = gap
+    return [
+        f"The path that the node published is {rmse_m:.3f} m (rmse of {count} poses) from that "
+        f"of {other.model}."
+    ]
 
 
 def to_html(run: Evaluation, report: dict, against: list[Evaluation] = ()) -> str:
@@ -102,10 +104,8 @@ def to_html(run: Evaluation, report: dict, against: list[Evaluation] = ()) -> st
         missing=missing(report["not_measured"], report),
         error_words=_error_words(run),
         error_text=_error_text,
-        age=[(f"p{p}", percentile(run.age_ms, p)) for p in (50, 95, 99)] if run.age_ms else [],
-        pictures=[
-            (label, result, _base64(result.picture)) for label, result in chosen(run.results)
-        ],
+        age=_age_percentiles(run),
+        pictures=[(name, frame, _base64(frame.picture)) for name, frame in chosen(run.results)],
         beside=side_by_side(report, others) if others else [],
         models=short_names([report["model"], *(other["model"] for other in others)]),
         plots={name: _base64(plot) for name, plot in _plots(run, report, against).items()},
@@ -113,87 +113,102 @@ def to_html(run: Evaluation, report: dict, against: list[Evaluation] = ()) -> st
 
 
 def side_by_side(report: dict, others: list[dict]) -> list[tuple[str, list]]:
-    """Give (words and unit, text of each model) of the figures that any of them has; a dash
+    """Return (label with its unit, text of each model) of the figures that any of them has; a dash
     where one has none.
     """
     rows = []
     for section, key in _SIDE_BY_SIDE:
         values = [one.get(section, {}).get(key) for one in (report, *others)]
-        if any(value is not None for value in values):
-            words, factor, unit = label(section, key)
-            rows.append(
-                (f"{words}, {unit}" if unit else words, [number(value, factor) for value in values])
-            )
+        if all(value is None for value in values):
+            continue
+        words, factor, unit = label(section, key)
+        if unit:
+            words = f"{words}, {unit}"
+        rows.append((words, [number(value, factor) for value in values]))
     return rows
 
 
 def chosen(results: list[FrameResult]) -> list[tuple[str, FrameResult]]:
-    """Pick the frames to show: worst, median and best by error, or first, middle and last
-    without truth.
+    """Choose the frames to show.
+
+    Returns:
+        (label, frame): worst, median and best by error, or first, middle and last without ground
+        truth; fewer where there are fewer pictures.
     """
-    pictured = [result for result in results if result.picture]
-    judged = sorted(
-        (r for r in pictured if r.error is not None), key=lambda r: r.error, reverse=True
-    )
-    ranked, labels = (
-        (judged, ("worst", "median", "best")) if judged else (pictured, ("first", "middle", "last"))
-    )
-    if not ranked:
-        return []
-    places = (
-        dict(zip((0, len(ranked) // 2, len(ranked) - 1), labels, strict=True))
-        if len(ranked) > 2
-        else {0: labels[0]}
-    )
-    if len(ranked) == 2:
-        places[1] = labels[2]
-    return [(label, ranked[place]) for place, label in places.items()]
+    ranked = [result for result in results if result.picture]
+    labels = ("first", "middle", "last")
+    judged = [result for result in ranked if result.error is not None]
+    if judged:
+        ranked = sorted(judged, key=lambda result: result.error, reverse=True)
+        labels = ("worst", "median", "best")
+    count = len(ranked)
+    if count > 2:
+        return list(zip(labels, (ranked[0], ranked[count // 2], ranked[-1]), strict=True))
+    return list(zip((labels[0], labels[2]), ranked))
 
 
 def _plots(run: Evaluation, report: dict, against: list[Evaluation]) -> dict[str, bytes]:
     """Draw every plot that has something to show, by the name that the template knows it by."""
-    drawn = {}
-    every, runs = (report, *report.get("against", [])), (run, *against)
+    runs = (run, *against)
     names = short_names([one.model for one in runs])
-    if tables := {
-        n: one["by_range"]["rows"] for n, one in zip(names, every, strict=True) if "by_range" in one
-    }:
+    drawn = _accuracy_plots(run, runs, names)
+    reports = (report, *report.get("against", []))
+    tables = {}
+    for name, one in zip(names, reports, strict=True):
+        if "by_range" in one:
+            tables[name] = one["by_range"]["rows"]
+    if tables:
         drawn["by_range"] = plots.plot_ranges(tables)
-    if sigmas := [result.sigma for result in run.results if result.sigma is not None]:
-        drawn["sigma"] = plots.plot_sigma(sigmas)
     if run.track is not None and len(run.track):
-        others = {
-            n: other.track for n, other in zip(names[1:], against, strict=True) if other.track
-        }
-        drawn["path"] = plot_path(run.track, others)
+        tracks = zip(names[1:], against, strict=True)
+        drawn["path"] = plot_path(
+            run.track, {name: other.track for name, other in tracks if other.track}
+        )
         if len(run.track.judged) > 2:
             drawn["drift"] = plot_drift(run.track)
     if run.latency_ms:
-        drawn["latency"] = plots.plot_histogram(
-            {"latency": run.latency_ms, "age": run.age_ms}, "milliseconds"
-        )
-        drawn["latency_over_time"] = plots.plot_lines(
-            {"latency": run.latency_ms, "age": run.age_ms}, "milliseconds"
-        )
-    alike = [
-        (n, one) for n, one in zip(names, runs, strict=True) if error_key(one) == error_key(run)
-    ]
-    errors = {n: [r.error for r in one.results if r.error is not None] for n, one in alike}
-    if any(map(len, errors.values())):
-        drawn["error_over_time"] = plots.plot_lines(errors, _error_words(run))
-    if dropped := {cause: count for cause, count in report["frames"]["dropped"].items() if count}:
+        times_ms = {"latency": run.latency_ms, "age": run.age_ms}
+        drawn["latency"] = plots.plot_histogram(times_ms, "milliseconds")
+        drawn["latency_over_time"] = plots.plot_lines(times_ms, "milliseconds")
+    dropped = {cause: count for cause, count in report["frames"]["dropped"].items() if count}
+    if dropped:
         drawn["drops"] = plots.plot_bars(dropped, "frames dropped")
     return drawn
 
 
+def _accuracy_plots(
+    run: Evaluation, runs: tuple[Evaluation, ...], names: list[str]
+) -> dict[str, bytes]:
+    """Draw sigma against errors, and the errors of the runs that are ranked by the same figure."""
+    drawn = {}
+    sigmas = [result.sigma for result in run.results if result.sigma is not None]
+    if sigmas:
+        drawn["sigma"] = plots.plot_sigma(sigmas)
+    errors = {}
+    for name, one in zip(names, runs, strict=True):
+        if error_key(one) == error_key(run):
+            errors[name] = [result.error for result in one.results if result.error is not None]
+    if any(errors.values()):
+        drawn["error_over_time"] = plots.plot_lines(errors, _error_words(run))
+    return drawn
+
+
+def _age_percentiles(run: Evaluation) -> list[tuple[str, float]]:
+    """The age of published depth; nothing where it was not measured."""
+    if not run.age_ms:
+        return []
+    return [(f"p{share}", percentile(run.age_ms, share)) for share in (50, 95, 99)]
+
+
 def _error_words(run: Evaluation) -> str:
-    """Say what frames are ranked by."""
+    """The figure that frames are ranked by."""
     return ERROR_WORDS[".".join(error_key(run))]
 
 
 def _error_text(result: FrameResult) -> str:
     """Write the error of a frame in percent; of disparity it is that already."""
-    return f"{result.error if result.stereo else 100 * result.error:.1f} %"
+    percent = result.error if result.stereo else 100 * result.error
+    return f"{percent:.1f} %"
 
 
 def _base64(content: bytes) -> str:

@@ -15,10 +15,10 @@ import numpy as np
 
 from depth_ros.core.camera import Calibration, Camera, StereoRig
 from depth_ros.core.errors import ImageError
-from depth_ros.core.grey_range import FULL, GreyRange
+from depth_ros.core.grey_range import GreyRange
 from depth_ros.core.plausibility import camera_faults, pair_faults
 from depth_ros.core.types import Frame
-from depth_ros.recordings.decode import image_size, pixels_to_rgb, stored_pixels
+from depth_ros.recordings.decode import image_size, scaled_to_rgb, stored_pixels
 
 _second_decoder = ThreadPoolExecutor(1, "decode")
 _rig_of = lru_cache(maxsize=4)(StereoRig.from_calibrations)
@@ -63,12 +63,12 @@ def pair_to_frame(pair: Pair, rectify: bool, greys: GreyRange | None = None) -> 
     if pair.right is None:
         camera = _camera_of(*pair.calibrations)
         _check_size("image", pair.left, pair.calibrations[0])
-        (image,) = _scaled([stored_pixels(pair.left)], greys)
+        (image,) = scaled_to_rgb([stored_pixels(pair.left)], greys)
         return Frame(pair.stamp_ns, frame_id, image, None, None, raw, camera=camera)
     rig = _rig_of(*pair.calibrations)
     _check_size("left", pair.left, pair.calibrations[0])
     _check_size("right", pair.right, pair.calibrations[1])
-    left, right = _scaled(_decode(pair), greys)
+    left, right = scaled_to_rgb(_decode(pair), greys)
     return Frame(pair.stamp_ns, frame_id, left, right, rig, raw)
 
 
@@ -93,13 +93,6 @@ def _decode(pair: Pair) -> list[tuple[np.ndarray, str]]:
         return [stored_pixels(pair.left), stored_pixels(pair.right)]
     right = _second_decoder.submit(stored_pixels, pair.right)
     return [stored_pixels(pair.left), right.result()]
-
-
-def _scaled(images: list[tuple[np.ndarray, str]], greys: GreyRange | None) -> list[np.ndarray]:
-    """(H, W, 3) uint8 RGB of each; 16-bit ones by one range."""
-    wide = [array for array, _ in images if array.dtype == np.uint16]
-    grey_range = greys.update(*wide) if greys is not None and wide else FULL
-    return [pixels_to_rgb(array, encoding, grey_range) for array, encoding in images]
 
 
 class Calibrator:

@@ -17,11 +17,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from depth_ros.core.camera import Calibration
 from depth_ros.core.errors import CalibrationError, DepthRosError, ImageError
 from depth_ros.core.sync import StampMatcher
+from depth_ros.doctor.causes import JUMPS_BACK
 from depth_ros.nodes.fast_path.event_callbacks import NO_SUBSCRIPTION_EVENTS
 from depth_ros.nodes.fast_path.receiver import Receiver
 from depth_ros.nodes.health.failures import shorten
 from depth_ros.nodes.health.statistics import Statistics
-from depth_ros.nodes.health.watchdog import JUMPS_BACK, Stream
+from depth_ros.nodes.health.watchdog import Stream
 from depth_ros.nodes.parameters import Parameters
 from depth_ros.nodes.qos import overridable
 from depth_ros.recordings.cdr import ImageReader

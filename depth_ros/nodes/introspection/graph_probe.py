@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable
 from importlib import import_module
 
-import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
@@ -20,7 +19,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depth_ros.core.camera import StereoRig
 from depth_ros.core.errors import DepthRosError
-from depth_ros.core.grey_range import used_range
+from depth_ros.core.grey_range import GreyRange
 from depth_ros.core.types import Frame
 from depth_ros.doctor.checks import image_fact
 from depth_ros.doctor.graph_snapshot import Look, Node, Stream
@@ -28,8 +27,9 @@ from depth_ros.estimator.preprocess import rectified
 from depth_ros.nodes.input.camera_info import read_message
 from depth_ros.nodes.input.extrinsics import tf_message, transform_to_matrix
 from depth_ros.nodes.input.frame_tree import FrameTree
+from depth_ros.nodes.transport import profile_variable
 from depth_ros.recordings.bag import IMAGE_TYPES, INFO_TYPE, SIDES, cdr_stamp_ns
-from depth_ros.recordings.decode import image_to_rgb, info_to_calibration, stored_pixels
+from depth_ros.recordings.decode import images_to_rgb, info_to_calibration
 
 from .endpoints import conflicts, describe, full_name, guessed_streams, is_inside, resolved
 
@@ -117,7 +117,14 @@ class _Doctor:
                 describe(self._ros, stream, node and node.name)
                 self._subscribe(stream)  # those that have been discovered since
             self._wait(lambda: False, _AGAIN_S)
-        found = Look(self._seconds, self._namespace or "graph", sides, streams, node)
+        found = Look(
+            self._seconds,
+            self._namespace or "graph",
+            sides,
+            streams,
+            node,
+            profile_variable=profile_variable(),
+        )
         pairs = self._ros.get_node_names_and_namespaces()
         found.nodes = sorted(full_name(*pair) for pair in pairs if pair[0] != _NAME)
         found.clock_publishers = len(self._ros.get_publishers_info_by_topic("/clock"))
@@ -265,9 +272,10 @@ class _Doctor:
     def _finish(self, found: Look) -> None:
         """Decode what was kept."""
         for name, stream in found.streams.items():
+            greys = GreyRange()
             for raw in self._raw.get(name, ()):
                 try:
-                    _keep(stream, read_message(raw, _KINDS[stream.kind]))
+                    _keep(stream, read_message(raw, _KINDS[stream.kind]), greys)
                 except DepthRosError as error:
                     stream.errors.append(str(error))
         if len(found.sides) == 2:
@@ -288,16 +296,15 @@ class _Doctor:
         parameters = (
             found.node.parameters if found.node else {"rectify": "rect" not in images[0].topic}
         )
+        greys = GreyRange()
         for stamp_ns in sorted(raw[0].keys() & raw[1].keys())[-_PAIRS:]:
             try:
                 msgs = [
                     read_message(side[stamp_ns], _KINDS[s.kind])
                     for side, s in zip(raw, images, strict=True)
                 ]
-                rig, pictures = (
-                    StereoRig.from_calibrations(*calibrations),
-                    [image_to_rgb(msg) for msg in msgs],
-                )
+                rig = StereoRig.from_calibrations(*calibrations)
+                pictures = images_to_rgb(msgs, greys)
                 bent = calibrations if parameters.get("rectify") else None
                 found.frames.append(rectified(Frame(stamp_ns, "", *pictures, rig, bent)))
             except DepthRosError:
@@ -341,14 +348,11 @@ class _Doctor:
         return node.name.rsplit("/", 1)[0] or "/"
 
 
-def _keep(stream: Stream, msg) -> None:
+def _keep(stream: Stream, msg, greys: GreyRange) -> None:
     """Take in what an image or a camera_info says; raises a DepthRosError for a camera_info that
     cannot be used.
     """
     if stream.kind == INFO_TYPE:
         stream.infos.append((str(msg.header.frame_id), info_to_calibration(msg)))
         return
-    stream.facts.append(image_fact(msg))
-    if not stream.facts[-1].error:
-        pixels, _ = stored_pixels(msg)
-        stream.grey_ranges += [used_range(pixels)] if pixels.dtype == np.uint16 else []
+    stream.facts.append(image_fact(msg, greys))

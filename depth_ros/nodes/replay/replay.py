@@ -29,7 +29,6 @@ from depth_ros.nodes.replay.domain import free_domain
 from depth_ros.nodes.transport import transport_environment
 from depth_ros.recordings.bag import SIDES, Bag, Topics, cdr_stamp_ns, open_reader, raw_messages
 from depth_ros.recordings.decode import image_to_array, image_to_depth
-from depth_ros.recordings.mono_bag import MonoBag
 from depth_ros.recordings.sample import Source, topic_parameters
 
 from .accounting import NodeCounters, Sent, account, causes_of, surplus
@@ -72,7 +71,7 @@ def replay(
     Raises InputError for anything but a bag, without ROS, or where the node does not come up (with
     its last words).
     """
-    if not isinstance(source, (Bag, MonoBag)):
+    if not isinstance(source, Bag):
         raise InputError(f"{source.name}: expected a bag for --replay, got a folder of scenes")
     engine = load_engine(
         model, backend, max_disparity_px, source.mode
@@ -114,7 +113,7 @@ def replay(
     return run
 
 
-def topics_heard(source: Bag | MonoBag, is_metric: bool, egomotion: str) -> list[str]:
+def topics_heard(source: Bag, is_metric: bool, egomotion: str) -> list[str]:
     """Name what is to be heard of the node, depth (of a model without metres: relative) first."""
     heard = [DEPTH if source.mode == "stereo" or is_metric else RELATIVE]
     if source.mode == "stereo" and source.topics.truth_depth is not None:
@@ -151,7 +150,7 @@ class Entry:
     raw: bytes
 
 
-def read_entries(bag: Bag | MonoBag):
+def read_entries(bag: Bag):
     """Yield the cameras' messages of a bag as Entry, in recorded order."""
     topics = (*bag.topics.infos.values(), *bag.topics.images.values())
     with open_reader(bag.path) as reader:
@@ -171,7 +170,7 @@ def with_stamp(raw: bytes, stamp_ns: int) -> bytes:
     return raw[:4] + struct.pack(f"{order}iI", seconds, nanoseconds) + raw[12:]
 
 
-def play(bag: Bag | MonoBag, player, node) -> tuple[int, Sent]:
+def play(bag: Bag, player, node) -> tuple[int, Sent]:
     """Publish every message at its recorded time; returns the shift of the stamps (ns) and what
     was sent.
     """
@@ -285,9 +284,7 @@ def _wait_for_the_last(listener, sent: Sent, shift_ns: int) -> None:
         time.sleep(0.02)
 
 
-def _judge_all(
-    bag: Bag | MonoBag, sent: Sent, shift_ns: int, listener, truth: dict
-) -> list[FrameResult]:
+def _judge_all(bag: Bag, sent: Sent, shift_ns: int, listener, truth: dict) -> list[FrameResult]:
     """Compare what the node published with the ground truth of the bag; runs after the replay, not
     beside it.
 
@@ -359,7 +356,7 @@ def _add_way(run: Evaluation, listener, shift_ns: int, truth: dict, method: str)
         )
 
 
-def _kinds(bag: Bag | MonoBag) -> dict[str, str]:
+def _kinds(bag: Bag) -> dict[str, str]:
     """The message type of each topic that is played: "Image", "CompressedImage" or "CameraInfo"."""
     image = "CompressedImage" if bag.topics.compressed else "Image"
     return {

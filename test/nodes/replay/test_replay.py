@@ -25,7 +25,6 @@ from depth_ros.nodes.replay.replay import (
     with_stamp,
 )
 from depth_ros.recordings.bag import Bag, cdr_stamp_ns
-from depth_ros.recordings.mono_bag import MonoBag
 from depth_ros.recordings.sample import open_source
 
 TEN = {stamp: 0 for stamp in range(10)}
@@ -159,7 +158,7 @@ def mono_parameters(bag_builder, image, compressed):
     bag = bag_builder("compressed" if compressed else "raw")
     bag.info("eye", START_NS)
     (bag.compressed if compressed else bag.image)("eye", START_NS, image)
-    return node_parameters(MonoBag(bag.close()).topics, None, "auto", 64, 0.0, "hybrid")
+    return node_parameters(Bag(bag.close(), "mono").topics, None, "auto", 64, 0.0, "hybrid")
 
 
 def test_parameters_of_one_camera(bag_builder, pair):
@@ -195,7 +194,7 @@ def test_one_camera_without_metres_in_the_real_node(bag_builder, pair, tmp_path)
     pytest.importorskip("rclpy")
     spec = ModelSpec("tiny", "mono", ("image",), ("depth",), 0, 0, scale_source="none")
     model = flat_model(tmp_path / "flat.onnx", spec, depth=4.0)
-    run = replay(MonoBag(wall_bag(bag_builder, pair[0], n=4, bad=2)), model, "onnxruntime", 32)
+    run = replay(Bag(wall_bag(bag_builder, pair[0], n=4, bad=2), "mono"), model, "onnxruntime", 32)
     report = to_report(run)
     assert (report["mode"], report["frames"]) == (
         "mono",
@@ -253,6 +252,6 @@ def test_command_stands_the_offline_way_beside_the_published_one(bag_builder, pa
     assert report["odometry"]["method"] == offline["odometry"]["method"] == "hybrid"
     assert (
         report["odometry"]["truth_path_m"] == 0.0
-        and "The way that the node published is" in result.output
+        and "The path that the node published is" in result.output
     )
     assert "yuv9" in " ".join(finding["words"] for finding in report["findings"])

@@ -15,6 +15,7 @@ import numpy as np
 
 from depth_ros.core.camera import Calibration, Camera, StereoRig
 from depth_ros.core.errors import DepthRosError, InputError
+from depth_ros.core.grey_range import GreyRange
 from depth_ros.core.rectify import rectify_map
 from depth_ros.recordings.bag import (
     InfoTimeline,
@@ -24,7 +25,7 @@ from depth_ros.recordings.bag import (
     messages,
     open_reader,
 )
-from depth_ros.recordings.decode import image_to_rgb
+from depth_ros.recordings.decode import image_to_rgb, stored_pixels
 from depth_ros.recordings.ground_truth import TruthPoses, message_to_depth
 from depth_ros.recordings.requested_topics import Asked
 from depth_ros.recordings.sample import Drops
@@ -33,6 +34,7 @@ from train.data.datasets.bag_index import Entry, block_parts, index_entries, run
 from train.data.view import View
 
 HELD_OUT = ("val", "test")
+_RANGE_FRAMES = 8  # that say which of their 16 bits are used
 
 
 def read_bag(path: Path, split: str = "", part: str = "train") -> BagFrames:
@@ -99,6 +101,7 @@ class BagFrames:
             raise InputError(
                 f"{self.path}: expected images with stamps that pair, got none of {self._images}"
             )
+        self._grey_range = self._find_grey_range()
         self.stamps_ns = np.array([entry.stamp_ns for entry in self._entries])
         self.camera, self.baseline_m = self._geometry(self.stamps_ns[0])[:2]
         self._runs = runs(self.stamps_ns, block_parts(self.stamps_ns), parts)
@@ -146,7 +149,8 @@ class BagFrames:
         try:
             camera, baseline_m, doffs_px, raw = self._geometry(entry.stamp_ns)
             images = [
-                image_to_rgb(self._message(t, at)) for t, at in zip(self._images, entry.images)
+                image_to_rgb(self._message(topic, at), self._grey_range)
+                for topic, at in zip(self._images, entry.images)
             ]
             if any(image.shape[:2] != (camera.height, camera.width) for image in images):
                 shapes = [image.shape for image in images]
@@ -176,6 +180,26 @@ class BagFrames:
             stamp_ns=entry.stamp_ns,
             name=name,
         )
+
+    def _find_grey_range(self) -> tuple[int, int]:
+        """The range of 16-bit images, of a few from all over the recording: one for all views, in
+        whatever order they are asked for.
+        """
+        greys = GreyRange()
+        for entry in self._entries[:: max(1, len(self._entries) // _RANGE_FRAMES)]:
+            try:
+                stored = [
+                    stored_pixels(self._message(topic, at))[0]
+                    for topic, at in zip(self._images, entry.images)
+                ]
+            except DepthRosError:
+                continue  # refused by name when it is asked for
+            wide = [array for array in stored if array.dtype == np.uint16]
+            if not wide:
+                break
+            greys.update(*wide)
+        self.close()
+        return greys.current
 
     def _geometry(self, stamp_ns: int) -> tuple[Camera, float | None, float, list[Calibration]]:
         """The rectified left camera, baseline_m, doffs_px and the camera_infos of a time."""

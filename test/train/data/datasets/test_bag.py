@@ -42,6 +42,22 @@ def drive(builder, count, sides=("left", "right"), step_ns=STEP_NS, first=0):
     return builder
 
 
+def test_views_of_ten_bits_are_those_of_eight_in_any_order(build):
+    grey = np.random.default_rng(1).integers(0, 256, (56, 96)).astype("<u2")
+    builder = build("ten", sides=("left",))
+    for number in range(24):
+        builder.image(
+            "left", START_NS + number * STEP_NS, grey * 4 // (1 + number % 2), encoding="mono16"
+        )
+    forwards = BagFrames(builder.close())
+    backwards = BagFrames(forwards.path)
+    seen = [backwards[k].image for k in reversed(range(24))][::-1]
+    for number, image in enumerate(seen):
+        wanted = grey.astype(int) // (1 + number % 2)
+        assert np.abs(image[..., 0].astype(int) - wanted).max() <= 1
+        np.testing.assert_array_equal(image, forwards[number].image)
+
+
 def odometry(builder, stamp_ns, position):
     """Write a pose turned by half a turn about the first axis."""
     names = (
