@@ -191,7 +191,8 @@ def halve(model, halved: set[int]):
     made.CopyFrom(model)
     graph = made.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    nodes, halves = [], {}
+    nodes: list = []
+    halves: dict[str, str] = {}  # float32 tensor -> its half
 
     def half_of(name: str) -> str:
         """The name of a tensor's half; a cast, or a constant, is added the first time."""

@@ -198,7 +198,8 @@ def _scales(plan: _Plan, ranges: dict[str, float]) -> dict[str, np.ndarray]:
     most: dict[str, float] = defaultdict(float)
     for name, value in ranges.items():
         most[group(name)] = max(most[group(name)], value)
-    return {name: np.float32(max(most[group(name)] / _LARGEST, _LEAST_SCALE)) for name in ranges}
+    steps = {name: max(most[group(name)] / _LARGEST, _LEAST_SCALE) for name in ranges}
+    return {name: np.array(step, np.float32) for name, step in steps.items()}
 
 
 class _Writer:

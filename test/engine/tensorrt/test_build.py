@@ -169,7 +169,7 @@ assert began.wait(60)
 time.sleep(0.2)
 """
     ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr
     assert not list(tmp_path.glob("*.engine"))
