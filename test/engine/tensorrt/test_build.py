@@ -384,7 +384,7 @@ def test_the_first_gate_sees_what_halves_do(rtx, cache, make_model, monkeypatch)
         return model
 
     monkeypatch.setattr("depth_ros.engine.tensorrt.build.convert", halved)
-    monkeypatch.setattr("depth_ros.engine.tensorrt.build.compile_network", None)  # would fail
+    monkeypatch.setattr("depth_ros.engine.tensorrt.build.compile_apart", None)  # would fail
     frames = [
         {
             "left": np.ones((1, 3, 16, 24), np.float32),
