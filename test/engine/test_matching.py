@@ -118,7 +118,11 @@ def read_pfm(path):
 
 
 def test_middlebury_figure_of_the_facts(shared_data):
-    """facts.md: 11.9 % on eleven pairs, 13.4 % on these six."""
+    """What engine/matching.py states of its settings: 10.0 % on sixteen pairs.
+
+    SGBM and the filling compute in integers, so that a CPU changes nothing; half a point is left to
+    other versions of OpenCV.
+    """
     scenes = sorted((shared_data / "pairs").iterdir())
     metrics = []
     for scene in scenes:
@@ -138,6 +142,6 @@ def test_middlebury_figure_of_the_facts(shared_data):
             )
         )
     mean = mean_metrics(metrics)
-    assert len(scenes) == 6
-    assert 11.5 < mean["bad2_pct"] < 13.5
+    assert len(scenes) == 16
+    assert mean["bad2_pct"] == pytest.approx(10.0, abs=0.5)
     assert mean["coverage"] == 1.0
