@@ -53,10 +53,9 @@ def load_engine(
     'sgbm'
     """
     options = EngineOptions.of(backend)
+    path = default_model(task)
     if model:
         path = Path(model)
-    else:
-        path = default_model(task)
     if task != "stereo" and options.backend == "sgbm":
         raise EngineError(
             f"backend: expected a network's for {task}, got 'sgbm', which needs two cameras"
