@@ -18,8 +18,11 @@ from .base import Engine, check_inputs
 Size = tuple[int, ...]
 # Builds, opens and compares in a background thread (slow), until the event is set.
 Prepare = Callable[[dict[str, np.ndarray], threading.Event], Engine]
-_CLOSE_S, _STOP_S = 5.0, 10.0
-LIVE, PATIENT, STRICT = "live", "patient", "strict"
+_CLOSE_S = 5.0
+_STOP_S = 10.0
+LIVE = "live"
+PATIENT = "patient"
+STRICT = "strict"
 
 
 class UpgradingEngine:
@@ -29,13 +32,14 @@ class UpgradingEngine:
     come. Where a build or an engine fails, `first` goes on, and `note` says why.
 
     Args:
-        first: Answers meanwhile. prepare: Given the first inputs of a size, returns the engine for
-        it, in a background thread: no frame waits. say: Told of each change. policy: LIVE: as
-        above. PATIENT: a frame waits for its engine, and where the first build fails `first`
-        answers
-            all frames. STRICT: a frame waits for its engine, and `first` never answers. In both all
-            frames are answered by one engine or not at all: run raises EngineError where that one
-            cannot be had.
+        first: Answers meanwhile.
+        prepare: Given the first inputs of a size, returns the engine for it, in a background
+            thread: no frame waits.
+        say: Called with a message at each change.
+        policy: LIVE: as above. PATIENT: a frame waits for its engine, and where the first build
+            fails `first` answers all frames. STRICT: a frame waits for its engine, and `first`
+            never answers. In both all frames are answered by one engine or not at all: run raises
+            EngineError where that one cannot be had.
     """
 
     def __init__(
@@ -45,27 +49,36 @@ class UpgradingEngine:
         say: Callable[[str], None] = lambda words: None,
         policy: str = LIVE,
     ):
-        self.first, self._prepare, self.say = first, prepare, say
-        self.spec, self.model_hash = first.spec, first.model_hash
+        self.first = first
+        self.say = say
+        self.spec = first.spec
+        self.model_hash = first.model_hash
         self.note = ""
+        self._prepare = prepare
         self._policy = policy
         self._is_settled = False  # by which engine frames are answered, where that must not change
         self._fast: tuple[tuple[Size, ...], Engine] | None = None
         self._refused: set[tuple[Size, ...]] = set()
         self._build: _Build | None = None
-        self._lock, self._closed = threading.Lock(), False
+        self._lock = threading.Lock()
+        self._closed = False
 
     @property
     def name(self) -> str:
         """Of the engine that answers now."""
-        fast = self._fast  # another thread may ask while it changes
-        return fast[1].name if fast else self.first.name
+        return self._answering().name
 
     @property
     def precision(self) -> str:
         """Of the engine that answers now."""
-        fast = self._fast
-        return fast[1].precision if fast else self.first.precision
+        return self._answering().precision
+
+    def _answering(self) -> Engine:
+        """The engine that answers now."""
+        fast = self._fast  # read once: another thread may ask while it changes
+        if fast is None:
+            return self.first
+        return fast[1]
 
     def warmup(self) -> None:
         """Warm up the engine that answers first; the other is warmed up when it is opened."""
@@ -80,7 +93,9 @@ class UpgradingEngine:
             found = self._run_fast(inputs)
             if found is None and self._policy != LIVE:
                 found = self._run_patiently(inputs)
-        return self.first.run(inputs) if found is None else found
+        if found is None:
+            found = self.first.run(inputs)
+        return found
 
     def close(self) -> None:
         """Stop a build that is under way and give the GPU back; from any thread. `first` answers
@@ -90,9 +105,8 @@ class UpgradingEngine:
         atexit.unregister(self.close)
         if build := self._build:
             build.stop()
-        if self._lock.acquire(
-            timeout=_CLOSE_S
-        ):  # else a GPU hangs: what it works on must not be taken from it
+        # Without the lock a GPU hangs: what it works on must not be taken from it.
+        if self._lock.acquire(timeout=_CLOSE_S):
             try:
                 if self._build:  # one that a frame began meanwhile
                     self._build.stop()
@@ -132,15 +146,12 @@ class UpgradingEngine:
                 self._drop_fast()
         elif self._build is None and sizes not in self._refused and not self._closed:
             self._drop_fast()  # of another size: its memory is wanted
-            self._build = _Build(
-                sizes, {name: np.copy(value) for name, value in inputs.items()}, self._prepare
-            )
-            meanwhile = (
-                f"{self.first.name} answers meanwhile"
-                if self._policy == LIVE
-                else "frames wait for it"
-            )
-            self._tell(f"building for {_words(sizes)} in the background; {meanwhile}")
+            copies = {name: np.copy(value) for name, value in inputs.items()}
+            self._build = _Build(sizes, copies, self._prepare)
+            meanwhile = "frames wait for it"
+            if self._policy == LIVE:
+                meanwhile = f"{self.first.name} answers meanwhile"
+            self._report(f"building for {_image_size(sizes)} in the background; {meanwhile}")
         return None
 
     def _take_up(self) -> None:
@@ -150,23 +161,24 @@ class UpgradingEngine:
             return
         self._build = None
         if (engine := build.take()) is None:
-            return self._refuse(build.sizes, str(build.error or "the build was stopped"))
+            self._refuse(build.sizes, str(build.error or "the build was stopped"))
+            return
         self._fast = (build.sizes, engine)
+        # A process that ends gives the GPU back before its libraries are torn down.
         atexit.unregister(self.close)
-        atexit.register(
-            self.close
-        )  # a process that ends gives the GPU back before its libraries are torn down
-        note = getattr(engine, "note", "")
-        self._tell(
-            f"{self.name} answers from now on, for {_words(build.sizes)}"
-            + (f"; {note}" if note else "")
-        )
+        atexit.register(self.close)
+        message = f"{self.name} answers from now on, for {_image_size(build.sizes)}"
+        if note := getattr(engine, "note", ""):
+            message += f"; {note}"
+        self._report(message)
 
-    def _refuse(self, sizes: tuple[Size, ...], words: str) -> None:
-        """Never try this size again, and say why."""
+    def _refuse(self, sizes: tuple[Size, ...], reason: str) -> None:
+        """Never try this size again, and report why."""
         self._refused.add(sizes)
-        goes_on = self._policy == LIVE or (self._policy == PATIENT and not self._is_settled)
-        self._tell((f"{self.first.name} goes on: " if goes_on else "") + " ".join(words.split()))
+        message = " ".join(reason.split())
+        if self._policy == LIVE or (self._policy == PATIENT and not self._is_settled):
+            message = f"{self.first.name} goes on: {message}"
+        self._report(message)
 
     def _drop_fast(self) -> None:
         """Close the engine of another size, or one that failed."""
@@ -174,14 +186,14 @@ class UpgradingEngine:
             _close(self._fast[1])
             self._fast = None
 
-    def _tell(self, words: str) -> None:
-        self.note = words
-        self.say(words)
+    def _report(self, message: str) -> None:
+        self.note = message
+        self.say(message)
 
 
 class _Build:
-    """One build in the background: take gives the engine once it has ended, or .error says why
-    there is none.
+    """One build in the background: take returns the engine once it has ended; .error is why there
+    is none.
 
     A process that ends meanwhile stops it first: libraries that are torn down under a thread of
     theirs crash.
@@ -191,7 +203,8 @@ class _Build:
         self.sizes = sizes
         self._engine: Engine | None = None
         self.error: Exception | None = None
-        self._cancelled, self._lock = threading.Event(), threading.Lock()
+        self._cancelled = threading.Event()
+        self._lock = threading.Lock()
         self.thread = threading.Thread(
             target=self._work, args=(inputs, prepare), name="engine build", daemon=True
         )
@@ -215,7 +228,8 @@ class _Build:
     def take(self) -> Engine | None:
         """Hand the engine over, to one alone; None where there is none."""
         with self._lock:
-            engine, self._engine = self._engine, None
+            engine = self._engine
+            self._engine = None
         return engine
 
     def _give_up_if_stopped(self) -> None:
@@ -231,7 +245,11 @@ def _close(engine: Engine) -> None:
     getattr(engine, "close", lambda: None)()
 
 
-def _words(sizes: tuple[Size, ...]) -> str:
-    """The size of the images: of the first input, as tensor or as bytes."""
-    height, width = sizes[0][:2] if len(sizes[0]) == 3 else sizes[0][2:4]
+def _image_size(sizes: tuple[Size, ...]) -> str:
+    """WIDTHxHEIGHT of the first input, as image (H, W, 3) or as tensor (1, C, H, W)."""
+    first = sizes[0]
+    if len(first) == 3:
+        height, width = first[:2]
+    else:
+        height, width = first[2:4]
     return f"{width}x{height}"

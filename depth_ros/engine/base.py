@@ -25,10 +25,14 @@ class Runnable(Protocol):
 class Engine(Runnable, Protocol):
     """Whatever turns tensors into tensors as its spec says.
 
-    name: of the backend. model_hash: short digest that tells two models apart in diagnostics.
-    precision: of the numbers that it computes with, "fp32", "fp16" or "int8"; "" where there is no
-    network. run takes and gives float32 arrays by name, shapes as in spec.INPUTS and spec.OUTPUTS;
-    raises EngineError. warmup pays the costs of the first run ahead of the first frame.
+    Attributes:
+        name: Of the backend.
+        model_hash: Short digest that distinguishes models in diagnostics.
+        precision: Of the numbers that it computes with, "fp32", "fp16" or "int8"; "" where there is
+            no network.
+
+    run takes and returns float32 arrays by name, shapes as in spec.INPUTS and spec.OUTPUTS; raises
+    EngineError. warmup pays the costs of the first run ahead of the first frame.
     """
 
     @property
@@ -58,9 +62,12 @@ def check_inputs(spec: ModelSpec, inputs: dict[str, np.ndarray]) -> None:
     if missing:
         raise EngineError(f"expected inputs {spec.inputs}, missing {missing}")
     first = inputs[spec.inputs[0]]
-    size = (spec.height, spec.width) if not spec.is_dynamic else first.shape[2:]
+    size = first.shape[2:]
+    if not spec.is_dynamic:
+        size = (spec.height, spec.width)
     for name in spec.inputs:
-        array, shape = inputs[name], spec.shape(name, tuple(size))
+        array = inputs[name]
+        shape = spec.shape(name, tuple(size))
         if array.dtype != np.float32 or array.shape != shape:
             raise EngineError(
                 f"input {name}: expected float32 {shape}, got {array.dtype} {array.shape}"

@@ -33,28 +33,29 @@ def load_engine(
     """Load an engine.
 
     Args:
-        model: An ONNX file; None or "" = the released one of the task. backend: A name, or options
-        with one. "auto": the model, on TensorRT where GPU, driver, its binding, TensorRT
-            and onnx are there and no execution provider was named, else on ONNX Runtime; SGBM only
-            in stereo where no model was named and none is installed. "onnxruntime": in int8 where
-            no model was named, see for_this_cpu. "tensorrt": ONNX Runtime answers until the engine
-            is there. "sgbm": takes no model.
+        model: An ONNX file; None or "" = the released one of the task.
+        backend: A name, or options with one. "auto": the model, on TensorRT where GPU, driver, its
+            binding, TensorRT and onnx are there and no execution provider was named, else on ONNX
+            Runtime; SGBM only in stereo where no model was named and none is installed.
+            "onnxruntime": in int8 where no model was named, see for_this_cpu. "tensorrt": ONNX
+            Runtime answers until the engine is there. "sgbm": takes no model.
         max_disparity_px: What SGBM searches, pixels.
         task: "stereo", "mono" or "pose".
-        say: Told in words when engines change, in the thread that runs.
+        say: Called with a message when engines change, in the thread that runs.
 
     Raises:
         EngineError: For an unknown backend, a file that is absent or corrupt, a model named beside
-        "sgbm", or where
-            "tensorrt", an engine or an execution provider was asked for and a part of it is
-            missing.
+            "sgbm", or where "tensorrt", an engine or an execution provider was asked for and a part
+            of it is missing.
         SpecError: For a spec that does not fit.
 
     >>> load_engine(backend="sgbm").name
     'sgbm'
     """
     options = EngineOptions.of(backend)
-    path = Path(model) if model else default_model(task)
+    path = default_model(task)
+    if model:
+        path = Path(model)
     if task != "stereo" and options.backend == "sgbm":
         raise EngineError(
             f"backend: expected a network's for {task}, got 'sgbm', which needs two cameras"
@@ -95,13 +96,15 @@ def _is_for_tensorrt(options: EngineOptions) -> bool:
 
 
 def for_this_cpu(path: Path) -> Path:
-    """Give the int8 form beside a released model, <name>_int8.onnx, where it is faster here, see
-    probe.
+    """Return the int8 form beside a released model, <name>_int8.onnx, where it is faster here, see
+    probe; else the model.
     """
     from .probe import fits_cpu
 
-    twin = path.with_name(f"{path.stem}_int8.onnx")
-    return fits_cpu(path, twin) if twin.is_file() else path
+    int8 = path.with_name(f"{path.stem}_int8.onnx")
+    if not int8.is_file():
+        return path
+    return fits_cpu(path, int8)
 
 
 def tensorrt_lacks(options: EngineOptions | None = None) -> str:
@@ -120,7 +123,9 @@ def tensorrt_lacks(options: EngineOptions | None = None) -> str:
         import_cuda(options.cuda_binding)
     except EngineError as error:
         return str(error)
-    for package in () if options.engine else _TO_BUILD:
+    if options.engine:
+        return ""
+    for package in _TO_BUILD:
         if importlib.util.find_spec(package) is None:
             return (
                 f"expected the package {package} to build an engine for TensorRT, got none "
@@ -219,12 +224,14 @@ def gate_frames(first: dict, rendered: Callable[[], list[dict]]) -> Callable[[],
 
 
 def upgrade_policy(options: EngineOptions) -> str:
-    """Whether frames wait for the engine that was asked for, see upgrade.UpgradingEngine."""
+    """Whether frames wait for the engine that was asked for, see background.UpgradingEngine."""
     from .background import LIVE, PATIENT, STRICT
 
     if not options.waits:
         return LIVE
-    return STRICT if options.backend == "tensorrt" or options.engine else PATIENT
+    if options.backend == "tensorrt" or options.engine:
+        return STRICT
+    return PATIENT
 
 
 def default_model(task: str = "stereo") -> Path | None:
@@ -232,19 +239,13 @@ def default_model(task: str = "stereo") -> Path | None:
 
     The tree first, so that a model installed earlier does not stand in for the one beside the code.
     """
-    prefixes = [
-        Path(prefix)
-        for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-        if prefix
-    ]
-    installed = [
-        prefix / "share" / "depth_ros" / "models" for prefix in (*prefixes, Path(sys.prefix))
-    ]
-    return next(
-        (
-            path
-            for folder in (_TREE_MODELS, *installed)
-            if (path := folder / f"{task}.onnx").is_file()
-        ),
-        None,
-    )
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    folders = [_TREE_MODELS]
+    for prefix in (*prefixes, sys.prefix):
+        if prefix:
+            folders.append(Path(prefix) / "share" / "depth_ros" / "models")
+    for folder in folders:
+        path = folder / f"{task}.onnx"
+        if path.is_file():
+            return path
+    return None

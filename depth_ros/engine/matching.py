@@ -13,7 +13,10 @@ from depth_ros.core.errors import ImageError
 # than 2 px: 10.0 %; grey with blocks of 5 (P1 200, P2 800) 11.25 %. The baseline is slightly
 # favoured there, since the settings were seen on them.
 _SETTINGS = {"blockSize": 3, "P1": 108, "P2": 432, "preFilterCap": 31}
-_UNIQUENESS_PCT, _LEFT_RIGHT_PX, _SPECKLE_PX, _SPECKLE_RANGE_PX = 10, 1, 100, 1
+_UNIQUENESS_PCT = 10
+_LEFT_RIGHT_PX = 1
+_SPECKLE_PX = 100
+_SPECKLE_RANGE_PX = 1
 _STEP = 16  # SGBM answers in sixteenths of a pixel, and searches ranges that are multiples of 16
 
 

@@ -23,25 +23,23 @@ _PROVIDERS = {
     "directml": "DmlExecutionProvider",
     "rocm": "ROCMExecutionProvider",
 }
-_INTEGERS = (
-    b"QuantizeLinear",
-    b"QLinearConv",
-    b"ConvInteger",
-)  # operators, by which an int8 graph is known
+# Operators by which an int8 graph is known.
+_INTEGERS = (b"QuantizeLinear", b"QLinearConv", b"ConvInteger")
 
 
 class OnnxEngine:
     """A network in an ONNX file that carries its ModelSpec in the metadata.
 
     Args:
-        path: The file. threads: Of ONNX Runtime; 0 = all cores but one, at least one. providers:
-        Execution providers, best first: "cuda", "openvino", ... or ONNX Runtime's own names. The
-        CPU is
-            always the last of them, for what the others cannot run.
+        path: The file.
+        threads: Of ONNX Runtime; 0 = all cores but one, at least one.
+        providers: Execution providers, best first: "cuda", "openvino", ... or ONNX Runtime's own
+            names. The CPU is always the last of them, for what the others cannot run.
 
     Raises:
         EngineError: For a file that is absent or corrupt, or a provider that is not there or does
-        not start. SpecError: Where the spec is absent or unlike the graph.
+            not start.
+        SpecError: Where the spec is absent or unlike the graph.
     """
 
     name = "onnxruntime"
@@ -55,7 +53,9 @@ class OnnxEngine:
                 f"{self.path}: expected an ONNX file, got {error.strerror}"
             ) from error
         self.model_hash = hashlib.sha256(content).hexdigest()[:12]
-        self.precision = "int8" if any(name in content for name in _INTEGERS) else "fp32"
+        self.precision = "fp32"
+        if any(name in content for name in _INTEGERS):
+            self.precision = "int8"
         self._session = _open(self.path, threads, providers)
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
@@ -155,7 +155,8 @@ def _check_tensors(kind: str, tensors, names: tuple, shapes: dict, spec: ModelSp
             "in the graph"
         )
     for name in names:
-        tensor, expected = found[name], shapes[name]
+        tensor = found[name]
+        expected = shapes[name]
         if len(expected) == 4:
             size = (spec.height, spec.width)
             expected = (*expected[:2], *(side or None for side in spec.shape(name, size)[2:]))

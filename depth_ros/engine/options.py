@@ -23,18 +23,17 @@ class EngineOptions:
     Args:
         backend: "auto", "onnxruntime", "tensorrt" or "sgbm", see `engine.load.load_engine`.
         precision: of the TensorRT engine: "fp16", "fp32" or "int8". int8 is looked for, not built,
-        as its ranges come
-            from a recording: `depth-ros build --precision int8 --calibrate BAG`.
+            as its ranges come from a recording: `depth-ros build --precision int8 --calibrate BAG`.
         workspace_mib: most MiB of scratch memory for TensorRT; 0: an engine built with any limit
-        will do, and one that
-            is built is built with the library's choice.
+            will do, and one that is built is built with the library's choice.
         engine: path of a TensorRT engine that `depth-ros build` left or imported; "": the cache is
-        searched. providers: ONNX Runtime execution providers, best first, separated by commas
-        ("cuda", "openvino" or full names);
-            "": the CPU. The CPU stays the last of them.
+            searched.
+        providers: ONNX Runtime execution providers, best first, separated by commas ("cuda",
+            "openvino" or full names); "": the CPU. The CPU stays the last of them.
         cuda_binding: by which package the GPU's driver is called; "auto": cuda-bindings, else
-        pycuda. waits: no frame is answered before the engine that was asked for is ready, and all
-        are answered by that one.
+            pycuda.
+        waits: no frame is answered before the engine that was asked for is ready, and all are
+            answered by that one.
 
     Raises:
         EngineError: For a value that is out of its range, or options that contradict each other.

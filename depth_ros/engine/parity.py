@@ -49,8 +49,9 @@ class Difference:
 
     def worst(self, other: Difference) -> Difference:
         """Of each figure the larger one."""
-        mine, others = asdict(self), asdict(other)
-        return Difference(**{name: max(value, others[name]) for name, value in mine.items()})
+        others = asdict(other)
+        larger = {name: max(value, others[name]) for name, value in asdict(self).items()}
+        return Difference(**larger)
 
 
 def check_parity(engine, reference: Runnable, precision: str, frames: Iterable[dict]) -> dict:
@@ -71,13 +72,14 @@ def check_parity(engine, reference: Runnable, precision: str, frames: Iterable[d
         ParityError: Where an output differs by more than its tolerance, is not finite where the
         reference is, or
             the other way round; where nothing is finite, which proves nothing; where points of the
-            whole step are not what the reference packs of its metres. The words name the cure.
+            whole step are not what the reference packs of its metres. The message names the cure.
     """
     found: dict[str, Difference] = {}
     count = 0
     for inputs in frames:
         count += 1
-        wanted, got = reference.run(inputs), engine.run(inputs)
+        wanted = reference.run(inputs)
+        got = engine.run(inputs)
         if "points" in wanted:
             _check_points(got["points"], wanted["points"], got["metres"], precision)
         pairs = _comparable(got, wanted, inputs, reference.spec, precision)
@@ -123,14 +125,24 @@ def _comparable(got: dict, wanted: dict, inputs: dict, spec: ModelSpec, precisio
             _refuse(
                 f"expected {name} of shape {wanted[name].shape}, got {got[name].shape}", precision
             )
-    values, sigma = ("disparity", "log_sigma") if spec.task == "stereo" else ("metres", "sigma_m")
-    pairs = {values: (got["metres"], wanted["metres"])}
+    camera = inputs["camera"]
+    pairs = {}
     if spec.task == "stereo":
-        pairs = {values: tuple(_disparity(metres, inputs["camera"]) for metres in pairs[values])}
+        sigma_name = "log_sigma"
+        pairs["disparity"] = (
+            _disparity(got["metres"], camera),
+            _disparity(wanted["metres"], camera),
+        )
+    else:
+        sigma_name = "sigma_m"
+        pairs["metres"] = (got["metres"], wanted["metres"])
     if "sigma_m" in wanted:
+        # Where metres are unknown, so is sigma: the metres are judged for that.
         known = np.isfinite(got["metres"]) & np.isfinite(wanted["metres"])
-        logs = (_log_sigma(answer, inputs["camera"], spec.task) for answer in (got, wanted))
-        pairs[sigma] = tuple(np.where(known, values, 0) for values in logs)
+        pairs[sigma_name] = (
+            np.where(known, _log_sigma(got, camera, spec.task), 0),
+            np.where(known, _log_sigma(wanted, camera, spec.task), 0),
+        )
     return pairs
 
 
@@ -144,9 +156,11 @@ def _disparity(metres: np.ndarray, camera: np.ndarray) -> np.ndarray:
 def _log_sigma(answer: dict, camera: np.ndarray, task: str) -> np.ndarray:
     """The logarithm that a network answered, of sigma_z = z^2 / (fx b) sigma_d, or z sigma_rel."""
     metres = answer["metres"].astype(np.float64)
-    scale = camera[0] * camera[4] / metres if task == "stereo" else 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(answer["sigma_m"] / metres * scale)
+        relative = answer["sigma_m"] / metres
+        if task == "stereo":
+            relative = relative * (camera[0] * camera[4] / metres)
+        return np.log(relative)
 
 
 def _difference(name: str, got: np.ndarray, wanted: np.ndarray, precision: str) -> Difference:
@@ -157,16 +171,16 @@ def _difference(name: str, got: np.ndarray, wanted: np.ndarray, precision: str) 
         words = f"expected {name} of shape {wanted.shape}, finite where ONNX Runtime is"
         _refuse(f"{words}, got {got.shape}, {finite}", precision)
     quantity = QUANTITIES[name]
-    off = np.zeros(wanted.shape)
+    off: np.ndarray = np.zeros(wanted.shape)
     off[known] = np.abs(got[known].astype(np.float64) - wanted[known])
     if quantity.relative:
         off[known] /= np.maximum(np.abs(wanted[known]), np.finfo(np.float32).tiny)
-    plane = off.reshape(-1, off.shape[-1])
+    rows_and_columns = off.reshape(off.size // off.shape[-1], off.shape[-1])
     gross = quantity.by_precision[precision].gross
     return Difference(
         mean=float(off[known].mean()),
         p99=float(np.percentile(off[known], 99)),
-        line=float(max(plane.mean(0).max(), plane.mean(1).max())),
+        line=float(max(rows_and_columns.mean(0).max(), rows_and_columns.mean(1).max())),
         share=float((off[known] > gross).mean()),
         max=float(off.max()),
     )
@@ -175,32 +189,21 @@ def _difference(name: str, got: np.ndarray, wanted: np.ndarray, precision: str) 
 def _check(name: str, difference: Difference, precision: str, count: int) -> None:
     """Refuse an output that is off by more than it may."""
     quantity: Quantity = QUANTITIES[name]
-    limit, unit = quantity.by_precision[precision], quantity.unit
-    for figure, most, words in (
-        (
-            difference.mean,
-            limit.mean,
-            f"{name} within {limit.mean} {unit} of ONNX Runtime on average",
-        ),
-        (
-            difference.p99,
-            limit.p99,
-            f"{name} within {limit.p99} {unit} of ONNX Runtime at 99 % of the pixels",
-        ),
-        (
-            difference.line,
-            limit.line,
-            f"{name} within {limit.line} {unit} of ONNX Runtime in each row and column",
-        ),
-        (
-            difference.share,
-            limit.share,
-            f"{name} off by {limit.gross} {unit} at {limit.share:.2%} of the pixels at most",
-        ),
-    ):
-        if not figure <= most:
+    limit = quantity.by_precision[precision]
+    unit = quantity.unit
+    checks = {
+        "mean": f"{name} within {limit.mean} {unit} of ONNX Runtime on average",
+        "p99": f"{name} within {limit.p99} {unit} of ONNX Runtime at 99 % of the pixels",
+        "line": f"{name} within {limit.line} {unit} of ONNX Runtime in each row and column",
+        "share": f"{name} off by {limit.gross} {unit} at {limit.share:.2%} of the pixels at most",
+    }
+    figures = asdict(difference)
+    limits = asdict(limit)
+    for check, expected in checks.items():
+        if not figures[check] <= limits[check]:  # so that NaN is refused as well
             _refuse(
-                f"expected {words} ({precision}), got {figure:.4g} over {count} frames", precision
+                f"expected {expected} ({precision}), got {figures[check]:.4g} over {count} frames",
+                precision,
             )
 
 
@@ -211,18 +214,27 @@ def _refuse(words: str, precision: str) -> None:
 
 def _check_points(got: np.ndarray, wanted: np.ndarray, metres: np.ndarray, precision: str) -> None:
     """Refuse points of another depth than the metres beside them, other rays or other colours."""
-    same = np.array_equal(got[..., 2], metres, equal_nan=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rays, rays_wanted = (points[..., :2] / points[..., 2:3] for points in (got, wanted))
+    same_metres = np.array_equal(got[..., 2], metres, equal_nan=True)
+    rays = _rays(got)
+    rays_wanted = _rays(wanted)
     both = np.isfinite(rays).all(-1) & np.isfinite(rays_wanted).all(-1)
-    same = same and np.allclose(rays[both], rays_wanted[both], rtol=1e-4, atol=1e-5)
-    colours, colours_wanted = (
-        points.view(np.uint32)[..., 3] & 0xFFFFFF for points in (got, wanted)
-    )
-    if not (same and np.array_equal(colours, colours_wanted)):
+    same_rays = np.allclose(rays[both], rays_wanted[both], rtol=1e-4, atol=1e-5)
+    same_colours = np.array_equal(_colours(got), _colours(wanted))
+    if not (same_metres and same_rays and same_colours):
         _refuse(
             "expected points with the metres, rays and colours of the image, got others", precision
         )
+
+
+def _rays(points: np.ndarray) -> np.ndarray:
+    """x / z and y / z of points (..., 4)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return points[..., :2] / points[..., 2:3]
+
+
+def _colours(points: np.ndarray) -> np.ndarray:
+    """0xRRGGBB of points (..., 4), whose last number carries it in its bits."""
+    return points.view(np.uint32)[..., 3] & 0xFFFFFF
 
 
 def rendered_frames(spec: ModelSpec, size: tuple[int, int]) -> list[dict[str, np.ndarray]]:
@@ -243,12 +255,11 @@ def rendered_pairs(size: tuple[int, int]) -> list[tuple[StereoRig, np.ndarray, n
     step[0, 3] = rig.baseline_m
     pairs = []
     for number in (0, 9):
-        poses = [clip_pose(number) @ side for side in (np.eye(4), step)]
-        left, right = (
-            np.rint(255 * render(clip_scene(), rig.left, pose)["rgb"]).astype(np.uint8)
-            for pose in poses
-        )
-        pairs.append((rig, left, right))
+        images = []
+        for side in (np.eye(4), step):
+            rgb = render(clip_scene(), rig.left, clip_pose(number) @ side)["rgb"]
+            images.append(np.rint(255 * rgb).astype(np.uint8))
+        pairs.append((rig, images[0], images[1]))
     return pairs
 
 
@@ -256,23 +267,23 @@ def arrays_of(spec: ModelSpec, first: np.ndarray, second: np.ndarray) -> dict[st
     """Two (H, W, 3) uint8 RGB images, already of the size of the tensors, as the inputs that a
     spec names.
     """
-    mean, std = (np.array(values, np.float32)[:, None, None] for values in (spec.mean, spec.std))
-    pair = [
-        ((image.transpose(2, 0, 1) - mean) / std)[None].astype(np.float32)
-        for image in (first, second)
-    ]
-    prior = (
-        matched_prior(first, second, _RANGE_PX, spec.prior_scale)[None]
-        if "prior" in spec.inputs
-        else None
-    )
+    earlier = _tensor(spec, first)
+    later = _tensor(spec, second)
     arrays = {
-        "left": pair[0],
-        "right": pair[1],
-        "image": pair[0],
-        "first": pair[0],
-        "second": pair[1],
-        "prior": prior,
+        "left": earlier,
+        "right": later,
+        "image": earlier,
+        "first": earlier,
+        "second": later,
         "max_disparity_px": np.array([_RANGE_PX], np.float32),
     }
+    if "prior" in spec.inputs:
+        arrays["prior"] = matched_prior(first, second, _RANGE_PX, spec.prior_scale)[None]
     return {name: np.ascontiguousarray(arrays[name]) for name in spec.inputs}
+
+
+def _tensor(spec: ModelSpec, image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 RGB as (1, 3, H, W) float32, normalised as the spec says."""
+    mean = np.array(spec.mean, np.float32)[:, None, None]
+    std = np.array(spec.std, np.float32)[:, None, None]
+    return ((image.transpose(2, 0, 1) - mean) / std)[None].astype(np.float32)

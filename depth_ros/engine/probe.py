@@ -59,8 +59,10 @@ def _measured(model: Path, int8: Path) -> dict[str, float]:
     """
     engines = {"float_ms": OnnxEngine(model), "int8_ms": OnnxEngine(int8)}
     spec = engines["float_ms"].spec
-    size = tuple(-(-side // spec.divisor) * spec.divisor for side in _SIZE)
-    size = size if spec.is_dynamic else (spec.height, spec.width)
+    height, width = (-(-side // spec.divisor) * spec.divisor for side in _SIZE)
+    size = (height, width)
+    if not spec.is_dynamic:
+        size = (spec.height, spec.width)
     rng = np.random.default_rng(0)
     inputs = {name: rng.random(spec.shape(name, size), np.float32) for name in spec.inputs}
     times: dict[str, list[float]] = {name: [] for name in engines}

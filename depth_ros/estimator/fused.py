@@ -78,7 +78,9 @@ class PlainStep:
 
     def __init__(self, engine: Engine, with_points: bool = True):
         self.engine, self.spec, self.with_points = engine, engine.spec, with_points
-        self.name, self.model_hash = engine.name, engine.model_hash
+        self.name = engine.name
+        self.model_hash = engine.model_hash
+        self.precision = engine.precision
 
     def warmup(self) -> None:
         """Warm up the network's engine."""

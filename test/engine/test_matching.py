@@ -118,8 +118,10 @@ def read_pfm(path):
 
 
 def test_middlebury_figure_of_the_facts(shared_data):
-    """Off by more than 2 px on the sixteen Middlebury pairs: 10.0 %
-    (experiments/stereo/stereo_accuracy.py).
+    """What engine/matching.py states of its settings: 10.0 % on sixteen pairs.
+
+    SGBM and the filling compute in integers, so that a CPU changes nothing; half a point is left to
+    other versions of OpenCV.
     """
     scenes = sorted((shared_data / "pairs").iterdir())
     metrics = []
@@ -141,5 +143,5 @@ def test_middlebury_figure_of_the_facts(shared_data):
         )
     mean = mean_metrics(metrics)
     assert len(scenes) == 16
-    assert 9.5 < mean["bad2_pct"] < 10.5  # OpenCV's matcher is integer: the same on every CPU
+    assert mean["bad2_pct"] == pytest.approx(10.0, abs=0.5)
     assert mean["coverage"] == 1.0

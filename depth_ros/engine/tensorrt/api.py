@@ -167,9 +167,12 @@ def compile_network(
     can stop it.
 
     Args:
-        trt: TensorRT, as import_library returns it. onnx_bytes: A serialised onnx.ModelProto.
-        precision: "fp32", "fp16" or "int8". capability: Compute capability to build for, "" for
-        this machine's GPU; tensorrt_rtx can build for others. options: What else may differ.
+        trt: TensorRT, as import_library returns it.
+        onnx_bytes: A serialised onnx.ModelProto.
+        precision: "fp32", "fp16" or "int8".
+        capability: Compute capability to build for, "" for this machine's GPU; tensorrt_rtx can
+            build for others.
+        options: What else may differ.
         progress: Called with the share done, 0 to 1, from another thread; 8.6 never calls it.
 
     Returns:
@@ -179,7 +182,8 @@ def compile_network(
         EngineError: Where the graph is refused, the GPU is missing, or memory runs out, with the
         library's words.
     """
-    log, said = native_logger(trt), error_recorder(trt)
+    log = native_logger(trt)
+    said = error_recorder(trt)
     builder = create_or_raise(said, "builder", trt.Builder, log)
     flags = trt.NetworkDefinitionCreationFlag
     strong = hasattr(flags, "STRONGLY_TYPED")

@@ -1,5 +1,5 @@
 """The process in which TensorRT compiles: python -m depth_ros.engine.tensorrt.compile_worker
-FOLDER; see engine.compiler.
+FOLDER; see compiler.
 
 The folder holds job.json and model.onnx; engine.plan and tensors.json are left there, or error.txt.
 Progress goes to standard output, a number a line; what the library prints goes to standard error.

@@ -63,7 +63,7 @@ def compile_apart(
         The engine, and (shape, type) of each tensor by name.
 
     Raises:
-        EngineError: What `tensorrt_library.compile_network` refuses; where the process crashed or
+        EngineError: What `api.compile_network` refuses; where the process crashed or
         was killed, with the
             signal and its last words; or on cancelled.
     """

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from depth_ros.core.errors import EngineError
 from depth_ros.engine.tensorrt.gpu import cuda_words
 
-_THREAD_LOCAL = (
-    1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do with the GPU does not spoil it
-)
+# CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do with the GPU does not spoil it
+_THREAD_LOCAL = 1
 
 
 class CudaGraph:
@@ -19,7 +18,9 @@ class CudaGraph:
     """
 
     def __init__(self, driver, executable: ctypes.c_void_p, stream: int):
-        self._driver, self._executable, self._stream = driver, executable, ctypes.c_void_p(stream)
+        self._driver = driver
+        self._executable = executable
+        self._stream = ctypes.c_void_p(stream)
 
     @classmethod
     def capture(cls, stream: int, enqueue: Callable[[], None]) -> CudaGraph:
@@ -32,10 +33,12 @@ class CudaGraph:
         """
         try:
             driver = ctypes.CDLL("libcuda.so.1")
-            begin, instantiate = driver.cuStreamBeginCapture_v2, driver.cuGraphInstantiateWithFlags
+            begin = driver.cuStreamBeginCapture_v2
+            instantiate = driver.cuGraphInstantiateWithFlags
         except (OSError, AttributeError) as error:  # no driver, or one older than CUDA 11.4
             raise EngineError(f"expected a driver with CUDA graphs, got: {error}") from error
-        graph, executable = ctypes.c_void_p(), ctypes.c_void_p()
+        graph = ctypes.c_void_p()
+        executable = ctypes.c_void_p()
         _check(driver, begin(ctypes.c_void_p(stream), _THREAD_LOCAL))
         failure = None
         try:

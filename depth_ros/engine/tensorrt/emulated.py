@@ -19,7 +19,10 @@ from depth_ros.core.errors import EngineError
 from .fold import import_onnx
 from .islands import moves_only
 
-_FLOAT, _HALF, _DOUBLE = 1, 10, 11  # onnx.TensorProto
+# onnx.TensorProto
+_FLOAT = 1
+_HALF = 10
+_DOUBLE = 11
 
 
 class EmulatedGraph:
@@ -63,10 +66,11 @@ def rounded(model):
         elif node.op_type == "Cast" and made_halves:
             nodes += _rounding(onnx, node.input[0], node.output[0])
         elif made_halves and not moves_only(node):
-            node.output[:] = [f"{name}/exact" if name in halves else name for name in node.output]
+            exact = {name: f"{name}/exact" for name in made_halves}
+            node.output[:] = [exact.get(name, name) for name in node.output]
             nodes.append(node)
             for name in made_halves:
-                nodes += _rounding(onnx, f"{name}/exact", name)
+                nodes += _rounding(onnx, exact[name], name)
         else:
             nodes.append(node)
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
@@ -130,10 +134,10 @@ def _check_rounding() -> None:
     ends = [helper.make_tensor_value_info(name, _FLOAT, [2]) for name in ("x", "n")]
     graph = helper.make_graph(nodes, "rounding", ends[:1], ends[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    third, large = 1 / 3, 1e5  # 0.33325195 and infinity as halves
-    found = _open(model).run(None, {"x": np.array([third, large], np.float32)})[0]
+    numbers = [1 / 3, 1e5]  # 0.33325195 and infinity as halves
+    found = _open(model).run(None, {"x": np.array(numbers, np.float32)})[0]
     with np.errstate(over="ignore"):
-        expected = -np.array([third, large], np.float16).astype(np.float32)
+        expected = -np.array(numbers, np.float16).astype(np.float32)
     if not np.array_equal(found, expected):
         raise EngineError(
             f"expected an ONNX Runtime whose casts round to half, got {found} for {expected}"

@@ -20,7 +20,7 @@ CAMERA_NUMBERS = {"stereo": 6, "mono": 4}
 IO_GRAPH = "1"  # part of the cache key: raise it where this file makes other graphs
 IMAGES = ("left", "right", "image")
 _LARGEST = 1e30  # more is not a depth; written so, because NaN compares false
-# as prepare: neighbours whose inverse depths differ by more of themselves lie on two surfaces
+# As estimator.preprocess: neighbours whose inverse depths differ by more lie on two surfaces.
 _SAME_SURFACE = 0.1
 
 
@@ -35,23 +35,32 @@ class Step:
 
 def step_shapes(spec: ModelSpec, size: tuple[int, int], step: Step) -> dict[str, tuple[int, ...]]:
     """The shape of every input of a whole step; size: (height, width) of the network's tensors."""
-    shapes = {
-        n: (*step.image_size, 3) if n in IMAGES else s for n, s in input_shapes(spec, size).items()
-    }
-    return {**shapes, "camera": (CAMERA_NUMBERS[spec.task],)}
+    shapes = dict(input_shapes(spec, size))
+    for name in shapes:
+        if name in IMAGES:
+            shapes[name] = (*step.image_size, 3)
+    shapes["camera"] = (CAMERA_NUMBERS[spec.task],)
+    return shapes
 
 
 def with_io(model, spec: ModelSpec, image_size: tuple[int, int], working: tuple[int, int]):
     """Put preparation and decoding around a converted network; they stay float32 whatever the
     network's precision.
 
-    model: as convert made it, for tensors that image_size gives. image_size: (height, width) of the
-    camera's images. working: (height, width) to which they are resized, ahead of padding;
-    image_size for stereo. Inputs: each image of the spec as (H, W, 3) uint8 RGB, rectified; what is
-    no image, as "prior", as the network takes it: SGBM is no graph, so the CPU makes it; "camera",
-    see CAMERA_NUMBERS. Outputs: "metres" and "sigma_m" (H, W), "points" (H, W, 4) x y z and the
-    colour packed as in core.cloud; float32, NaN unknown. Raises EngineError for another task, or a
-    model without uncertainty.
+    Args:
+        model: As convert made it, for tensors of the size that image_size leads to.
+        spec: Of the model.
+        image_size: (height, width) of the camera's images.
+        working: (height, width) to which they are resized, ahead of padding; image_size for stereo.
+
+    Returns:
+        A ModelProto. Inputs: each image of the spec as (H, W, 3) uint8 RGB, rectified; what is no
+        image, as "prior", as the network takes it (SGBM is no graph: the CPU makes it); "camera",
+        see CAMERA_NUMBERS. Outputs: "metres" and "sigma_m" (H, W), "points" (H, W, 4) with x, y, z
+        and the colour packed as in core.pointcloud; float32, NaN unknown.
+
+    Raises:
+        EngineError: For another task, or a model without uncertainty.
     """
     import onnx
 
@@ -79,8 +88,11 @@ def with_io(model, spec: ModelSpec, image_size: tuple[int, int], working: tuple[
     graph.inline(model, "net/")
     numbers = graph.add("Split", ["camera"], count=CAMERA_NUMBERS[spec.task], axis=0)
     values, log_sigma = (_cropped(graph, f"net/{name}", working) for name in spec.outputs)
-    decode = _decode_stereo if spec.task == "stereo" else _decode_mono
-    metres, sigma = decode(graph, values, log_sigma, numbers, spec, image_size, working)
+    if spec.task == "stereo":
+        metres, sigma = _decode_stereo(graph, values, log_sigma, numbers)
+    else:
+        sizes = Step(image_size, working)
+        metres, sigma = _decode_mono(graph, values, log_sigma, numbers, spec.focal_px, sizes)
     _outputs(graph, metres, sigma, spec.inputs[0], numbers, image_size)
     return graph.model(model)
 
@@ -89,25 +101,29 @@ class _Graph:
     """Nodes in order, each named by its number unless a name is given."""
 
     def __init__(self, onnx):
-        self.onnx, self.nodes, self.weights, self.inputs, self.outputs, self._inner = (
-            onnx,
-            [],
-            [],
-            [],
-            [],
-            None,
-        )
+        self.onnx = onnx
+        self.nodes: list = []
+        self.weights: list = []
+        self.inputs: list[tuple] = []
+        self.outputs: list[tuple] = []
 
     def add(self, kind: str, inputs: list, name: str = "", count: int = 1, **attributes):
         """Add a node; arrays among the inputs become constants.
 
         Returns its output's name, or a list of count names.
         """
-        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
+        names = []
+        for value in inputs:
+            if not isinstance(value, str):
+                value = self._constant(value)
+            names.append(value)
         base = name or f"io/{len(self.nodes)}"
-        outputs = [base] if count == 1 else [f"{base}.{i}" for i in range(count)]
+        if count == 1:
+            self.nodes.append(self.onnx.helper.make_node(kind, names, [base], **attributes))
+            return base
+        outputs = [f"{base}.{i}" for i in range(count)]
         self.nodes.append(self.onnx.helper.make_node(kind, names, outputs, **attributes))
-        return outputs[0] if count == 1 else outputs
+        return outputs
 
     def inline(self, model, prefix: str) -> None:
         """Take the nodes of a model in, all names with a prefix."""
@@ -117,11 +133,10 @@ class _Graph:
 
     def model(self, like):
         """The model, checked."""
-        helper, kind = self.onnx.helper, self.onnx.TensorProto
+        helper = self.onnx.helper
+        kind = self.onnx.TensorProto.FLOAT
         inputs = [helper.make_tensor_value_info(*value) for value in self.inputs]
-        outputs = [
-            helper.make_tensor_value_info(name, kind.FLOAT, shape) for name, shape in self.outputs
-        ]
+        outputs = [helper.make_tensor_value_info(name, kind, shape) for name, shape in self.outputs]
         graph = helper.make_graph(self.nodes, "with_io", inputs, outputs, self.weights)
         made = helper.make_model(graph, opset_imports=like.opset_import, ir_version=like.ir_version)
         self.onnx.checker.check_model(made)
@@ -134,11 +149,12 @@ class _Graph:
 
 
 def _f(*values) -> np.ndarray:
-    return np.array(values if len(values) > 1 else values[0], np.float32)
+    """Numbers as a float32 constant: one as a scalar, several as a vector."""
+    return np.squeeze(np.array(values, np.float32))
 
 
 def _prepared(graph: _Graph, image: str, spec: ModelSpec, image_size, working, size) -> str:
-    """(H, W, 3) uint8 to the network's tensor, as prepare does it.
+    """(H, W, 3) uint8 to the network's tensor, as estimator.preprocess does it.
 
     A byte may only be cast, so that comes first.
     """
@@ -170,7 +186,7 @@ def _known(graph: _Graph, values: str) -> str:
     return graph.add("And", [graph.add("Greater", [values, _f(0)]), small])
 
 
-def _decode_stereo(graph: _Graph, disparity, log_sigma, numbers, spec, image_size, working):
+def _decode_stereo(graph: _Graph, disparity: str, log_sigma: str, numbers: list):
     """depth = fx b / (d + doffs); sigma_z = z^2 / (fx b) sigma_d, as core.depth."""
     focal_baseline = graph.add("Mul", [numbers[0], numbers[4]])
     moved = graph.add("Add", [disparity, numbers[5]])
@@ -181,16 +197,16 @@ def _decode_stereo(graph: _Graph, disparity, log_sigma, numbers, spec, image_siz
     return depth, graph.add("Div", [sigma, focal_baseline])
 
 
-def _decode_mono(graph: _Graph, depth, log_sigma, numbers, spec, image_size, working):
-    """Metres of this camera, resized as inverse depth, but never across two surfaces, as prepare
-    does it.
+def _decode_mono(graph: _Graph, depth: str, log_sigma: str, numbers: list, focal_px, sizes: Step):
+    """Metres of this camera, resized as inverse depth, but never across two surfaces, as
+    estimator.preprocess does it.
     """
+    image_size = sizes.image_size
+    working = sizes.working
     fx = graph.add("Mul", [numbers[0], _f(working[1] / image_size[1])])
-    metres = (
-        graph.add("Mul", [depth, graph.add("Div", [fx, _f(spec.focal_px)])])
-        if spec.focal_px
-        else depth
-    )
+    metres = depth
+    if focal_px:
+        metres = graph.add("Mul", [depth, graph.add("Div", [fx, _f(focal_px)])])
     inverse = graph.add(
         "Where", [_known(graph, depth), graph.add("Reciprocal", [metres]), _f(np.nan)]
     )
@@ -208,10 +224,8 @@ def _decode_mono(graph: _Graph, depth, log_sigma, numbers, spec, image_size, wor
         smooth = graph.add("Squeeze", [smooth, np.array([0, 1])])
         off = graph.add("Abs", [graph.add("Sub", [smooth, nearest])])
         close = graph.add("LessOrEqual", [off, graph.add("Mul", [nearest, _f(_SAME_SURFACE)])])
-        inverse, relative = (
-            graph.add("Where", [close, smooth, nearest]),
-            _nearest(graph, relative, image_size, working),
-        )
+        inverse = graph.add("Where", [close, smooth, nearest])
+        relative = _nearest(graph, relative, image_size, working)
     metres = graph.add("Reciprocal", [inverse])
     return metres, graph.add("Mul", [metres, relative])
 
@@ -229,7 +243,8 @@ def _outputs(graph: _Graph, metres: str, sigma: str, image: str, numbers: list, 
     graph.add("Identity", [metres], "metres")
     graph.add("Identity", [sigma], "sigma_m")
     fx, fy, cx, cy = numbers[:4]
-    u, v = np.arange(width, dtype=np.float32)[None], np.arange(height, dtype=np.float32)[:, None]
+    u = np.arange(width, dtype=np.float32)[None]
+    v = np.arange(height, dtype=np.float32)[:, None]
     x = graph.add("Mul", [graph.add("Div", [graph.add("Sub", [u, cx]), fx]), metres])
     y = graph.add("Mul", [graph.add("Div", [graph.add("Sub", [v, cy]), fy]), metres])
     parts = [
@@ -247,9 +262,8 @@ def _packed(graph: _Graph, image: str) -> str:
     128 (1 + q) / 2.
     """
     rgb = graph.add("Cast", [image], to=1)
-    weighted = graph.add(
-        "Mul", [rgb, _f(65536, 256, 1) / np.float32(2**23)]
-    )  # a product of matrices may be TF32
+    # Not a product of matrices, which may be TF32.
+    weighted = graph.add("Mul", [rgb, _f(65536, 256, 1) / np.float32(2**23)])
     q = graph.add("ReduceSum", [weighted, np.array([2])], keepdims=0)
     half = graph.add("Add", [graph.add("Mul", [q, _f(0.5)]), _f(0.5)])
     return graph.add("Where", [graph.add("Less", [q, _f(1)]), half, q])

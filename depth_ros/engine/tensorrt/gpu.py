@@ -27,10 +27,13 @@ class Gpu:
     """The GPU as its driver describes it.
 
     Args:
-        name: As the driver says. compute_capability: As "8.6". driver: The CUDA version that it
-        speaks, and its own where the system tells it, as "13.0 580.65.06". multiprocessors: Their
-        number. is_integrated: Its memory is that of the machine, as on Jetson. memory_mib: All of
-        its memory.
+        name: As the driver reports it.
+        compute_capability: As "8.6".
+        driver: The CUDA version that it speaks, and its own where the system has it, as
+            "13.0 580.65.06".
+        multiprocessors: Their number.
+        is_integrated: Its memory is that of the machine, as on Jetson.
+        memory_mib: All of its memory.
     """
 
     name: str
@@ -52,8 +55,10 @@ def find_gpu() -> Gpu:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError as error:
         raise EngineError(f"expected an NVIDIA driver, got: {error}") from error
-    device, name = ctypes.c_int(), ctypes.create_string_buffer(_NAME_BYTES)
-    version, memory = ctypes.c_int(), ctypes.c_size_t()
+    device = ctypes.c_int()
+    name = ctypes.create_string_buffer(_NAME_BYTES)
+    version = ctypes.c_int()
+    memory = ctypes.c_size_t()
     attributes = {
         number: ctypes.c_int() for number in (_MULTIPROCESSORS, _INTEGRATED, _MAJOR, _MINOR)
     }
@@ -113,10 +118,10 @@ def workspace_limit(gpu: Gpu, asked_mib: int) -> int:
 
 
 def cuda_words(driver, code: int) -> str:
-    """Say what a result of the driver means; driver: libcuda."""
+    """Return what a result of the driver means; driver: libcuda."""
     words = ctypes.c_char_p()
     with contextlib.suppress(AttributeError):
         driver.cuGetErrorString(code, ctypes.byref(words))
-    return f"CUDA error {code}" + (
-        f" ({words.value.decode(errors='replace')})" if words.value else ""
-    )
+    if not words.value:
+        return f"CUDA error {code}"
+    return f"CUDA error {code} ({words.value.decode(errors='replace')})"

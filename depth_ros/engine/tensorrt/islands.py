@@ -62,7 +62,9 @@ COMPUTES = frozenset(
         "GlobalAveragePool",
     }
 )
-_FLOAT, _HALF = 1, 10  # onnx.TensorProto
+# onnx.TensorProto
+_FLOAT = 1
+_HALF = 10
 
 
 class Flow:
@@ -88,7 +90,9 @@ class Flow:
 
     def numbers(self, node) -> list[str]:
         """The float32 inputs that a node computes with; a Resize's scales are none."""
-        inputs = node.input[:1] if node.op_type == "Resize" else node.input
+        inputs = node.input
+        if node.op_type == "Resize":
+            inputs = node.input[:1]
         return [name for name in inputs if name and self.is_float(name)]
 
     def data(self, node) -> list[str]:
@@ -112,7 +116,7 @@ def names_used(node) -> list[str]:
 
 
 def moves_only(node) -> bool:
-    """True for a node that gives numbers as it gets them."""
+    """True for a node that passes numbers on as they are."""
     if node.op_type == "Resize":
         return any(a.name == "mode" and a.s == b"nearest" for a in node.attribute) or not _has(
             node, "mode"
@@ -178,11 +182,14 @@ def _can_stand_between(node, flow: Flow) -> bool:
 
 
 def halve(model, halved: set[int]):
-    """Give the model with some nodes in half precision, casts at their borders, inputs and outputs
-    unchanged.
+    """Return the model with some nodes in half precision, and casts at their borders.
 
-    model: an onnx.ModelProto whose graph's Flow found the positions of the nodes. Returns a new
-    ModelProto.
+    Args:
+        model: An onnx.ModelProto.
+        halved: Positions of the nodes in its graph, as `find_islands` returns them.
+
+    Returns:
+        A new ModelProto, whose inputs and outputs are as before.
     """
     import onnx
 
@@ -191,7 +198,9 @@ def halve(model, halved: set[int]):
     made.CopyFrom(model)
     graph = made.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    nodes, halves = [], {}
+    onnx_helper = onnx.helper
+    nodes: list = []
+    halves: dict[str, str] = {}  # float32 tensor -> its half
 
     def half_of(name: str) -> str:
         """The name of a tensor's half; a cast, or a constant, is added the first time."""
@@ -200,16 +209,13 @@ def halve(model, halved: set[int]):
         halves[name] = f"{name}/half"
         if name in weights:
             numbers = onnx.numpy_helper.to_array(weights[name])
-            with np.errstate(
-                over="ignore"
-            ):  # too large becomes infinite, which the parity gate sees
-                graph.initializer.append(
-                    onnx.numpy_helper.from_array(numbers.astype(np.float16), halves[name])
-                )
+            # Too large becomes infinite, which the parity gate sees.
+            with np.errstate(over="ignore"):
+                rounded = numbers.astype(np.float16)
+            graph.initializer.append(onnx.numpy_helper.from_array(rounded, halves[name]))
         else:
-            nodes.append(
-                onnx.helper.make_node("Cast", [name], [halves[name]], f"{name}/to_half", to=_HALF)
-            )
+            ends = [name], [halves[name]]
+            nodes.append(onnx_helper.make_node("Cast", *ends, f"{name}/to_half", to=_HALF))
         return halves[name]
 
     for position, node in enumerate(model.graph.node):
@@ -219,17 +225,16 @@ def halve(model, halved: set[int]):
         numbers = set(flow.numbers(node))
         half = onnx.NodeProto()
         half.CopyFrom(node)
-        half.input[:] = [half_of(name) if name in numbers else name for name in node.input]
+        for i, name in enumerate(node.input):
+            if name in numbers:
+                half.input[i] = half_of(name)
         half.output[:] = [f"{name}/half" for name in node.output]
         nodes.append(half)
         for name in node.output:
             halves[name] = f"{name}/half"
             if flow.wants_float(name, halved):
-                nodes.append(
-                    onnx.helper.make_node(
-                        "Cast", [halves[name]], [name], f"{name}/to_float", to=_FLOAT
-                    )
-                )
+                ends = [halves[name]], [name]
+                nodes.append(onnx_helper.make_node("Cast", *ends, f"{name}/to_float", to=_FLOAT))
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
     _drop_unused_constants(graph)

@@ -20,7 +20,8 @@ from depth_ros.core.errors import EngineError
 from .fold import import_onnx
 from .islands import CONVOLUTIONS, Flow, find_islands, halve, moves_only
 
-_CHANNELS, _ANSWERS = 8, 2
+_CHANNELS = 8  # fewest input channels of an int8 convolution
+_ANSWERS = 2  # a convolution with as many outputs makes an answer
 # Share of what a tensor held in calibration that its range keeps; the rest saturates.
 # models/mono.onnx decides this: single large activations of its encoder would make the steps of all
 # others coarse. See docs/tensorrt.md.
@@ -47,11 +48,17 @@ class _Plan:
 
 
 def add_pairs(folded, frames: list[dict]):
-    """Give a folded model in which convolutions compute in int8 and the rest of the islands in
+    """Return a folded model in which convolutions compute in int8 and the rest of the islands in
     halves.
 
-    Weights are rounded per output channel, biases stay float. frames: input arrays by name, for the
-    ranges. Raises EngineError where no convolution is wide enough.
+    Weights are rounded per output channel, biases stay float.
+
+    Args:
+        folded: An onnx.ModelProto, as `fold` returns it.
+        frames: Input arrays by name, for the ranges.
+
+    Raises:
+        EngineError: Where no convolution is wide enough.
     """
     onnx, _ = import_onnx()
     plan = _plan(folded)
@@ -120,7 +127,8 @@ def _above(count: int) -> int:
 def _plan(folded) -> _Plan:
     """Decide which node becomes what."""
     flow = Flow(folded.graph)
-    nodes, islands = folded.graph.node, find_islands(Flow(folded.graph))
+    nodes = folded.graph.node
+    islands = find_islands(Flow(folded.graph))
     shapes = {tensor.name: tensor.dims for tensor in folded.graph.initializer}
     eights = set()
     for i in islands:
@@ -198,7 +206,8 @@ def _scales(plan: _Plan, ranges: dict[str, float]) -> dict[str, np.ndarray]:
     most: dict[str, float] = defaultdict(float)
     for name, value in ranges.items():
         most[group(name)] = max(most[group(name)], value)
-    return {name: np.float32(max(most[group(name)] / _LARGEST, _LEAST_SCALE)) for name in ranges}
+    steps = {name: max(most[group(name)] / _LARGEST, _LEAST_SCALE) for name in ranges}
+    return {name: np.array(step, np.float32) for name, step in steps.items()}
 
 
 class _Writer:

@@ -24,16 +24,20 @@ class Request:
     """What to build.
 
     Args:
-        model: An ONNX file with its spec. size: (height, width) of the tensors, pixels. precision:
-        "fp32", "fp16" or "int8". workspace_mib: Most memory for scratch; 0: the library's choice,
-        on a GPU that shares its memory a part of it. library: "auto", "tensorrt" or "tensorrt_rtx".
+        model: An ONNX file with its spec.
+        size: (height, width) of the tensors, pixels.
+        precision: "fp32", "fp16" or "int8".
+        workspace_mib: Most memory for scratch; 0: the library's choice, on a GPU that shares its
+            memory a part of it.
+        library: "auto", "tensorrt" or "tensorrt_rtx".
         compute_capability: "": of this machine's GPU; others ("8.6") with tensorrt_rtx only.
         frames: Input arrays by name, for parity; taken once, and not at all where nothing is built;
             empty: rendered ones.
-        calibration: The same for int8, other ones. step: Not None: the whole step, see io_graph, of
-        which frames are inputs then. plain: What does the same step around ONNX Runtime, with run,
-        spec and outputs. judge: Given what runs the converted graph, returns how far from the truth
-        it is, as JSON takes it.
+        calibration: The same for int8, other ones.
+        step: Not None: the whole step, see fused_graph, of which frames are inputs then.
+        plain: What does the same step around ONNX Runtime, with run, spec and outputs.
+        judge: Given what runs the converted graph, returns its error against ground truth, as JSON
+            takes it.
     """
 
     model: Path
@@ -56,7 +60,15 @@ def make_key(request: Request, trt, spec: ModelSpec) -> CacheKey:
         raise EngineError(
             "compute capability: expected none for tensorrt, which builds for the GPU at hand"
         )
-    gpu = Gpu(ANY_GPU, request.compute_capability) if request.compute_capability else find_gpu()
+    if request.compute_capability:
+        gpu = Gpu(ANY_GPU, request.compute_capability)
+    else:
+        gpu = find_gpu()
+    if name == "tensorrt_rtx":
+        # Finished on the device: what differs between devices is decided there.
+        built_on = Gpu(ANY_GPU, gpu.compute_capability)
+    else:
+        built_on = gpu
     options = {"conversion": CONVERSION}
     shapes = input_shapes(spec, request.size)
     if request.step is not None:
@@ -65,26 +77,25 @@ def make_key(request: Request, trt, spec: ModelSpec) -> CacheKey:
                 "with-io: expected the plain step and frames to compare with, got none"
             )
         shapes = step_shapes(spec, request.size, request.step)
-        options["with_io"] = (
-            f"{IO_GRAPH}, resized to {request.step.working[0]}x{request.step.working[1]}"
-        )
-    is_any = (
-        name == "tensorrt_rtx"
-    )  # finished on the device: what differs between devices is decided there
+        height, width = request.step.working
+        options["with_io"] = f"{IO_GRAPH}, resized to {height}x{width}"
+    calibration = ""
+    if request.precision == "int8":
+        calibration = frames_digest(request.calibration)
     return CacheKey(
         model_sha256=hashlib.sha256(Path(request.model).read_bytes()).hexdigest(),
         library=name,
         version=trt.__version__,
-        gpu=ANY_GPU if is_any else gpu.name,
+        gpu=built_on.name,
         compute_capability=gpu.compute_capability,
         precision=request.precision,
         shapes=shapes,
         options=options,
-        driver="" if is_any else gpu.driver,
-        multiprocessors=0 if is_any else gpu.multiprocessors,
+        driver=built_on.driver,
+        multiprocessors=built_on.multiprocessors,
         makers={package: _version(package) for package in ("onnx", "onnxruntime")},
         workspace_mib=workspace_limit(gpu, request.workspace_mib),
-        calibration=frames_digest(request.calibration) if request.precision == "int8" else "",
+        calibration=calibration,
     )
 
 
@@ -111,10 +122,7 @@ def lock_file(key: CacheKey) -> Path:
     """The file that is locked while an engine is built: one a GPU, else, where nothing is timed,
     one an engine.
     """
-    timed = key.gpu != ANY_GPU
-    name = (
-        hashlib.sha256(f"{key.gpu} {key.compute_capability}".encode()).hexdigest()[:16]
-        if timed
-        else key.digest
-    )
-    return default_folder() / f"{'gpu' if timed else 'build'}-{name}.lock"
+    if key.gpu == ANY_GPU:
+        return default_folder() / f"build-{key.digest}.lock"
+    gpu = hashlib.sha256(f"{key.gpu} {key.compute_capability}".encode()).hexdigest()[:16]
+    return default_folder() / f"gpu-{gpu}.lock"

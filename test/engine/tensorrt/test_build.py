@@ -169,7 +169,7 @@ assert began.wait(60)
 time.sleep(0.2)
 """
     ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr
     assert not list(tmp_path.glob("*.engine"))
@@ -384,7 +384,7 @@ def test_the_first_gate_sees_what_halves_do(rtx, cache, make_model, monkeypatch)
         return model
 
     monkeypatch.setattr("depth_ros.engine.tensorrt.build.convert", halved)
-    monkeypatch.setattr("depth_ros.engine.tensorrt.build.compile_network", None)  # would fail
+    monkeypatch.setattr("depth_ros.engine.tensorrt.build.compile_apart", None)  # would fail
     frames = [
         {
             "left": np.ones((1, 3, 16, 24), np.float32),

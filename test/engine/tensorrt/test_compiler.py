@@ -18,7 +18,7 @@ from depth_ros.engine.tensorrt.compiler import Job, compile_apart
 WORKER = """
 import json, os, sys, time
 from pathlib import Path
-from depth_ros.engine import compile_worker, tensorrt_library
+from depth_ros.engine.tensorrt import compile_worker
 def compile_network(trt, content, precision, capability, options, progress):
     {body}
 compile_worker.compile_network = compile_network
