@@ -16,8 +16,10 @@ from depth_ros.core.plausibility import Fault, camera_faults, pair_faults
 from depth_ros.core.rectify import rectify_map
 from depth_ros.core.types import Frame
 from depth_ros.recordings.decode import image_to_rgb, stamp_to_ns
+from depth_ros.recordings.disparity_range import disparity_reach, range_of
 
-from .epipolar import disparity_reach, epipolar_error, range_of
+from .causes import NO_FRAME_ID
+from .epipolar import epipolar_error
 
 SIDES = ("left", "right")
 PROBLEM, WARNING, OK = "PROBLEM", "WARNING", "ok"
@@ -162,11 +164,7 @@ def examine_frame_ids(
         )
         findings.append(Finding(WARNING, topic, words))
     elif "" in frames:
-        words = (
-            "frame_id of the images is empty: no output can be placed on the robot; set it in "
-            "the driver"
-        )
-        findings.append(Finding(PROBLEM, topic, words))
+        findings.append(Finding(PROBLEM, topic, NO_FRAME_ID))
     for frame_id in sorted(frame for frame in frames if frame.startswith("/")):
         words = (
             f"frame_id {frame_id!r} begins with a slash, which tf2 refuses: read as "

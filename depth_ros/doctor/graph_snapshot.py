@@ -68,7 +68,8 @@ class Look:
     clock_publishers: a number.
 
     parents: of each TF child; None where TF cannot be read here. tf_missing: (base_frame, camera
-    frame) without a way between them, or None.
+    frame) that no transform joins, or None. profile_variable: by which the Fast DDS of this machine
+    finds its profile.
     """
 
     seconds: float
@@ -82,6 +83,7 @@ class Look:
     clock_publishers: int = 0
     parents: dict[str, set[str]] | None = None
     tf_missing: tuple[str, str] | None = None
+    profile_variable: str = "FASTDDS_DEFAULT_PROFILES_FILE"
 
     def stream(self, side: str, what: str) -> Stream:
         """The stream of a side: what is "image" or "camera_info"."""

@@ -6,9 +6,8 @@ import numpy as np
 
 from depth_ros.core.grey_range import describe_range
 from depth_ros.doctor.graph_snapshot import Look, Stream
-from depth_ros.nodes.health.watchdog import IDLE, transport_hint
-from depth_ros.nodes.transport import too_large
 
+from .causes import IDLE, NO_FRAME_ID, too_large, transport_hint
 from .checks import (
     OK,
     PROBLEM,
@@ -163,7 +162,11 @@ def _of_stream(stream: Stream, look: Look, partner: Stream | None = None) -> lis
     if partner:  # those that came since the first image did
         infos = sum(t >= (stream.arrivals_s or [0.0])[0] for t in partner.arrivals_s)
     if not came:
-        why = f"; its camera_info does: {too_large()}" if infos else ": is the driver running?"
+        why = (
+            f"; its camera_info does: {too_large(look.profile_variable)}"
+            if infos
+            else ": is the driver running?"
+        )
         words = (
             f"{', '.join(stream.publishers)} publishes it, but nothing arrived in "
             f"{look.seconds:.0f} s{why}"
@@ -172,7 +175,7 @@ def _of_stream(stream: Stream, look: Look, partner: Stream | None = None) -> lis
     elif infos > 5 and came < _LOST * infos:
         words = (
             f"{came} images came with {infos} camera_infos: the others are lost on the way, "
-            f"{too_large()}"
+            f"{too_large(look.profile_variable)}"
         )
         found.append(Finding(PROBLEM, topic, words))
     elif not found and partner and not all(fact.error for fact in stream.facts):
@@ -316,11 +319,7 @@ def _of_slashes(look: Look) -> list[Finding]:
 def _of_tf(look: Look) -> list[Finding]:
     """Frames of the images, and how they hang together."""
     if any(not fact.frame_id for side in look.sides for fact in look.stream(side, "image").facts):
-        words = (
-            "frame_id of the images is empty: no output can be placed on the robot; set it in "
-            "the driver"
-        )
-        return [Finding(PROBLEM, look.stream(look.sides[0], "image").topic, words)]
+        return [Finding(PROBLEM, look.stream(look.sides[0], "image").topic, NO_FRAME_ID)]
     findings = _of_slashes(look)
     for child, parents in (look.parents or {}).items():
         if len(parents) > 1:

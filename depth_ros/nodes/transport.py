@@ -9,6 +9,8 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from depth_ros.doctor import causes
+
 _PROFILE = "fastdds.xml"
 _PROFILE_NAMES = (
     "FASTDDS_DEFAULT_PROFILES_FILE",
@@ -56,22 +58,17 @@ def transport_environment() -> dict[str, str]:
         environment["OPENBLAS_NUM_THREADS"] = "1"
     profile = fastdds_profile()
     if profile is not None and not any(os.environ.get(name) for name in _PROFILE_NAMES):
-        environment[_profile_name()] = str(profile)
+        environment[profile_variable()] = str(profile)
     return environment
 
 
 def too_large() -> str:
-    """Ask what the watchdog and the doctor suspect of images that do not arrive, and say the cure.
-
-    >>> too_large()[:57]
-    'too large for the shared memory of the sender? start the '
-    """
-    cure = f"start the camera with {_profile_name()} set to depth_ros' config/{_PROFILE}"
-    return f"too large for the shared memory of the sender? {cure}"
+    """Explain images that do not arrive, with the cure for the Fast DDS of this machine."""
+    return causes.too_large(profile_variable())
 
 
-def _profile_name() -> str:
-    """The variable by which the Fast DDS of this machine finds its profile."""
+def profile_variable() -> str:
+    """Return the variable by which the Fast DDS of this machine finds its profile."""
     return _PROFILE_NAMES[1] if _is_fastdds_2() else _PROFILE_NAMES[0]
 
 

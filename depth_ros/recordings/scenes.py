@@ -14,7 +14,7 @@ import numpy as np
 from depth_ros.core.camera import StereoRig
 from depth_ros.core.errors import InputError
 from depth_ros.core.types import Frame
-from depth_ros.doctor.epipolar import disparity_reach, range_of
+from depth_ros.recordings.disparity_range import disparity_reach, range_of
 from depth_ros.recordings.scene_files import (
     read_calib,
     read_kitti_disparity,

@@ -7,11 +7,11 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 
+from depth_ros.doctor.causes import IDLE
 from depth_ros.nodes.fast_path.event_callbacks import NO_PUBLISHER_EVENTS
 
 from .diagnostics import RateMeter, diagnostics_message, health_values
 from .statistics import ROUTINE
-from .watchdog import IDLE
 
 _NUMBER = re.compile(r"[0-9][0-9.e+-]*")
 _MAX_KINDS = 100  # that are warned of: a sender may make up as many as it likes

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from depth_ros.doctor.causes import (
+    COMPRESSED_TYPE,
+    IDLE,
+    JUMPS_BACK,
+    name_some,
+    recorded_data,
+    transport_hint,
+)
 from depth_ros.nodes.transport import too_large
 
 _STRANGE_AGE_S = 10.0
-JUMPS_BACK = "stamps jump back: a bag that loops, or two sources on one topic?"
-IDLE = "nobody subscribes to an output, so nothing is computed"
-_IMAGE, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-_SHOWN = 5  # topics of others that are named
 _FAULTS = {
     "bad_message": "messages cannot be read",
     "bad_stamp": "stamps are refused",
@@ -100,55 +104,16 @@ def explain(snapshot: Snapshot) -> list[str]:
     ]
 
 
-def transport_hint(topic: str, type_name: str, transports: dict[str, str], parameter: str) -> str:
-    """Say which parameter makes a node hear images that are there, but by another image_transport.
-
-    Args:
-        topic: that is subscribed to, with /compressed where compressed images are asked for.
-        type_name: of its messages.
-        transports: {topic: type} of what is published under its name without /compressed.
-        parameter: that names the topic, such as left_image_topic.
-
-    Returns:
-        What to set, or "" where nothing of it is there.
-
-    >>> transport_hint(
-    ...     "/left/image", "sensor_msgs/msg/Image", {"/left/image/compressed": _COMPRESSED}, ""
-    ... )
-    'it is there as /left/image/compressed: set image_transport: compressed'
-    """
-    base = topic.removesuffix("/compressed")
-    if type_name == _IMAGE and transports.get(f"{topic}/compressed") == _COMPRESSED:
-        return f"it is there as {topic}/compressed: set image_transport: compressed"
-    if type_name == _COMPRESSED and transports.get(base) == _IMAGE:
-        return f"it is there as raw images on {base}: set image_transport: raw"
-    if type_name == _COMPRESSED and transports.get(base) == _COMPRESSED:
-        return f"it is there as {base}: set {parameter} without /compressed"
-    if type_name in (_IMAGE, _COMPRESSED) and transports:
-        return (
-            f"of it only {_some(transports)} is there, which is not read: let the driver "
-            "publish raw or compressed"
-        )
-    return ""
-
-
-def _some(names) -> str:
-    """The first few names, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
-
-
 def _of_stream(stream: Stream, snapshot: Snapshot) -> list[str]:
     """Say why one subscription hears nothing."""
     what = f"{stream.topic} ({stream.name}; subscribed as {stream.type_name}, {stream.qos})"
     if stream.other_types:
         cure = ""
-        if stream.topic.endswith("/compressed") and _COMPRESSED in stream.other_types:
+        if stream.topic.endswith("/compressed") and COMPRESSED_TYPE in stream.other_types:
             base = stream.topic.removesuffix("/compressed")
             cure = f" set image_transport: compressed and {stream.parameter}: {base}"
         return [
-            f"{what}: it is published as {_some(stream.other_types)}: image_transport raw "
+            f"{what}: it is published as {name_some(stream.other_types)}: image_transport raw "
             f"or compressed?{cure}"
         ]
     if stream.conflict:
@@ -160,7 +125,7 @@ def _of_stream(stream: Stream, snapshot: Snapshot) -> list[str]:
         hint = transport_hint(stream.topic, stream.type_name, stream.transports, stream.parameter)
         if not hint and stream.similar_topics:
             cure = f": set {stream.parameter}, or remap" if stream.parameter else ""
-            hint = f"the same type is published on {_some(stream.similar_topics)}{cure}"
+            hint = f"the same type is published on {name_some(stream.similar_topics)}{cure}"
         return [f"no publisher on {what}{hint and '; ' + hint}"]
     if stream.received:
         return []
@@ -187,12 +152,7 @@ def _of_clock(snapshot: Snapshot) -> list[str]:
     if snapshot.last_stamp_ns is not None:
         age_s = (snapshot.clock_ns - snapshot.last_stamp_ns) / 1e9
         if abs(age_s) > _STRANGE_AGE_S:
-            cure = (
-                "set use_sim_time and play with --clock"
-                if not snapshot.use_sim_time
-                else "is /clock of this bag?"
-            )
-            found.append(f"stamps are {age_s:.1f} s behind the node's clock: recorded data? {cure}")
+            found.append(recorded_data(age_s, snapshot.use_sim_time))
     return found
 
 

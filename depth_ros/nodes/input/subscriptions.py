@@ -21,7 +21,8 @@ from depth_ros.nodes.fast_path.event_callbacks import NO_SUBSCRIPTION_EVENTS
 from depth_ros.nodes.fast_path.receiver import Receiver
 from depth_ros.nodes.health.failures import shorten
 from depth_ros.nodes.health.statistics import Statistics
-from depth_ros.nodes.health.watchdog import JUMPS_BACK, Stream
+from depth_ros.doctor.causes import JUMPS_BACK
+from depth_ros.nodes.health.watchdog import Stream
 from depth_ros.nodes.parameters import Parameters
 from depth_ros.nodes.qos import overridable
 from depth_ros.recordings.cdr import ImageReader

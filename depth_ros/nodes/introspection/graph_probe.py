@@ -28,6 +28,7 @@ from depth_ros.estimator.preprocess import rectified
 from depth_ros.nodes.input.camera_info import read_message
 from depth_ros.nodes.input.extrinsics import tf_message, transform_to_matrix
 from depth_ros.nodes.input.frame_tree import FrameTree
+from depth_ros.nodes.transport import profile_variable
 from depth_ros.recordings.bag import IMAGE_TYPES, INFO_TYPE, SIDES, cdr_stamp_ns
 from depth_ros.recordings.decode import image_to_rgb, info_to_calibration, stored_pixels
 
@@ -117,7 +118,14 @@ class _Doctor:
                 describe(self._ros, stream, node and node.name)
                 self._subscribe(stream)  # those that have been discovered since
             self._wait(lambda: False, _AGAIN_S)
-        found = Look(self._seconds, self._namespace or "graph", sides, streams, node)
+        found = Look(
+            self._seconds,
+            self._namespace or "graph",
+            sides,
+            streams,
+            node,
+            profile_variable=profile_variable(),
+        )
         pairs = self._ros.get_node_names_and_namespaces()
         found.nodes = sorted(full_name(*pair) for pair in pairs if pair[0] != _NAME)
         found.clock_publishers = len(self._ros.get_publishers_info_by_topic("/clock"))
