@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
@@ -27,13 +28,15 @@ from .factory import (
     rest_unless_wanted,
     set_engine_logger,
 )
+from .fast_path.parameter_overrides import parameter_overrides
 from .guarded_node import GuardedNode
 from .health.failures import naming
 from .health.reporter import Health
 from .health.statistics import Statistics
 from .health.watchdog import Snapshot, explain
-from .input.pairing import Mailbox, Pair, SizeError, pair_to_frame
+from .input.frame_decoding import Pair, SizeError, pair_to_frame
 from .input.subscriptions import Inputs
+from .mailbox import Mailbox
 from .odometry.odometry import MOTION_TOPICS, Motion
 from .output.deferred_publisher import Behind
 from .output.publishers import TOPICS, Outputs, conflicts
@@ -130,18 +133,13 @@ class DepthNode(GuardedNode):
         refuse_bad_topics(self, parameters)
         outputs = [topic for topic, _ in TOPICS.values()]
         topics = topics_of(self, parameters, [*outputs, *MOTION_TOPICS])
-        given = {
-            name: item.value for name, item in getattr(self, "_parameter_overrides", {}).items()
-        }
-        slashes = [
-            name
-            for name in ("odom_frame", "base_frame")
-            if str(given.get(name, "")).startswith("/")
-        ]
-        remarks = [
-            f"{name} {given[name]!r} begins with a slash, which tf2 refuses: taken without"
-            for name in slashes
-        ]
+        given = parameter_overrides(self)
+        remarks = []
+        for name in ("odom_frame", "base_frame"):
+            if str(given.get(name, "")).startswith("/"):
+                remarks.append(
+                    f"{name} {given[name]!r} begins with a slash, which tf2 refuses: taken without"
+                )
         return remarks + check_overrides(given, topics)
 
     def _stop(self):
@@ -254,10 +252,10 @@ class DepthNode(GuardedNode):
 
     def drops_of_matching(self) -> dict[str, int]:
         """Give the images that found no partner, by cause, over all activations."""
-        total = dict(self._matcher_drops)
-        for cause, n in (self._inputs.matcher.drops if self._inputs else {}).items():
-            total[cause] = total.get(cause, 0) + n
-        return total
+        total = Counter(self._matcher_drops)
+        if self._inputs is not None:
+            total.update(self._inputs.matching().drops)
+        return dict(total)
 
     def silence(self) -> list[str]:
         """Say why there is no output; empty while there is some, or while it is too early to
@@ -272,26 +270,32 @@ class DepthNode(GuardedNode):
         silent_s = time.monotonic() - since_s
         if silent_s < self.parameters.watchdog_s:
             return []
-        stats, matcher = self.statistics, self._inputs.matcher
-        publishers = self._motion.publishers.values() if self._motion else ()
-        return explain(
-            Snapshot(
-                silent_s=silent_s,
-                streams=self._inputs.streams(),
-                pairs=stats.since_output["pairs"],
-                waited_s=time.monotonic() - max(stats.first_pair_s, self._idle_s),
-                drops={**self._inputs.unmatched_since_pair(), **stats.dropped_since_output()},
-                texts=dict(stats.texts),
-                closest_gap_ns=matcher.closest_gap_ns,
-                tolerance_ns=matcher.tolerance_ns,
-                lag=matcher.lag(),
-                wait_ns=matcher.wait_ns,
-                use_sim_time=self.get_parameter("use_sim_time").value,
-                clock_ns=self.get_clock().now().nanoseconds,
-                last_stamp_ns=stats.last_stamp_ns,
-                subscribers=subscribers,
-                unmet=tuple(conflicts(self, [*self._outputs.publishers.values(), *publishers])),
-            )
+        return explain(self._snapshot(silent_s, subscribers))
+
+    def _snapshot(self, silent_s: float, subscribers: int) -> Snapshot:
+        """Collect what the watchdog needs to know."""
+        streams = self._inputs.streams()
+        matching = self._inputs.matching()
+        statistics = self.statistics
+        publishers = list(self._outputs.publishers.values())
+        if self._motion is not None:
+            publishers += self._motion.publishers.values()
+        return Snapshot(
+            silent_s=silent_s,
+            streams=streams,
+            pairs=statistics.since_output["pairs"],
+            waited_s=time.monotonic() - max(statistics.first_pair_s, self._idle_s),
+            drops={**matching.drops_since_pair, **statistics.dropped_since_output()},
+            texts=dict(statistics.texts),
+            closest_gap_ns=matching.closest_gap_ns,
+            tolerance_ns=matching.tolerance_ns,
+            lag=matching.lag,
+            wait_ns=matching.wait_ns,
+            use_sim_time=self.get_parameter("use_sim_time").value,
+            clock_ns=self.get_clock().now().nanoseconds,
+            last_stamp_ns=statistics.last_stamp_ns,
+            subscribers=subscribers,
+            unmet=tuple(conflicts(self, publishers)),
         )
 
     def remarks(self) -> list[str]:
@@ -314,7 +318,8 @@ class DepthNode(GuardedNode):
         if self._inputs is not None:
             values |= {f"topic/{name}": topic for name, topic in self._inputs.topics().items()}
             values["message_path"] = self._inputs.path
-            values["sync_lag_s"] = self._inputs.matcher.lag()[1] / 1e9
+            _, lag_ns = self._inputs.matching().lag
+            values["sync_lag_s"] = lag_ns / 1e9
         if self._greys.changes:
             values["grey_range"] = self._greys.words() or "the upper 8 of 16 bits"
         if self._motion is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from depth_ros.core.errors import DepthRosError
 from depth_ros.engine.options import BACKENDS, CUDA_BINDINGS, MOST_WORKSPACE_MIB, PRECISIONS
 
+from .fast_path.parameter_overrides import parameter_overrides
 from .yaml_values import as_meant, as_written, how_to_write, nearest_choice
 
 SCALE_SOURCES = ("auto", "camera_height", "odometry")
@@ -204,6 +205,21 @@ class Parameters:
                 f"base_frame: expected another frame than odom_frame, got {self.base_frame!r} twice"
             )
 
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The cameras, as their names stand before those of streams and parameters."""
+        return ("left", "right") if self.mode == "stereo" else ("",)
+
+    def image_topic_of(self, side: str) -> str:
+        """The topic of the images of a side, without /compressed."""
+        topics = {"left": self.left_image_topic, "right": self.right_image_topic}
+        return topics.get(side, self.image_topic)
+
+    def info_topic_of(self, side: str) -> str:
+        """The topic of the camera_info of a side."""
+        topics = {"left": self.left_info_topic, "right": self.right_info_topic}
+        return topics.get(side, self.info_topic)
+
     def changed(self, values: dict, configured: bool) -> Parameters:
         """Give the parameters after a change; raises ParameterError with the reason where it is
         refused.
@@ -247,9 +263,9 @@ def declare_parameters(node, written: dict[str, str] | None = None) -> Parameter
     of. Raises ParameterError for unknown names and refused values.
     """
     written = written or {}
-    overrides = getattr(node, "_parameter_overrides", {})
+    overrides = parameter_overrides(node)
     refuse_unknown(overrides)
-    values = {name: item.value for name, item in overrides.items() if name in _FIELDS}
+    values = {name: value for name, value in overrides.items() if name in _FIELDS}
     meant = {
         name: as_written(_FIELDS[name].default, value, written.get(name))
         for name, value in values.items()

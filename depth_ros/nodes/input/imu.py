@@ -9,12 +9,13 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Imu
 
 from depth_ros.nodes.fast_path.event_callbacks import NO_SUBSCRIPTION_EVENTS
+from depth_ros.nodes.fast_path.polled_subscription import Gate, take_all
 from depth_ros.nodes.qos import overridable
 from depth_ros.odometry import ImuSample
 from depth_ros.odometry.inertial_filter import FORCE
 from depth_ros.recordings.decode import stamp_to_ns
 
-from .camera_info import Gate, MessageError, read_message, take_all
+from .camera_info import MessageError, read_message
 from .extrinsics import Extrinsics
 
 _DEPTH = 1000  # samples that wait for the next frame

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from depth_ros.core.types import Estimate
-from depth_ros.nodes.input.pairing import Mailbox
+from depth_ros.nodes.mailbox import Mailbox
 from depth_ros.odometry import EgoEstimate, EgoFrame, EgoMotion, ImuSample
 
 _STEPS = 64  # of the pose network that are remembered, to bridge frames that were dropped

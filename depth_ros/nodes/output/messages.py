@@ -14,6 +14,7 @@ from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.depth import depth_to_mm
 from depth_ros.core.errors import ImageError
 from depth_ros.core.pointcloud import depth_to_cloud
+from depth_ros.nodes.fast_path.payload import set_payload
 from depth_ros.recordings.decode import (
     image_to_depth,
     image_to_rgb,
@@ -43,16 +44,6 @@ def make_header(stamp_ns: int, frame_id: str) -> Header:
     header = Header(frame_id=frame_id)
     header.stamp.sec, header.stamp.nanosec = divmod(int(stamp_ns), 1_000_000_000)
     return header
-
-
-def set_payload(msg, array: np.ndarray) -> None:
-    """Put an array into msg.data without a copy; msg.data is then a flat uint8 view, valid until
-    the array changes.
-
-    Past the setter, which checks every byte in Python: 1.1 ms a published 640x480 rgb8 image
-    against 167 ms for a NumPy array and 1.4 ms for array.array('B').
-    """
-    msg._data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
 def array_to_image(array: np.ndarray, encoding: str, header: Header) -> Image:

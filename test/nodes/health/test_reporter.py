@@ -8,10 +8,10 @@ pytest.importorskip("rclpy")
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from depth_ros.nodes.health.reporter import Health
-from depth_ros.nodes.health.failures import MAX_TEXT
-from depth_ros.nodes.health.statistics import Statistics
 from depth_ros.doctor.causes import IDLE
+from depth_ros.nodes.health.failures import MAX_TEXT
+from depth_ros.nodes.health.reporter import Health
+from depth_ros.nodes.health.statistics import Statistics
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
