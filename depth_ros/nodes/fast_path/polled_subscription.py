@@ -1,4 +1,4 @@
-"""Subscriptions that do not wake the executor: their messages are taken when somebody needs them."""
+"""Subscriptions that do not wake the executor: messages are taken when somebody needs them."""
 
 from __future__ import annotations
 

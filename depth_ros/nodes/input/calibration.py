@@ -33,8 +33,9 @@ class CalibrationAttacher:
     A camera_info that is latched, or slower than the images, is used as the last one that came.
     Which of the two a camera does is learned: an image waits for its own camera_info only while
     those come with the images' stamps, and never longer than until the next image. An image that
-    comes late finds the calibration of its time. Bounded: 512 calibrations, eight seconds of 60 Hz,
-    and one image. For one thread at a time.
+    comes late finds the calibration of its time. An image that is no newer than the one before it
+    does not wait: either the pairing refuses it, or time has begun anew. Bounded: 512 calibrations,
+    eight seconds of 60 Hz, and one image. For one thread at a time.
 
     >>> attacher = CalibrationAttacher()
     >>> attacher.add_image(CalibratedImage(10, "image"))
@@ -88,12 +89,14 @@ class CalibrationAttacher:
             return []
         own = self._at(image.stamp_ns)
         known = own or self._in_force(image.stamp_ns)
-        is_worth_waiting = own is None and (self._comes_with_images or known is None)
-        if is_worth_waiting and not is_overdue:
+        is_newer = self._released_ns is None or image.stamp_ns > self._released_ns
+        may_come = is_newer and (self._comes_with_images or known is None)
+        if own is None and may_come and not is_overdue:
             return []
         self._waiting = None
         self._released_ns = image.stamp_ns
-        self._comes_with_images = own is not None
+        if is_newer:
+            self._comes_with_images = own is not None
         return [replace(image, calibration=known)]
 
     def _at(self, stamp_ns: int) -> Calibration | None:

@@ -134,8 +134,7 @@ class Inputs:
     def streams(self) -> tuple[Stream, ...]:
         """Describe every subscription for the watchdog; asks the graph, so call it seldom."""
         with self._lock:
-            for side in self._sides:
-                self._poll_infos(side)  # without images nobody else does
+            self._poll_infos()  # without images nobody else does
             self._await_infos()
         return tuple(
             describe_stream(
@@ -264,7 +263,7 @@ class Inputs:
         self._await_infos()
 
     def _await_infos(self) -> None:
-        """Wait for camera_infos only while an image lacks its own, as they come with every image."""
+        """Wait for camera_infos only while an image lacks its own."""
         waiting = {side for side in self._sides if self._attachers[side].is_waiting}
         self._info_gate.is_open = self._image_gate.is_open and bool(waiting)
         if self._receiver is not None:
@@ -328,14 +327,17 @@ class Inputs:
             )
             self._statistics.drop("bad_stamp", reason)
             return
-        self._poll_infos(side)
+        self._poll_infos()
         image = CalibratedImage(stamp_to_ns(stamp), message, len(raw))
         self._match(side, self._attachers[side].add_image(image))
 
-    def _poll_infos(self, side: str) -> None:
-        """Take the camera_infos of a side that are there."""
-        for raw in take_all(self._subscriptions[_name(side, "camera_info")]):
-            self._on_info(side, raw)
+    def _poll_infos(self) -> None:
+        """Take the camera_infos that are there, of all sides: those of an image that comes late
+        must not be pushed out of their queue meanwhile.
+        """
+        for side in self._sides:
+            for raw in take_all(self._subscriptions[_name(side, "camera_info")]):
+                self._on_info(side, raw)
 
     def _match(self, side: str, images: list[CalibratedImage]) -> None:
         """Look for the partners of images that have their calibration."""

@@ -82,3 +82,14 @@ def test_a_slow_camera_info_is_that_in_force(make_calibration):
     attacher.add_info(200, new)
     add_image(attacher, "A", 150)
     assert add_image(attacher, "B", 250) == [("A", old), ("B", new)]
+
+
+def test_an_image_that_is_no_newer_does_not_wait(make_calibration):
+    """The pairing is to refuse it at once, and its camera_info may never come."""
+    attacher = CalibrationAttacher()
+    calibration = make_calibration()
+    attacher.add_info(100, calibration)
+    assert add_image(attacher, "first", 100) == [("first", calibration)]
+    assert add_image(attacher, "older", 50) == [("older", calibration)]
+    assert add_image(attacher, "again", 50) == [("again", calibration)]
+    assert add_image(attacher, "next", 150) == []  # this one's may still come
