@@ -98,20 +98,20 @@ def replay(
         shift_ns, sent = play(source, player, node)
         _wait_for_the_last(listener, sent, shift_ns)
         counters, engine_ms = listener.counters(node, tuple(source.topics.images))
-    run = Evaluation(
-        source.name,
-        f"{engine.spec.name} ({engine.model_hash})",
-        listener.values.get("backend", engine.name),
-        source.mode,
-        replay=True,
-        engine_ms=engine_ms,
-    )
-    run.notes.append(f"Played in ROS_DOMAIN_ID {domain_id}, apart from the robot's.")
-    fill(run, sent, shift_ns, listener.arrivals, counters, listener.drop_log)
-    true_poses = {}
-    run.results = _judge_all(source, sent, shift_ns, listener, true_poses)
-    if ODOMETRY in heard:
-        _add_track(run, listener, shift_ns, true_poses, egomotion)
+        run = Evaluation(
+            source.name,
+            f"{engine.spec.name} ({engine.model_hash})",
+            listener.values.get("backend", engine.name),
+            source.mode,
+            replay=True,
+            engine_ms=engine_ms,
+        )
+        run.notes.append(f"Played in ROS_DOMAIN_ID {domain_id}, apart from the robot's.")
+        fill(run, sent, shift_ns, listener.arrivals, counters, listener.drop_log)
+        true_poses = {}
+        run.results = _judge_all(source, sent, shift_ns, listener, true_poses)
+        if ODOMETRY in heard:
+            _add_track(run, listener, shift_ns, true_poses, egomotion)
     return run
 
 
@@ -234,8 +234,8 @@ def _judge_all(
 
 
 def _estimate(frame: Frame, listener, stamp_ns: int) -> Estimate:
-    """What the node published of a frame, as an Estimate; raises ImageError where it cannot be read,
-    or has another size.
+    """What the node published of a frame, as an Estimate; raises ImageError where it cannot be
+    read, or has another size.
     """
     metric = listener.message(DEPTH, stamp_ns)
     relative = listener.message(RELATIVE, stamp_ns)
