@@ -51,6 +51,7 @@ _CAUSES = (  # the first that fits
     ((EngineError, SpecError), "engine_error"),
 )
 _STOP_S = 10.0
+_OF_ROS = ("qos_overrides.", "use_sim_time")
 
 
 class DepthNode(GuardedNode):
@@ -68,12 +69,16 @@ class DepthNode(GuardedNode):
         self.parameters = declare_parameters(self, written)
         self._remarks = self._check_names(self.parameters)
         self.statistics = Statistics()
-        self._estimator = self._outputs = self._motion = self._inputs = self._mailbox = (
-            self._worker
-        ) = None
+        self._estimator = None
+        self._outputs = None
+        self._motion = None
+        self._inputs = None
+        self._mailbox = None
+        self._worker = None
         self._matcher_drops: dict[str, int] = {}
         self._active_s = time.monotonic()
-        self._last_output_s = self._idle_s = 0.0
+        self._last_output_s = 0.0
+        self._idle_s = 0.0
         self._greys = GreyRange()
         self.add_on_set_parameters_callback(self._on_parameters)
         health = Health(self)
@@ -127,7 +132,7 @@ class DepthNode(GuardedNode):
         self.get_logger().info(f"images are taken by: {self._inputs.path}")
 
     def _check_names(self, parameters) -> list[str]:
-        """Refuse topics and qos_overrides that ROS would refuse later; gives remarks on
+        """Refuse topics and qos_overrides that ROS would refuse later; returns remarks on
         overrides without effect.
         """
         refuse_bad_topics(self, parameters)
@@ -188,10 +193,7 @@ class DepthNode(GuardedNode):
         try:
             step(item, *arguments)
         except DepthRosError as error:
-            cause = next(
-                (cause for kind, cause in _CAUSES if isinstance(error, kind)), "internal_error"
-            )
-            self.statistics.drop(cause, str(error), item.stamp_ns)
+            self.statistics.drop(_cause_of(error), str(error), item.stamp_ns)
         except Exception as error:  # noqa: BLE001 - no message may end the thread
             if self.context.ok():  # at shutdown publishers vanish under the worker: no fault
                 self.statistics.drop(
@@ -201,7 +203,8 @@ class DepthNode(GuardedNode):
 
     def _answer(self, pair: Pair, publishing: Behind):
         """One pair to its estimate, which is published while the next pair is being answered."""
-        wanted, motion_wanted = self._outputs.wanted(), self._motion_wanted()
+        wanted = self._outputs.wanted()
+        motion_wanted = self._motion_wanted()
         if not wanted and not motion_wanted:
             self._idle_s = time.monotonic()
             self.statistics.drop("no_subscriber", stamp_ns=pair.stamp_ns)
@@ -225,18 +228,19 @@ class DepthNode(GuardedNode):
         self.statistics.answer(age_ms, estimate.timing_ms.get("engine", float("nan")))
 
     def _motion_wanted(self) -> set[str]:
-        """Name what somebody wants to hear of the motion."""
-        return self._motion.wanted() if self._motion else set()
+        """The outputs of the motion that somebody subscribes to."""
+        if self._motion is None:
+            return set()
+        return self._motion.wanted()
 
     # Parameters and health
 
     def _on_parameters(self, changes):
         """Apply or refuse a live change."""
-        ours = {
-            p.name: p.value
-            for p in changes
-            if not p.name.startswith(("qos_overrides.", "use_sim_time"))
-        }
+        ours = {}
+        for parameter in changes:
+            if not parameter.name.startswith(_OF_ROS):
+                ours[parameter.name] = parameter.value
         try:
             changed = self.parameters.changed(ours, configured=self._estimator is not None)
             refuse_bad_topics(self, changed)
@@ -251,22 +255,22 @@ class DepthNode(GuardedNode):
         return self._estimator
 
     def drops_of_matching(self) -> dict[str, int]:
-        """Give the images that found no partner, by cause, over all activations."""
+        """Return the images that found no partner, by cause, over all activations."""
         total = Counter(self._matcher_drops)
         if self._inputs is not None:
             total.update(self._inputs.matching().drops)
         return dict(total)
 
     def silence(self) -> list[str]:
-        """Say why there is no output; empty while there is some, or while it is too early to
-        say.
-        """
+        """Explain why there is no output; empty while there is some, or while it is too early."""
         if self.failure:
             return [self.failure]
         if self._inputs is None:
             return []
         subscribers = len(self._outputs.wanted()) + len(self._motion_wanted())
-        since_s = max(self._active_s, self._last_output_s, self._idle_s if subscribers else 0.0)
+        since_s = max(self._active_s, self._last_output_s)
+        if subscribers:
+            since_s = max(since_s, self._idle_s)
         silent_s = time.monotonic() - since_s
         if silent_s < self.parameters.watchdog_s:
             return []
@@ -299,7 +303,7 @@ class DepthNode(GuardedNode):
         )
 
     def remarks(self) -> list[str]:
-        """Say what a user must know although there is output."""
+        """List what a user must know although there is output."""
         found = list(self._remarks)
         if self._estimator is not None:
             found += notes(self._estimator)
@@ -309,11 +313,13 @@ class DepthNode(GuardedNode):
         return found
 
     def input_remarks(self) -> list[str]:
-        """Say what is odd about the cameras although they are answered."""
-        return self._inputs.remarks(not self.parameters.rectify) if self._inputs is not None else []
+        """List what is odd about the cameras although they are answered."""
+        if self._inputs is None:
+            return []
+        return self._inputs.remarks(not self.parameters.rectify)
 
     def health(self) -> dict:
-        """What /diagnostics says of the input and of the motion, beside the counters."""
+        """Values of /diagnostics on the input and the motion, beside the counters."""
         values = {}
         if self._inputs is not None:
             values |= {f"topic/{name}": topic for name, topic in self._inputs.topics().items()}
@@ -326,6 +332,14 @@ class DepthNode(GuardedNode):
             self._motion.poll()
             values |= self._motion.values()
         return values
+
+
+def _cause_of(error: DepthRosError) -> str:
+    """The cause under which a pair is counted as dropped."""
+    for kind, cause in _CAUSES:
+        if isinstance(error, kind):
+            return cause
+    return "internal_error"
 
 
 def main(args=None, make_estimator=make_estimator) -> int:
