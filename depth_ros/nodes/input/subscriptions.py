@@ -3,30 +3,24 @@
 Nothing is decoded here: only frames that will be used are. Messages travel in one direction, and
 each step calls the next one only:
 
-    Receiver (or executor) -> Inputs -> CalibrationAttacher of the side -> StampMatcher -> on_pair
+    Receiver (or executor) -> Inputs -> PairAssembler -> on_pair
 """
 
 from __future__ import annotations
 
-import math
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depth_ros.core.camera import Calibration
 from depth_ros.core.errors import CalibrationError, ImageError
-from depth_ros.core.sync import StampMatcher
-from depth_ros.doctor.causes import JUMPS_BACK
 from depth_ros.nodes.fast_path.event_callbacks import NO_SUBSCRIPTION_EVENTS
 from depth_ros.nodes.fast_path.polled_subscription import Gate, take_all
 from depth_ros.nodes.fast_path.receiver import Receiver
-from depth_ros.nodes.health.failures import describe, shorten
+from depth_ros.nodes.health.failures import describe
 from depth_ros.nodes.health.statistics import Statistics
 from depth_ros.nodes.health.watchdog import Stream
 from depth_ros.nodes.parameters import Parameters
@@ -34,10 +28,10 @@ from depth_ros.nodes.qos import overridable
 from depth_ros.recordings.cdr import ImageReader
 from depth_ros.recordings.decode import stamp_to_ns
 
-from .calibration import CalibratedImage, CalibrationAttacher
+from .calibration import CalibratedImage
 from .camera_info import InfoReader, MessageError, read_message
 from .frame_decoding import Pair
-from .remarks import calibration_remarks, clean_frame
+from .pair_assembler import Matching, PairAssembler, Tolerances
 from .stream_description import describe_stream
 
 _CAUSES = (
@@ -45,31 +39,7 @@ _CAUSES = (
     (CalibrationError, "bad_calibration"),
     (MessageError, "bad_message"),
 )
-_LATE_NS = 150_000_000  # a side that comes so much later than the other is worth a remark
-_RECENT_S = 10.0  # for so long a jump of the stamps is reported
 _NANOSECONDS = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Matching:
-    """The state of the pairing of left and right.
-
-    Attributes:
-        drops: images that found no partner, by cause, since the subscriptions stand.
-        drops_since_pair: the same since the last pair.
-        closest_gap_ns: since the last pair, how near stamps of both sides came to each other;
-            None while one of them is silent.
-        tolerance_ns: by which the stamps of a pair may differ.
-        lag: the stream that arrives last, and by how many nanoseconds.
-        wait_ns: for how long an image is kept for its partner.
-    """
-
-    drops: dict[str, int]
-    drops_since_pair: dict[str, int]
-    closest_gap_ns: int | None
-    tolerance_ns: int
-    lag: tuple[str, int]
-    wait_ns: int
 
 
 class Inputs:
@@ -98,22 +68,10 @@ class Inputs:
     ):
         self._node = node
         self._statistics = statistics
-        self._on_pair = on_pair
         self._on_position = on_odometry
         self._sides = parameters.sides
-        self._matcher = StampMatcher(
-            self._sides,
-            tolerance_ns=round(parameters.sync_tolerance_s * 1e9),
-            wait_ns=round(parameters.sync_wait_s * 1e9),
-        )
-        self._drops_at_pair = dict(self._matcher.drops)
-        self._attachers = {side: CalibrationAttacher() for side in self._sides}
         self._info_readers = {side: InfoReader() for side in self._sides}
         self._image_readers = {side: ImageReader() for side in self._sides}
-        self._calibrations: tuple[Calibration, ...] = ()
-        self._frame_remark = ""
-        self._jumps = 0
-        self._jump_s = -math.inf
         self._lock = threading.RLock()  # the receiver, and the timer that asks for streams()
         self._image_gate = Gate()  # closed: images go past the executor
         self._info_gate = Gate()
@@ -127,6 +85,16 @@ class Inputs:
         except Exception:
             self.destroy()
             raise
+        self._assembler = PairAssembler(
+            self._sides,
+            Tolerances(
+                tolerance_ns=round(parameters.sync_tolerance_s * 1e9),
+                wait_ns=round(parameters.sync_wait_s * 1e9),
+            ),
+            {side: self.topics()[_name(side, "camera_info")] for side in self._sides},
+            statistics,
+            on_pair,
+        )
         self._start_receiver()
 
     # What the node asks
@@ -156,17 +124,7 @@ class Inputs:
     def matching(self) -> Matching:
         """Return the state of the pairing."""
         with self._lock:
-            matcher = self._matcher
-            drops = dict(matcher.drops)
-            since_pair = {cause: n - self._drops_at_pair[cause] for cause, n in drops.items()}
-            return Matching(
-                drops,
-                since_pair,
-                matcher.closest_gap_ns,
-                matcher.tolerance_ns,
-                matcher.lag(),
-                matcher.wait_ns,
-            )
+            return self._assembler.matching()
 
     def remarks(self, is_rectified: bool) -> list[str]:
         """List what is odd although messages are answered.
@@ -175,22 +133,7 @@ class Inputs:
             is_rectified: what the images are meant to be.
         """
         with self._lock:
-            stream, lag_ns = self._matcher.lag()
-        now_s = time.monotonic()
-        if self._matcher.time_jumps != self._jumps:
-            self._jumps = self._matcher.time_jumps
-            self._jump_s = now_s
-        found = []
-        if now_s - self._jump_s < _RECENT_S:
-            found.append(JUMPS_BACK)
-        if self._frame_remark:
-            found.append(shorten(self._frame_remark))
-        found += calibration_remarks(self._calibrations, is_rectified)
-        if lag_ns > _LATE_NS:
-            found.append(
-                f"{stream} images arrive {lag_ns / 1e9:.3f} s after the others of the same stamp"
-            )
-        return found
+            return self._assembler.remarks(is_rectified)
 
     def destroy(self) -> None:
         """Take the subscriptions down."""
@@ -264,7 +207,7 @@ class Inputs:
 
     def _await_infos(self) -> None:
         """Wait for camera_infos only while an image lacks its own."""
-        waiting = {side for side in self._sides if self._attachers[side].is_waiting}
+        waiting = self._assembler.waiting_sides()
         self._info_gate.is_open = self._image_gate.is_open and bool(waiting)
         if self._receiver is not None:
             images = [_name(side, "image") for side in self._sides]
@@ -301,7 +244,8 @@ class Inputs:
         except Exception as error:  # noqa: BLE001 - an image that polls must not be lost by this
             self._refuse(name, error)
             return
-        self._match(side, self._attachers[side].add_info(stamp_ns, calibration))
+        frame_id = self._info_readers[side].frame_id
+        self._assembler.add_info(side, stamp_ns, calibration, frame_id)
 
     def _on_odometry(self, msg: Odometry) -> None:
         """Hand a measured position on."""
@@ -328,8 +272,7 @@ class Inputs:
             self._statistics.drop("bad_stamp", reason)
             return
         self._poll_infos()
-        image = CalibratedImage(stamp_to_ns(stamp), message, len(raw))
-        self._match(side, self._attachers[side].add_image(image))
+        self._assembler.add_image(side, CalibratedImage(stamp_to_ns(stamp), message, len(raw)))
 
     def _poll_infos(self) -> None:
         """Take the camera_infos that are there, of all sides: those of an image that comes late
@@ -338,42 +281,6 @@ class Inputs:
         for side in self._sides:
             for raw in take_all(self._subscriptions[_name(side, "camera_info")]):
                 self._on_info(side, raw)
-
-    def _match(self, side: str, images: list[CalibratedImage]) -> None:
-        """Look for the partners of images that have their calibration."""
-        for image in images:
-            match = self._matcher.add(side, image.stamp_ns, image, image.size_bytes)
-            if match is not None:
-                self._drops_at_pair = dict(self._matcher.drops)
-                self._hand_over([match[name] for name in self._sides])
-
-    def _hand_over(self, images: list[CalibratedImage]) -> None:
-        """Give a pair to the node; count one for which no camera_info ever came."""
-        left = images[0]
-        right = images[1] if len(images) == 2 else None
-        self._statistics.pair(left.stamp_ns)
-        topics = [
-            self._subscriptions[_name(side, "camera_info")].topic_name
-            for side, image in zip(self._sides, images, strict=True)
-            if image.calibration is None
-        ]
-        if topics:
-            reason = f"nothing yet on {' and '.join(topics)}"
-            self._statistics.drop("no_camera_info", reason, left.stamp_ns)
-            return
-        frame_id, self._frame_remark = clean_frame(
-            left.message.header.frame_id, self._info_readers[self._sides[0]].frame_id
-        )
-        self._calibrations = tuple(image.calibration for image in images)
-        self._on_pair(
-            Pair(
-                left.stamp_ns,
-                left.message,
-                None if right is None else right.message,
-                self._calibrations,
-                frame_id,
-            )
-        )
 
     def _refuse(self, name: str, error: Exception) -> None:
         """Count a message that cannot be used, by its fault."""

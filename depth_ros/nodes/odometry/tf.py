@@ -26,7 +26,8 @@ class TfOutput:
     """
 
     def __init__(self, node, base_frame: str):
-        self._node, self._base_frame = node, base_frame
+        self._node = node
+        self._base_frame = base_frame
         self._kind = tf_message()
         self._stamps: deque[int] = deque(maxlen=_OURS)
         self._publisher = self._subscription = None
