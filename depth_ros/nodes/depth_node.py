@@ -38,7 +38,7 @@ from .input.frame_decoding import Pair, SizeError, pair_to_frame
 from .input.subscriptions import Inputs
 from .mailbox import Mailbox
 from .odometry.odometry import MOTION_TOPICS, Motion
-from .output.deferred_publisher import Behind
+from .output.deferred_publisher import DeferredPublisher
 from .output.publishers import TOPICS, Outputs, conflicts
 from .parameters import ParameterError, declare_parameters
 from .spin import run
@@ -183,7 +183,7 @@ class DepthNode(GuardedNode):
         """Answer pairs until the mailbox closes; whatever one of them does, the next one is
         answered.
         """
-        publishing = Behind("publish")
+        publishing = DeferredPublisher("publish")
         while (pair := mailbox.take()) is not None:
             self._guarded(self._answer, pair, publishing)
         publishing.close()
@@ -201,7 +201,7 @@ class DepthNode(GuardedNode):
                 )
                 self.get_logger().debug(traceback.format_exc())
 
-    def _answer(self, pair: Pair, publishing: Behind):
+    def _answer(self, pair: Pair, publishing: DeferredPublisher):
         """One pair to its estimate, which is published while the next pair is being answered."""
         wanted = self._outputs.wanted()
         motion_wanted = self._motion_wanted()

@@ -104,5 +104,7 @@ def _decode(pair: Pair) -> list[tuple[np.ndarray, str]]:
 def _to_rgb(images: list[tuple[np.ndarray, str]], greys: GreyRange | None) -> list[np.ndarray]:
     """(H, W, 3) uint8 RGB of each; 16-bit ones by one range."""
     wide = [array for array, _ in images if array.dtype == np.uint16]
-    grey_range = greys.update(*wide) if greys is not None and wide else FULL
+    grey_range = FULL
+    if greys is not None and wide:
+        grey_range = greys.update(*wide)
     return [pixels_to_rgb(array, encoding, grey_range) for array, encoding in images]
