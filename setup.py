@@ -41,7 +41,6 @@ setup(
         "platformdirs",
     ],
     extras_require={
-        "evaluation": ["evo"],  # ATE and RPE of `depth-ros evaluate`
         "tensorrt": [
             "onnx",
             "cuda-bindings",

@@ -47,7 +47,6 @@ ROS = {
 KNOWN_BREAKS = {
     ("depth_ros/engine/parity.py", "depth_ros.synthetic.renderer"),
     ("depth_ros/engine/parity.py", "depth_ros.synthetic.scenes"),
-    ("depth_ros/estimator/pose_network.py", "depth_ros.odometry.pose_chain"),
     ("train/data/pool.py", "depth_ros.engine.matching"),
     ("train/data/stereo.py", "depth_ros.engine.matching"),
     ("train/evaluate/compare.py", "depth_ros.engine.onnx"),

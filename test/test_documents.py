@@ -17,7 +17,7 @@ from depth_ros.cli import main as cli
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "models").glob("*.md")),
 ]
 NEEDS = {"robot", "GPU", "data", "time", "network"}
@@ -280,7 +280,7 @@ def test_troubleshooting_explains_every_message(path):
 
 
 def test_the_changelog_begins_with_this_version():
-    versions = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    versions = re.findall(r"^(\d\S+) \(\S+\)\n-+$", (ROOT / "CHANGELOG.rst").read_text(), re.M)
     assert versions[0] == __version__ and all(
         re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions
     )

@@ -106,9 +106,12 @@ def evaluate_offline(source, estimator, label: str, egomotion: str):
     """Evaluate without ROS, with a progress bar."""
     from depth_ros.evaluation.evaluate import evaluate as run_evaluation
     from depth_ros.evaluation.odometry_runner import Follower
+    from depth_ros.odometry import OdometryInputs
 
     method = _method(source, egomotion)
-    follower = None if method == "off" else Follower(method)
+    follower = None
+    if method != "off":
+        follower = Follower(method, OdometryInputs.from_scale(estimator.scale))
     with progress(len(source)) as bar:
         run = run_evaluation(source, estimator, label, bar.update, follower)
     run.precision = estimator.engine.precision

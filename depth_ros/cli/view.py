@@ -55,9 +55,12 @@ def _recording(source, estimator, page, egomotion: str) -> None:
     """Send a recording or a folder of scenes to the page, with a progress bar."""
     from depth_ros.evaluation.evaluate import said_of
     from depth_ros.evaluation.odometry_runner import Follower
+    from depth_ros.odometry import OdometryInputs
     from depth_ros.viewer.recording import show_recording
 
-    follower = Follower(egomotion) if egomotion != "off" and source.is_sequence else None
+    follower = None
+    if egomotion != "off" and source.is_sequence:
+        follower = Follower(egomotion, OdometryInputs.from_scale(estimator.scale))
     with progress(len(source)) as bar:
         show_recording(source, estimator, page, follower, bar.update)
     for line in said_of(source):

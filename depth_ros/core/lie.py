@@ -81,6 +81,17 @@ def inverse(a_T_b: np.ndarray) -> np.ndarray:
     return b_T_a
 
 
+def renormalised(R: np.ndarray) -> np.ndarray:
+    """Return the rotations (..., 3, 3) nearest to matrices that are rotations but for rounding:
+    Newton's step to them, R (3 I - R^T R) / 2.
+
+    >>> R = renormalised((1 + 1e-6) * np.eye(3))
+    >>> bool(np.abs(R @ R.T - np.eye(3)).max() < 1e-11)
+    True
+    """
+    return R @ (1.5 * np.eye(3) - 0.5 * np.swapaxes(R, -1, -2) @ R)
+
+
 def quat_to_matrix(quat_xyzw: np.ndarray) -> np.ndarray:
     """Give the (3, 3) rotation of a quaternion (x, y, z, w), which need not be of unit length.
 
@@ -91,6 +102,24 @@ def quat_to_matrix(quat_xyzw: np.ndarray) -> np.ndarray:
     x, y, z, w = quat_xyzw / np.linalg.norm(quat_xyzw)
     W = hat(np.array([x, y, z]))
     return np.eye(3) + 2 * w * W + 2 * (W @ W)
+
+
+def pose_to_matrix(pose: np.ndarray) -> np.ndarray:
+    """Return the transform of a position and a quaternion, in the order of TUM files.
+
+    Args:
+        pose: (7,) x y z, then a quaternion x y z w, which need not be of unit length.
+
+    Returns:
+        (4, 4) float64, in the unit of the position.
+
+    >>> pose_to_matrix([1.0, 2.0, 3.0, 0.0, 0.0, 1.0, 1.0]).round(12)[:3].tolist()
+    [[0.0, -1.0, 0.0, 1.0], [1.0, 0.0, 0.0, 2.0], [0.0, 0.0, 1.0, 3.0]]
+    """
+    T = np.eye(4)
+    T[:3, :3] = quat_to_matrix(pose[3:])
+    T[:3, 3] = pose[:3]
+    return T
 
 
 def matrix_to_quat(R: np.ndarray) -> np.ndarray:

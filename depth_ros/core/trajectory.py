@@ -1,5 +1,5 @@
-"""Metrics of a trajectory that need no alignment: KITTI's segments, drift at the end, and
-whether sigma is true.
+"""Metrics of a trajectory: ATE and RPE, KITTI's segments, drift at the end, and whether sigma is
+true.
 """
 
 from __future__ import annotations
@@ -94,6 +94,92 @@ def segment_metrics(
     }
 
 
+def align_rigid(truth: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    """Align an estimated trajectory with the true one: the rotation and translation, without scale,
+    that bring all positions closest in the least squares sense (Umeyama 1991, eq. 38 to 42, c = 1).
+
+    Args:
+        truth: (N, 4, 4) world_T_camera, metres.
+        pred: (N, 4, 4) of the same frames, in a world of its own.
+
+    Returns:
+        truth_T_pred (4, 4) float64. Where the positions of one of them lie on a point or a line the
+        rotation is not determined by them: then it makes the first poses agree.
+
+    Raises:
+        InputError: for shapes that differ.
+
+    >>> pred = np.stack([np.eye(4)] * 4)
+    >>> pred[1:, :3, 3] = np.eye(3)
+    >>> turned = np.array([[0.0, -1, 0, 5], [1, 0, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]])
+    >>> bool(np.allclose(align_rigid(turned @ pred, pred), turned))
+    True
+    """
+    truth, pred = _same(truth, pred)
+    target = truth[:, :3, 3]
+    source = pred[:, :3, 3]
+    # covariance of both clouds about their centres: Sigma = U diag(d) V^T
+    covariance = (target - target.mean(0)).T @ (source - source.mean(0)) / len(target)
+    U, d, Vt = np.linalg.svd(covariance)
+    if d[1] <= np.finfo(np.float64).eps:
+        return truth[0] @ inverse(pred[0])
+    # R = U S V^T, where S turns a reflection into the nearest rotation
+    S = np.diag([1.0, 1.0, np.sign(np.linalg.det(U) * np.linalg.det(Vt))])
+    truth_T_pred = np.eye(4)
+    truth_T_pred[:3, :3] = U @ S @ Vt
+    truth_T_pred[:3, 3] = target.mean(0) - truth_T_pred[:3, :3] @ source.mean(0)
+    return truth_T_pred
+
+
+def absolute_trajectory_error(truth: np.ndarray, pred: np.ndarray) -> float:
+    """Measure the ATE: the rmse of positions, metres, after align_rigid (Sturm et al., IROS 2012).
+
+    Args:
+        truth: (N, 4, 4) world_T_camera, metres.
+        pred: (N, 4, 4) of the same frames, in a world of its own.
+
+    Raises:
+        InputError: for shapes that differ.
+    """
+    truth, pred = _same(truth, pred)
+    aligned = align_rigid(truth, pred) @ pred
+    return _rmse(np.linalg.norm(aligned[:, :3, 3] - truth[:, :3, 3], axis=1))
+
+
+def relative_pose_error(truth: np.ndarray, pred: np.ndarray) -> tuple[float, float]:
+    """Measure the RPE: the rmse of the motions from frame to frame (Sturm et al., IROS 2012).
+
+    The error of a step is (truth_i^-1 truth_j)^-1 (pred_i^-1 pred_j), j = i + 1.
+
+    Args:
+        truth: (N, 4, 4) world_T_camera, metres, N >= 2.
+        pred: (N, 4, 4) of the same frames, in a world of its own.
+
+    Returns:
+        (translation in metres, rotation in degrees).
+
+    Raises:
+        InputError: for shapes that differ, or a single pose.
+
+    >>> truth = np.stack([np.eye(4)] * 3)
+    >>> longer = truth.copy()
+    >>> longer[:, 2, 3] = 0.0, 0.1, 0.2
+    >>> relative_pose_error(truth, longer)
+    (0.1, 0.0)
+    """
+    truth, pred = _same(truth, pred)
+    if len(truth) < 2:
+        raise InputError("expected two poses or more, got 1: there is no step between them")
+    metres = []
+    degrees = []
+    for i in range(len(truth) - 1):
+        true_step = inverse(truth[i]) @ truth[i + 1]
+        error = inverse(true_step) @ inverse(pred[i]) @ pred[i + 1]
+        metres.append(np.linalg.norm(error[:3, 3]))
+        degrees.append(np.degrees(np.linalg.norm(so3_log(error[:3, :3]))))
+    return _rmse(metres), _rmse(degrees)
+
+
 def end_drift(truth: np.ndarray, pred: np.ndarray) -> tuple[float, float]:
     """Measure where the last pose is off when the first poses agree: (metres, degrees).
 
@@ -136,6 +222,11 @@ def _segment_error(truth, pred, first: int, last: int, length: float) -> tuple[f
     error = inverse(inverse(pred[first]) @ pred[last]) @ inverse(truth[first]) @ truth[last]
     angle = np.degrees(np.linalg.norm(so3_log(error[:3, :3])))
     return float(100 * np.linalg.norm(error[:3, 3]) / length), float(100 * angle / length)
+
+
+def _rmse(errors) -> float:
+    """The root of the mean square."""
+    return float(np.sqrt(np.mean(np.square(errors))))
 
 
 def _poses(poses) -> np.ndarray:

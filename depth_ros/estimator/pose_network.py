@@ -8,9 +8,9 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import SpecError
+from depth_ros.core.lie import so3_exp
 from depth_ros.core.types import Frame
 from depth_ros.engine.base import Engine
-from depth_ros.odometry.pose_chain import pose_to_matrix
 
 from .preprocess import to_image_tensor
 
@@ -54,4 +54,31 @@ class NetworkMotion:
         if last is None or last[1] != camera or not 0 < frame.stamp_ns - last[0] <= _MAX_GAP_NS:
             return Motion()
         outputs = self.engine.run({"first": last[2], "second": tensor})
-        return Motion(pose_to_matrix(outputs["pose"][0], spec.focal_ratio(camera.fx)), last[0])
+        return Motion(
+            network_pose_to_matrix(outputs["pose"][0], spec.focal_ratio(camera.fx)), last[0]
+        )
+
+
+def network_pose_to_matrix(pose: np.ndarray, focal_ratio: float = 1.0) -> np.ndarray:
+    """Return the metric transform of a pose network's answer, which holds for a canonical camera.
+
+    To first order a camera of focal length f that sees what a canonical one of focal_px would see
+    moves with the same t_x and t_y, with t_z f / focal_px, turns about x and y by focal_px / f and
+    about z alike: the motion field of Longuet-Higgins and Prazdny (1980) with depth scaled by f /
+    focal_px.
+
+    Args:
+        pose: (6,) rotation vector (rad), then translation, first_T_second, optical axes.
+        focal_ratio: f / focal_px.
+
+    Returns:
+        (4, 4) float64 first_T_second; its translation in the unit of pose.
+
+    >>> network_pose_to_matrix([0, 0, 0, 1.0, 2.0, 3.0], focal_ratio=2.0)[:3, 3].tolist()
+    [1.0, 2.0, 6.0]
+    """
+    pose = np.asarray(pose, np.float64)
+    T = np.eye(4)
+    T[:3, :3] = so3_exp(pose[:3] * (1 / focal_ratio, 1 / focal_ratio, 1.0))
+    T[:3, 3] = pose[3:] * (1.0, 1.0, focal_ratio)
+    return T

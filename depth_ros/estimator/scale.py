@@ -26,16 +26,20 @@ _MAX_TURN_RAD = 0.05  # above, the camera moves about the robot's centre, not wi
 class ScaleSource(Protocol):
     """What finds the factor from a network's relative unit to metres.
 
-    name: for the user. reason: why update gave None the last time. update takes the network's
-    answers: depth (H, W) float32, NaN unknown, of camera; prev_T_curr (4, 4) from this frame into
-    that at prev_stamp_ns, or None; both in the relative unit. It gives metres a unit, or None where
-    it cannot tell.
+    name: for the user. reason: why update gave None the last time. camera_height_m: over the
+    ground, None where it is not known. update takes the network's answers: depth (H, W) float32,
+    NaN unknown, of camera; prev_T_curr (4, 4) from this frame into that at prev_stamp_ns, or None;
+    both in the relative unit. It gives metres a unit, or None where it cannot tell. travelled_m
+    returns the metres between the places at two stamps, None where they are not measured.
     """
 
     name: str
     reason: str
+    camera_height_m: float | None
 
     def update(self, stamp_ns, depth, camera, prev_stamp_ns, prev_T_curr) -> float | None: ...
+
+    def travelled_m(self, start_ns: int, end_ns: int) -> float | None: ...
 
 
 class MedianFactor:
@@ -81,7 +85,7 @@ class CameraHeightScale:
     def __init__(self, height_m: float):
         if not height_m > 0:
             raise InputError(f"expected a camera height above 0 m, got {height_m}")
-        self.height_m = float(height_m)
+        self.camera_height_m = float(height_m)
         self._median = MedianFactor()
 
     @property
@@ -90,7 +94,11 @@ class CameraHeightScale:
 
     def update(self, stamp_ns, depth, camera, prev_stamp_ns, prev_T_curr) -> float | None:
         height, refusal = height_over_ground(depth, camera)
-        return self._median.add(None if height is None else self.height_m / height, refusal)
+        return self._median.add(None if height is None else self.camera_height_m / height, refusal)
+
+    def travelled_m(self, start_ns: int, end_ns: int) -> float | None:
+        """Return None: a height measures no distance."""
+        return None
 
 
 class OdometryScale:
@@ -100,6 +108,7 @@ class OdometryScale:
     """
 
     name = "odometry"
+    camera_height_m = None
 
     def __init__(self):
         self._positions: deque[tuple[int, np.ndarray]] = deque(maxlen=400)

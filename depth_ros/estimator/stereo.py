@@ -25,6 +25,8 @@ class Estimator:
     engine that is not a stereo one.
     """
 
+    scale: ScaleSource | None = None  # a pair has its metres from the baseline
+
     def __init__(self, engine: Engine, max_disparity_px: int = 128):
         if engine.spec.task != "stereo":
             raise SpecError(f"expected a stereo model, got one for {engine.spec.task!r}")

@@ -115,7 +115,7 @@ def evaluate(
         run.results.append(judge(sample, estimate))
         run.latency_ms.append(estimate.timing_ms["total"])
         if follower is not None:
-            follower.update(sample, sample.frame, estimate)
+            follower.update(estimate, sample.world_T_camera, sample.recorded_depth)
         if run.results[-1].error is None:
             step = (
                 follower.track.steps[-1] if follower else step_between(pose, sample.world_T_camera)

@@ -1,4 +1,4 @@
-"""Let ego-motion follow the frames of a replay, beside depth and with its results."""
+"""Odometry over the estimates of a recording, beside depth and with its results."""
 
 from __future__ import annotations
 
@@ -6,64 +6,59 @@ import time
 
 import numpy as np
 
-from depth_ros.core.types import Estimate, Frame
-from depth_ros.odometry import EgoFrame, EgoMotion
-from depth_ros.recordings.sample import Sample
+from depth_ros.core.types import Estimate
+from depth_ros.odometry import EgoMotion, EstimateConverter, OdometryInputs
 
 from .trajectory import Track
 
 
 class Follower:
-    """Feed ego-motion frame by frame and keep its way beside the true one.
+    """Feed odometry estimate by estimate, as the node does, and keep its trajectory beside the true
+    one.
 
-    method: of EgoMotion; or ego: anything with its update, by the name of method. track: what it
-    has found. Raises InputError for another method.
+    Args:
+        method: of EgoMotion.
+        inputs: what odometry is fed besides the estimates; None: nothing.
+        ego: what is fed instead of EgoMotion: anything with its update, called by the name of
+            method.
+
+    Attributes:
+        track: what it has found.
+
+    Raises:
+        InputError: for another method.
     """
 
-    def __init__(self, method: str = "hybrid", ego=None):
+    def __init__(self, method: str = "hybrid", inputs: OdometryInputs | None = None, ego=None):
         self._ego = EgoMotion(method) if ego is None else ego
+        self._converter = EstimateConverter(inputs)
         self.track = Track(method)
 
-    def update(self, sample: Sample, frame: Frame, estimate: Estimate | None = None) -> None:
-        """Take one frame in. frame: rectified, of the sample. estimate: its depth, or None where
-        only pairs count.
+    def update(
+        self,
+        estimate: Estimate,
+        world_T_camera: np.ndarray | None = None,
+        recorded_depth: np.ndarray | None = None,
+    ) -> None:
+        """Take in one estimate.
+
+        Args:
+            estimate: of the next frame.
+            world_T_camera: (4, 4) its true pose, None where that is not known.
+            recorded_depth: (H, W) metres of a depth camera, which stands in for the pair and for
+                the estimate; None where there is none.
         """
         started = time.process_time()
-        found = self._ego.update(to_ego_frame(frame, estimate, sample.recorded_depth))
+        self._converter.remember(estimate)
+        found = self._ego.update(*self._converter.convert(estimate, recorded_depth))
         spent_ms = 1e3 * (time.process_time() - started)
         track = self.track
-        track.stamps_ns.append(frame.stamp_ns)
+        track.stamps_ns.append(estimate.stamp_ns)
         track.odom_T_camera.append(found.odom_T_camera)
-        track.truth.append(sample.world_T_camera)
+        track.truth.append(world_T_camera)
         track.steps.append(found.prev_T_curr)
         track.step_covariance.append(found.step_covariance)
         track.states.append(found.state)
         track.geometry_ms.append(spent_ms)
         if found.scale != "none":
             track.scale = found.scale
-
-
-def to_ego_frame(
-    frame: Frame, estimate: Estimate | None = None, recorded_depth: np.ndarray | None = None
-) -> EgoFrame:
-    """Give ego-motion's view of a rectified frame and of what is known about its depth; relative
-    depth is not used.
-
-    recorded_depth: (H, W) metres of a depth camera; it stands in for the pair and for the estimate.
-    """
-    if recorded_depth is not None:
-        return EgoFrame(frame.stamp_ns, frame.left, frame.camera, depth=recorded_depth)
-    rig = frame.rig
-    known = estimate is not None and estimate.depth is not None
-    return EgoFrame(
-        frame.stamp_ns,
-        frame.left,
-        frame.camera,
-        right=frame.right,
-        baseline_m=rig.baseline_m if rig else None,
-        depth=estimate.depth if known else None,
-        sigma_m=estimate.sigma_m if known else None,
-        network_motion=estimate.prev_T_curr if known else None,
-        doffs_px=rig.doffs_px if rig else 0.0,
-        scale=estimate.scale if known and rig is None else "",
-    )

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from depth_ros.core.lie import inverse, quat_to_matrix, se3_exp
+from depth_ros.core.lie import inverse, se3_exp
 from depth_ros.odometry.pose_chain import LOST_VARIANCE
+from depth_ros.recordings.decode import pose_message_to_matrix
 
 from .trajectory import Track
 
@@ -36,7 +37,7 @@ def odometry_to_track(
         track.steps.append(se3_exp(_twist(message) * span_s) if known else None)
         track.step_covariance.append(covariance * span_s**2 if known else LOST_VARIANCE * np.eye(6))
         track.stamps_ns.append(stamp_ns)
-        track.odom_T_camera.append(_pose(message))
+        track.odom_T_camera.append(pose_message_to_matrix(message.pose.pose))
         track.truth.append(truth.get(stamp_ns))
     return track
 
@@ -61,15 +62,6 @@ def off_between(track: Track, other: Track) -> tuple[float, int] | None:
         np.linalg.norm((first @ here)[:3, 3] - (first_there @ away)[:3, 3]) for here, away in pairs
     ]
     return float(np.sqrt(np.mean(np.square(gaps)))), len(pairs)
-
-
-def _pose(message) -> np.ndarray:
-    """(4, 4) of an Odometry's pose."""
-    place, turn = message.pose.pose.position, message.pose.pose.orientation
-    T = np.eye(4)
-    T[:3, :3] = quat_to_matrix(np.array([turn.x, turn.y, turn.z, turn.w]))
-    T[:3, 3] = place.x, place.y, place.z
-    return T
 
 
 def _twist(message) -> np.ndarray:

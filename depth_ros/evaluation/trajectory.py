@@ -1,4 +1,4 @@
-"""Judge an estimated way against the true one: ATE and RPE by evo, KITTI's segments, the
+"""Judge an estimated trajectory against the true one: ATE and RPE, KITTI's segments, the
 covariance; export both.
 """
 
@@ -12,9 +12,11 @@ import numpy as np
 from depth_ros.core.lie import inverse, matrix_to_quat
 from depth_ros.core.trajectory import (
     CHI2_95_OF_6,
+    absolute_trajectory_error,
     end_drift,
     nees,
     path_m,
+    relative_pose_error,
     segment_lengths,
     segment_metrics,
 )
@@ -80,14 +82,14 @@ class Track:
 
 
 def judge_track(track: Track) -> dict:
-    """Give the figures of TRAJECTORY_KEYS that can be had; without truth only path_m, lost, gaps
+    """Return the figures of TRAJECTORY_KEYS that can be had; without truth only path_m, lost, gaps
     and the times.
 
     ate_m: rmse of positions after an SE(3) alignment of all of them (no scale); rpe_*: rmse from
-    frame to frame; both by evo, left out where it is not installed. t_err_pct, r_err_deg_per_100m:
-    KITTI's, over segments_m. end_drift_*: of the last pose when the first ones agree. nees: mean
-    over the steps divided by 6 (1 is right, above 1 too sure), nees_covered_pct: steps within the
-    95 % bound. lost: frames; gaps: how often it became lost.
+    frame to frame. t_err_pct, r_err_deg_per_100m: KITTI's, over segments_m. end_drift_*: of the
+    last pose when the first ones agree. nees: mean over the steps divided by 6 (1 is right, above 1
+    too sure), nees_covered_pct: steps within the 95 % bound. lost: frames; gaps: how often it
+    became lost.
     """
     lost = np.array([state == "lost" for state in track.states], bool)
     result = {"method": track.method, "scale": track.scale, "lost": int(lost.sum())}
@@ -109,37 +111,9 @@ def judge_track(track: Track) -> dict:
     result |= {"truth_path_m": length_m, "end_drift_m": drift_m, "end_drift_deg": drift_deg}
     if lengths:
         result["end_drift_pct"] = 100 * drift_m / length_m
-    return {**result, **_consistency(track), **evo_metrics(track)}
-
-
-def evo_metrics(track: Track) -> dict:
-    """Give ate_m, rpe_trans_m, rpe_rot_deg by the evo library (Grupp 2017); empty where evo is
-    not installed.
-    """
-    try:
-        from evo.core import geometry, metrics, trajectory
-    except ImportError:
-        return {}
-    stamps = np.array([track.stamps_ns[i] / 1e9 for i in track.judged])
-    truth, pred = (
-        trajectory.PoseTrajectory3D(poses_se3=list(_orthogonal(p)), timestamps=stamps)
-        for p in track.pair()
-    )
-    figures = {}
-    for key, relation in (
-        ("rpe_trans_m", "translation_part"),
-        ("rpe_rot_deg", "rotation_angle_deg"),
-    ):
-        rpe = metrics.RPE(metrics.PoseRelation[relation], delta=1, delta_unit=metrics.Unit.frames)
-        rpe.process_data((truth, pred))
-        figures[key] = float(rpe.get_statistic(metrics.StatisticsType.rmse))
-    try:
-        pred.align(truth, correct_scale=False)
-    except geometry.GeometryException:  # a camera that stands still has no direction to align by
-        pred.align_origin(truth)
-    ape = metrics.APE(metrics.PoseRelation.translation_part)
-    ape.process_data((truth, pred))
-    return {"ate_m": float(ape.get_statistic(metrics.StatisticsType.rmse)), **figures}
+    result["ate_m"] = absolute_trajectory_error(truth, pred)
+    result["rpe_trans_m"], result["rpe_rot_deg"] = relative_pose_error(truth, pred)
+    return {**result, **_consistency(track)}
 
 
 def tum_lines(stamps_ns, poses) -> str:
@@ -201,13 +175,3 @@ def _consistency(track: Track) -> dict:
         return {}
     covered = 100 * np.mean(np.array(values) < CHI2_95_OF_6)
     return {"nees": float(np.mean(values) / 6), "nees_covered_pct": float(covered)}
-
-
-def _orthogonal(poses: np.ndarray) -> np.ndarray:
-    """Poses whose rotations are orthogonal to the last digit: evo refuses what a text file has
-    rounded.
-    """
-    poses = poses.copy()
-    u, _, vt = np.linalg.svd(poses[:, :3, :3])
-    poses[:, :3, :3] = u @ vt
-    return poses

@@ -101,9 +101,7 @@ class DepthNode(GuardedNode):
             self._outputs = Outputs(self, self._estimator)
         if ego is not None:
             with naming(parameters, "imu_topic", "base_frame", "qos_overrides"):
-                self._motion = Motion(
-                    self, parameters, ego, getattr(self._estimator, "scale", None)
-                )
+                self._motion = Motion(self, parameters, ego, self._estimator.scale)
         engine = self._estimator.engine
         self.get_logger().info(
             f"engine {engine.name}, model {engine.spec.name}, hash {engine.model_hash}"

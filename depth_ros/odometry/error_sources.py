@@ -13,11 +13,14 @@ import numpy as np
 class Influence:
     """How far each source of error moved a pose.
 
-    sources: (N,) int64, ascending: what is independent of one another (a point in the world, with
-    all that was ever measured of it). values: (N, 6) metres, radians. The covariance that they
-    give, the sum of their squares, is the cluster-robust one (Liang and Zeger 1986), and the
+    Their covariance, the sum of squares, is the cluster-robust one (Liang and Zeger 1986), and the
     infinitesimal jackknife's (Jaeckel 1972): it needs no assumption about the noise, nor that what
     is measured of one source at different times is independent.
+
+    Attributes:
+        sources: (N,) int64, ascending: what is independent of one another (a point in the world,
+            with all that was ever measured of it).
+        values: (N, 6) metres, radians.
     """
 
     sources: np.ndarray
@@ -33,16 +36,14 @@ class Influence:
         return self.values.T @ self.values
 
     def mapped(self, matrix: np.ndarray) -> Influence:
-        """Give what the sources do to matrix (6, 6) @ the error."""
+        """Return what the sources do to matrix (6, 6) @ the error."""
         return Influence(self.sources, self.values @ np.asarray(matrix).T)
 
     def plus(self, other: Influence) -> Influence:
-        """Give what the sources do to the sum of both errors: common ones add up with their sign.
+        """Return what the sources do to the sum of both errors: common ones add up with their sign.
 
-        >>> a, b = (
-        ...     Influence(np.array([1, 2]), np.ones((2, 6))),
-        ...     Influence(np.array([2, 5]), -np.ones((2, 6))),
-        ... )
+        >>> a = Influence(np.array([1, 2]), np.ones((2, 6)))
+        >>> b = Influence(np.array([2, 5]), -np.ones((2, 6)))
         >>> both = a.plus(b)
         >>> both.sources.tolist(), both.values[:, 0].tolist()
         ([1, 2, 5], [1.0, 0.0, -1.0])
@@ -54,13 +55,12 @@ class Influence:
         return Influence(sources, values)
 
     def split(self, alive: np.ndarray) -> tuple[Influence, Influence]:
-        """Give what of it comes from the sources in alive (M,), and the rest."""
+        """Return what of it comes from the sources in alive (M,), and the rest."""
         mask = np.isin(self.sources, alive)
-        return Influence(self.sources[mask], self.values[mask]), Influence(
-            self.sources[~mask], self.values[~mask]
-        )
+        kept = Influence(self.sources[mask], self.values[mask])
+        return kept, Influence(self.sources[~mask], self.values[~mask])
 
 
-def nothing() -> Influence:
-    """Give the influence of no source."""
+def no_influence() -> Influence:
+    """Return the influence of no source."""
     return Influence(np.zeros(0, np.int64), np.zeros((0, 6)))

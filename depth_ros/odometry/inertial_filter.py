@@ -14,46 +14,66 @@ from .preintegration import Preintegrated, preintegrate, rotation_since, rotatio
 from .types import ImuSample
 
 _G = 9.81
-FORCE = (
-    0.5 * _G,
-    2 * _G,
-)  # m/s^2, over a step: else the accelerometer is dead, counts in g, or the camera falls
-_SPEED, _TILT = 10.0, 1.0  # m/s and m/s^2, standard deviations before anything was seen
+# m/s^2, over a step: else the accelerometer is dead, counts in g, or the camera falls.
+FORCE = (0.5 * _G, 2 * _G)
+# Standard deviations before anything was seen, m/s and m/s^2.
+_SPEED = 10.0
+_TILT = 1.0
 _G_SIGMA = 0.05  # m/s^2: |g| differs over the world, an accelerometer's scale more
 _G_WALK = 0.02  # m/s^2 in a second: what the accelerometer's bias does to it as the camera turns
-_BIAS, _BIAS_WALK = 0.02, 1e-4  # rad/s before anything was seen; in a second
+_BIAS = 0.02  # rad/s before anything was seen
+_BIAS_WALK = 1e-4  # rad/s in a second
 _MOST_SPAN_S = 1.0
-_FLOOR_M, _FLOOR_RAD = 1e-3, 2e-4  # no step is seen better
-_PRIOR_M, _PRIOR_SHARE, _PRIOR_RAD = 0.01, 0.05, 5e-4
+# No step is seen better.
+_FLOOR_M = 1e-3
+_FLOOR_RAD = 2e-4
+# Of a prior: metres, a share of the translation, radians.
+_PRIOR_M = 0.01
+_PRIOR_SHARE = 0.05
+_PRIOR_RAD = 5e-4
 
 
 class Inertial:
-    """Follow what an IMU cannot know alone. All is in the axes of the camera when something was
-    last seen.
+    """Estimate what an IMU cannot know alone, by a Kalman filter: a seen step is velocity * t +
+    gravity * t^2 / 2 + the displacement that was preintegrated.
 
-    velocity (3,) m/s, gravity (3,) m/s^2 (the acceleration of what falls), covariance (6, 6) of
-    both; gyro_bias (3,) rad/s, bias_variance. A Kalman filter: a seen step is velocity * t +
-    gravity * t^2 / 2 + the way that was preintegrated. The accelerometer's bias is not a state of
-    its own, but makes gravity less known with time.
+    All is in the axes of the camera when something was last seen. The accelerometer's bias is not a
+    state of its own, but makes gravity less known with time.
+
+    Attributes:
+        stamp_ns: when something was last seen, None: never.
+        velocity: (3,) m/s.
+        gravity: (3,) m/s^2, the acceleration of what falls; None before anything was seen.
+        covariance: (6, 6) of both.
+        gyro_bias: (3,) rad/s.
+        bias_variance: of it, about each axis.
+        seen_T_last: (4, 4) of what was used last of predict.
     """
 
     def __init__(self):
-        self.gyro_bias, self.bias_variance = np.zeros(3), _BIAS**2
+        self.gyro_bias = np.zeros(3)
+        self.bias_variance = _BIAS**2
         self.reset()
 
     def reset(self) -> None:
         """Forget velocity and gravity: a step is missing. The gyroscope's bias stays."""
         self.stamp_ns: int | None = None
-        self._cache: tuple | None = None
-        self.velocity, self.gravity = np.zeros(3), None
+        self.velocity = np.zeros(3)
+        self.gravity: np.ndarray | None = None
         self.covariance = np.diag([_SPEED**2] * 3 + [_TILT**2] * 3)
-        self.seen_T_last = np.eye(4)  # of what was given last by predict
+        self.seen_T_last = np.eye(4)
+        self._cache: tuple | None = None
 
     def see(
         self, stamp_ns: int, step: np.ndarray, covariance: np.ndarray, samples: Sequence[ImuSample]
     ) -> None:
-        """Learn from a step (4, 4) metres since the last time something was known, with its
-        covariance (6, 6).
+        """Learn from a step that was seen.
+
+        Args:
+            stamp_ns: at its end.
+            step: (4, 4) metres, since the last time something was known.
+            covariance: (6, 6) of its right perturbation.
+            samples: readings up to its end.
         """
         found = self._since(stamp_ns, samples)
         if found is None or found.span_s > _MOST_SPAN_S:
@@ -62,7 +82,8 @@ class Inertial:
             if self.gravity is None:
                 self.gravity = -_G * found.velocity / np.linalg.norm(found.velocity)
             self._learn(self.seen_T_last @ step, covariance, found)
-        self.stamp_ns, self.seen_T_last = stamp_ns, np.eye(4)
+        self.stamp_ns = stamp_ns
+        self.seen_T_last = np.eye(4)
 
     def coast(self, stamp_ns: int, samples: Sequence[ImuSample]) -> None:
         """Go on to stamp_ns without having seen anything: from now on steps begin there."""
@@ -72,23 +93,36 @@ class Inertial:
             self.reset()
         else:
             self._go_on(found, predicted[0][:3, :3])
-        self.stamp_ns, self.seen_T_last = stamp_ns, np.eye(4)
+        self.stamp_ns = stamp_ns
+        self.seen_T_last = np.eye(4)
 
     def predict(
         self, stamp_ns: int, samples: Sequence[ImuSample]
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Give the motion since something was last seen: seen_T_now (4, 4) and the covariance (6,
-        6) of its right perturbation; None where the readings do not cover it, or for longer than a
-        second."""
+        """Predict the motion since something was last seen.
+
+        Args:
+            stamp_ns: now.
+            samples: readings up to now.
+
+        Returns:
+            seen_T_now (4, 4) metres and the covariance (6, 6) of its right perturbation; None where
+            the readings do not cover the time, or for longer than a second.
+        """
         found = self._since(stamp_ns, samples)
         if found is None or self.gravity is None or found.span_s > _MOST_SPAN_S:
             return None
-        t, R = found.span_s, found.start_R_end
+        t = found.span_s
+        R = found.start_R_end
         T = np.eye(4)
-        T[:3, :3], T[:3, 3] = R, self.velocity * t + self.gravity * (t * t / 2) + found.way
-        H = np.concatenate([t * np.eye(3), t * t / 2 * np.eye(3)], axis=1)
-        by_imu = np.zeros((6, 9))  # (translation, rotation) of (rotation, velocity, way)
-        by_imu[:3, 6:], by_imu[3:, :3] = R.T, np.eye(3)
+        T[:3, :3] = R
+        T[:3, 3] = self.velocity * t + self.gravity * (t * t / 2) + found.displacement
+        # (translation, rotation) by (rotation, velocity, displacement) of the IMU, and the
+        # translation by (velocity, gravity)
+        by_imu = np.zeros((6, 9))
+        by_imu[:3, 6:] = R.T
+        by_imu[3:, :3] = np.eye(3)
+        H = _by_velocity_and_gravity(t)
         covariance = by_imu @ found.covariance @ by_imu.T
         covariance[:3, :3] += R.T @ H @ self.covariance @ H.T @ R
         covariance[range(3, 6), range(3, 6)] += self.bias_variance * t * t
@@ -96,62 +130,72 @@ class Inertial:
 
     def prior(
         self, stamp_ns: int, key_ns: int, key_T_seen: np.ndarray, samples: Sequence[ImuSample]
-    ):
-        """Give the motion since a keyframe as a Gaussian prior: key_T_now (4, 4) and the
-        information (6, 6) of its right perturbation; None where it is not known.
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Predict the motion since a keyframe as a Gaussian prior.
 
-        key_ns, key_T_seen: the keyframe, and where the camera was in it when something was last
-        seen. Rotation is the gyroscope's since the keyframe; translation leans on steps that were
-        seen, and therefore counts for little.
+        Rotation is the gyroscope's since the keyframe; translation leans on steps that were seen,
+        and therefore counts for little.
+
+        Args:
+            stamp_ns: now.
+            key_ns: stamp of the keyframe.
+            key_T_seen: (4, 4) where the camera was in it when something was last seen, metres.
+            samples: readings up to now.
+
+        Returns:
+            key_T_now (4, 4) metres and the information (6, 6) of its right perturbation; None where
+            it is not known.
         """
-        predicted, R = (
-            self.predict(stamp_ns, samples),
-            rotation_since(samples, key_ns, stamp_ns, self.gyro_bias),
-        )
+        predicted = self.predict(stamp_ns, samples)
+        R = rotation_since(samples, key_ns, stamp_ns, self.gyro_bias)
         if predicted is None or R is None:
             return None
-        span_s = (stamp_ns - key_ns) / 1e9
-        T, covariance = key_T_seen @ predicted[0], predicted[1].copy()
+        seen_T_now, seen_covariance = predicted
+        T = key_T_seen @ seen_T_now
         T[:3, :3] = R
-        moved = _PRIOR_SHARE * np.linalg.norm(predicted[0][:3, 3])
-        covariance[:3, :3] += (_PRIOR_M**2 + moved**2) * np.eye(3)
-        variance = _PRIOR_RAD**2 + self.bias_variance * span_s**2 + rotation_variance(R, span_s)
-        covariance[3:, 3:] = variance * np.eye(3)
-        covariance[:3, 3:] = covariance[3:, :3] = 0.0
+        span_s = (stamp_ns - key_ns) / 1e9
+        moved = _PRIOR_SHARE * np.linalg.norm(seen_T_now[:3, 3])
+        turned = _PRIOR_RAD**2 + self.bias_variance * span_s**2 + rotation_variance(R, span_s)
+        covariance = np.zeros((6, 6))
+        covariance[:3, :3] = seen_covariance[:3, :3] + (_PRIOR_M**2 + moved**2) * np.eye(3)
+        covariance[3:, 3:] = turned * np.eye(3)
         return T, np.linalg.inv(covariance)
 
     def _since(self, stamp_ns: int, samples: Sequence[ImuSample]) -> Preintegrated | None:
         """What was measured since something was last seen; asked several times a frame, integrated
         once. None where it cannot be what holds a camera up against gravity: motion would be made
-        of that."""
+        of that.
+        """
         key = (self.stamp_ns, stamp_ns, len(samples))
         if self._cache is None or self._cache[0] != key:
             found = preintegrate(samples, self.stamp_ns, stamp_ns, self.gyro_bias)
-            force = 0.0 if found is None else np.linalg.norm(found.velocity) / found.span_s
-            self._cache = key, found if FORCE[0] < force < FORCE[1] else None
+            if found is not None:
+                force = np.linalg.norm(found.velocity) / found.span_s
+                found = found if FORCE[0] < force < FORCE[1] else None
+            self._cache = (key, found)
         return self._cache[1]
 
     def _learn(self, step: np.ndarray, covariance: np.ndarray, found: Preintegrated) -> None:
         """Correct by a seen step, then go on to its end and turn into its axes."""
-        t, R = found.span_s, step[:3, :3]
-        H = np.concatenate([t * np.eye(3), t * t / 2 * np.eye(3)], axis=1)
+        t = found.span_s
+        R = step[:3, :3]
+        # 1. translation: the step less what was preintegrated is of velocity and gravity
+        H = _by_velocity_and_gravity(t)
+        expected = found.displacement + H @ np.r_[self.velocity, self.gravity]
         noise = R @ covariance[:3, :3] @ R.T + found.covariance[6:, 6:] + _FLOOR_M**2 * np.eye(3)
-        self._correct(H, step[:3, 3] - found.way - H @ np.r_[self.velocity, self.gravity], noise)
+        self._correct(H, step[:3, 3] - expected, noise)
+        # 2. gravity has a known length
         down = self.gravity / np.linalg.norm(self.gravity)
-        self._correct(
-            np.r_[np.zeros(3), down][None],
-            np.array([_G - down @ self.gravity]),
-            np.array([[_G_SIGMA**2]]),
-        )
+        length_off = np.array([_G - down @ self.gravity])
+        self._correct(np.r_[np.zeros(3), down][None], length_off, np.array([[_G_SIGMA**2]]))
         self._go_on(found, R)
+        # 3. rotation: what the gyroscope has too much is its bias
         off = so3_log(found.start_R_end.T @ R) / t
-        seen = (np.trace(covariance[3:, 3:] + found.covariance[:3, :3]) / 3 + _FLOOR_RAD**2) / t**2
+        variance = np.trace(covariance[3:, 3:] + found.covariance[:3, :3]) / 3 + _FLOOR_RAD**2
         self.bias_variance += _BIAS_WALK**2 * t
-        gain = self.bias_variance / (self.bias_variance + seen)
-        self.gyro_bias, self.bias_variance = (
-            self.gyro_bias - gain * off,
-            (1 - gain) * self.bias_variance,
-        )
+        gain = self.bias_variance / (self.bias_variance + variance / t**2)
+        self.gyro_bias = self.gyro_bias - gain * off
+        self.bias_variance *= 1 - gain
 
     def _go_on(self, found: Preintegrated, R: np.ndarray) -> None:
         """Carry velocity and gravity to the end of what was integrated, and into its axes."""
@@ -163,13 +207,21 @@ class Inertial:
         self.covariance[:3, :3] += found.covariance[3:6, 3:6]
         self.covariance[range(3, 6), range(3, 6)] += _G_WALK**2 * t
         turn = np.kron(np.eye(2), R.T)
-        self.velocity, self.gravity = R.T @ self.velocity, R.T @ self.gravity
+        self.velocity = R.T @ self.velocity
+        self.gravity = R.T @ self.gravity
         self.covariance = turn @ self.covariance @ turn.T
 
     def _correct(self, H: np.ndarray, off: np.ndarray, noise: np.ndarray) -> None:
         """Kalman's update of velocity and gravity."""
         gain = np.linalg.solve(H @ self.covariance @ H.T + noise, H @ self.covariance).T
         change = gain @ off
-        self.velocity, self.gravity = self.velocity + change[:3], self.gravity + change[3:]
+        self.velocity = self.velocity + change[:3]
+        self.gravity = self.gravity + change[3:]
+        # Joseph's form stays positive: (I - K H) P (I - K H)^T + K N K^T
         rest = np.eye(6) - gain @ H
         self.covariance = rest @ self.covariance @ rest.T + gain @ noise @ gain.T
+
+
+def _by_velocity_and_gravity(t: float) -> np.ndarray:
+    """Differentiate the translation over t seconds by velocity and gravity: (3, 6)."""
+    return np.concatenate([t * np.eye(3), t * t / 2 * np.eye(3)], axis=1)

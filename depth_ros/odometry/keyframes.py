@@ -6,19 +6,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from depth_ros.core.lie import inverse, so3_log
+from depth_ros.core.camera import Camera
+from depth_ros.core.lie import inverse
 
-from .covariance import adjoint, blended, last_step, learned_bias
-from .depth_measurement import RelativeSigma, measured_inverse, rig_sigma
+from .covariance import adjoint, blended, last_step, learned_bias, motion_model
+from .depth_measurement import RelativeSigma, Rig, measure_points, rig_of, rig_sigma
 from .error_sources import Influence
 from .inverse_depth import bearings, move, observe
-from .relative_pose import Step, estimate_step
-from .tracking import coarse_disparity, detect, follow, to_grey
+from .relative_pose import Prior, Step, estimate_step
+from .residuals import Pairs
+from .tracking import detect, follow
 from .types import EgoFrame
 from .window import Window
 
-_SIGMA_PX = 0.15  # of a point where it was found first: what is followed is what was there
-_POINTS, _IN_WINDOW = 220, 90
+_POINTS = 220
+_IN_WINDOW = 90
 _FLOW_SHARE = 0.04  # of the width: beyond, a frame becomes a keyframe
 _KEPT_SHARE = 0.6  # of the points: below, too
 _MOST_AGE_NS = 2_000_000_000
@@ -26,21 +28,30 @@ _GROUP_SHARE = 0.1  # of the width: points so near to each other are not indepen
 # What residuals cannot show, as standard deviation, set on the calibration seeds of
 # experiments/odometry/egomotion_nees.py: a share of points that disagrees is never left out
 # altogether, it pulls (Huber 1981); more of them, more pull.
-_INFLATION, _BY_OUTLIERS = 1.15, 2.0
+_INFLATION = 1.15
+_BY_OUTLIERS = 2.0
 # Shifts of a fraction of a pixel are all measured wrongly in one way (peak locking; of the order
 # that particle image velocimetry knows, Westerweel 2000): as a turn, or as a step sideways. Not
 # seen on the rendered clips.
-_STILL_PX, _LOCKING_PX = 1.0, 0.1
+_STILL_PX = 1.0
+_LOCKING_PX = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Motion:
-    """key_T_curr (4, 4) since the last keyframe; scale_sigma, relative.
+class KeyframeMotion:
+    """The motion since the last keyframe.
 
-    independent (6, 6), influence: of its right perturbation, the part that is of no point and what
-    each point did. Steps add up with them; they are larger than that of one step alone, by what
-    lasts from step to step. step_covariance (6, 6): of the motion since the last frame that was
-    compared with this keyframe.
+    Attributes:
+        key_T_curr: (4, 4) metres.
+        independent: (6, 6) covariance of its right perturbation, the part that is of no point.
+        influence: what each point did to it. Steps add up with both; they are larger than that of
+            one step alone, by what lasts from step to step.
+        step_covariance: (6, 6) of the motion since the last frame that was compared with this
+            keyframe.
+        scale_sigma: relative.
+        inliers: points that agree.
+        is_key: the frame has become a keyframe.
+        model: "points", or "rotation" where nothing but a turn was seen.
     """
 
     key_T_curr: np.ndarray
@@ -53,13 +64,37 @@ class Motion:
     model: str
 
 
+@dataclass(frozen=True, eq=False)
+class _Followed:
+    """The points of the keyframe that arrived in a frame.
+
+    arrived (M,): their indices among those of the keyframe; groups (M,); pixels and sigma (M, 2),
+    where and how surely; pairs: with the keyframe; flow_px: the median.
+    """
+
+    arrived: np.ndarray
+    groups: np.ndarray
+    pixels: np.ndarray
+    sigma: np.ndarray
+    pairs: Pairs
+    flow_px: float
+
+
 class Keyframes:
-    """Hold the keyframes of one camera. size: of the window, below 2 = none."""
+    """Hold the keyframes of one camera with metric depth.
+
+    Args:
+        size: keyframes that are adjusted together, below 2 = none.
+
+    Attributes:
+        stamp_ns: of the last keyframe, None without one.
+    """
 
     def __init__(self, size: int):
         self._window = Window(max(size, 2))
         self._size = size
-        self._rig, self._bias = None, (0.0, 0.0)
+        self._rig: Rig | None = None
+        self._bias = (0.0, 0.0)  # of inverse depth, and its sigma, 1/m
         self._rel_sigma = RelativeSigma()
         self.clear()
 
@@ -67,7 +102,9 @@ class Keyframes:
         """Forget keyframes and points; what was learned about the rig stays."""
         self._window.clear()
         self.stamp_ns: int | None = None
-        self._grey, self._before, self._still = None, None, False
+        self._grey: np.ndarray | None = None
+        self._before: KeyframeMotion | None = None
+        self._still = False
 
     @property
     def exists(self) -> bool:
@@ -80,140 +117,177 @@ class Keyframes:
         return len(self._window.seen)
 
     def fits(self, frame: EgoFrame) -> bool:
-        """Tell whether a frame can be compared with the last keyframe: the same camera and rig."""
-        return self.exists and self._rig == _rig_of(frame)
+        """Return whether a frame can be compared with the last keyframe: the same camera and
+        rig.
+        """
+        return self.exists and self._rig == rig_of(frame)
 
     def begin(self, frame: EgoFrame, grey: np.ndarray) -> None:
-        """Make a frame the first keyframe."""
+        """Make a frame with metric depth the first keyframe; grey: (H, W) uint8 of it."""
         self._window.clear()
-        if _rig_of(frame) != self._rig:
-            self._rig, self._bias = _rig_of(frame), (0.0, rig_sigma(frame))
+        rig = rig_of(frame)
+        if rig != self._rig:
+            self._rig = rig
+            self._bias = (0.0, rig_sigma(frame))
             self._rel_sigma = RelativeSigma()
-        self.stamp_ns, self._grey, self._before = frame.stamp_ns, grey, None
-        self._window.add_frame(np.eye(4), np.zeros((0, 3)), np.zeros((0, 3)))
+        self.stamp_ns = frame.stamp_ns
+        self._grey = grey
+        self._before = None
+        nothing = np.zeros((0, 3))
+        self._window.add_frame(np.eye(4), nothing, nothing)
         pixels = detect(grey, np.zeros((0, 2)), _POINTS)
-        self._window.add_points(
-            *self._measure(frame, grey, pixels), _GROUP_SHARE * frame.camera.width
-        )
+        seen, sigma = measure_points(frame, grey, pixels, self._rel_sigma.value)
+        self._window.add_points(seen, sigma, _GROUP_SHARE * frame.camera.width)
 
     def match(
-        self, frame: EgoFrame, grey: np.ndarray, guesses: list[np.ndarray], prior=None
-    ) -> Motion | str:
-        """Find the motion since the last keyframe; a frame that has moved enough becomes one. Or
-        the reason why not.
+        self,
+        frame: EgoFrame,
+        grey: np.ndarray,
+        predictions: list[np.ndarray],
+        prior: Prior | None = None,
+    ) -> KeyframeMotion | str:
+        """Find the motion since the last keyframe; a frame that has moved enough becomes one.
 
-        prior: key_T_curr (4, 4) and the information (6, 6) of its right perturbation, as an IMU has
-        it, or None.
+        Args:
+            frame: of the same camera and rig.
+            grey: (H, W) uint8 of it.
+            predictions: key_T_curr (4, 4) metres, the likeliest first.
+            prior: key_T_curr (4, 4) and the information (6, 6) of its right perturbation, as an
+                IMU has it, or None.
+
+        Returns:
+            The motion, or the reason why there is none.
         """
-        window = self._window
-        key, key_sigma = window.seen[:, -1], window.sigma[:, -1]
-        inverse_depth = np.where(np.isfinite(key_sigma[:, 2]), key[:, 2] + self._bias[0], 0.0)
-        moved = move(inverse(guesses[0]), bearings(key[:, :2], frame.camera), inverse_depth)
-        pixels, arrived, sigma = follow(
-            self._grey, grey, key[:, :2], observe(moved, inverse_depth, frame.camera)[:, :2]
-        )
-        known = np.stack([*key[:, :2].T, inverse_depth], -1)[arrived]
-        flat = np.concatenate([pixels, np.zeros((len(pixels), 1))], 1)[arrived]
-        flat_sigma = np.concatenate([sigma, np.full((len(sigma), 1), np.inf)], 1)[arrived]
-        step = estimate_step(
-            known, flat, key_sigma[arrived], flat_sigma, frame.camera, guesses, prior
-        )
+        # 1. follow the points of the keyframe to where the prediction expects them
+        followed = self._follow(frame, grey, predictions[0])
+        # 2. the motion that explains them
+        step = estimate_step(followed.pairs, predictions, prior)
         if isinstance(step, str):
             return step
-        flow = np.median(np.linalg.norm(flat[:, :2] - known[:, :2], axis=1))
-        is_key = frame.is_metric and (  # one without depth would have nothing for those after it
-            flow > _FLOW_SHARE * frame.camera.width
-            or step.inlier.sum() < _KEPT_SHARE * max(len(key), 1)
+        self._still = followed.flow_px < _STILL_PX
+        # 3. chained from keyframe to keyframe, errors add up less often
+        if self._becomes_key(frame, step, followed):
+            return self._new_key(frame, grey, step, followed, prior)
+        influence = Influence(*step.pull.left_out(followed.groups))
+        self._before = self._motion(step, step.covariance, influence, is_key=False)
+        return self._before
+
+    def _follow(self, frame: EgoFrame, grey: np.ndarray, key_T_curr: np.ndarray) -> _Followed:
+        """Follow the points of the keyframe into a frame, from where a motion puts them."""
+        camera = frame.camera
+        key = self._window.seen[:, -1]
+        key_sigma = self._window.sigma[:, -1]
+        has_depth = np.isfinite(key_sigma[:, 2])
+        inverse_depth = np.where(has_depth, key[:, 2] + self._bias[0], 0.0)
+        moved = move(inverse(key_T_curr), bearings(key[:, :2], camera), inverse_depth)
+        expected = observe(moved, inverse_depth, camera)[:, :2]
+        pixels, has_arrived, sigma = follow(self._grey, grey, key[:, :2], expected)
+        arrived = np.flatnonzero(has_arrived)
+        pixels = pixels[arrived].astype(np.float64)
+        sigma = sigma[arrived]
+
+        # the frame's own depth is not measured: the keyframe's is enough to find the motion
+        none = np.zeros((len(arrived), 1))
+        known = np.concatenate([key[:, :2], inverse_depth[:, None]], 1)[arrived]
+        flat = np.concatenate([pixels, none], 1)
+        flat_sigma = np.concatenate([sigma, none + np.inf], 1)
+        pairs = Pairs(known, flat, key_sigma[arrived], flat_sigma, camera)
+        flow_px = 0.0
+        if len(arrived):
+            flow_px = float(np.median(np.linalg.norm(pixels - known[:, :2], axis=1)))
+        return _Followed(arrived, self._window.ids[arrived], pixels, sigma, pairs, flow_px)
+
+    def _becomes_key(self, frame: EgoFrame, step: Step, followed: _Followed) -> bool:
+        """Whether a frame has moved far enough, or lost enough points, or is late enough."""
+        if not frame.is_metric:
+            return False  # those after it would have no depth to be compared with
+        return bool(
+            followed.flow_px > _FLOW_SHARE * frame.camera.width
+            or step.inlier.sum() < _KEPT_SHARE * max(self.count, 1)
             or frame.stamp_ns - self.stamp_ns > _MOST_AGE_NS
-        )
-        self._still = flow < _STILL_PX
-        ids = window.ids[arrived]
-        if not is_key:
-            self._before = self._motion(
-                step, step.covariance, Influence(*step.pull.left_out(ids)), False
-            )
-            return self._before
-        keep = np.flatnonzero(arrived)[step.inlier]
-        return self._new_key(
-            frame, grey, step, ids, keep, flat[step.inlier, :2], flat_sigma[step.inlier, :2], prior
         )
 
     def _new_key(
-        self, frame: EgoFrame, grey, step: Step, ids, keep, pixels, pixel_sigma, prior
-    ) -> Motion:
+        self,
+        frame: EgoFrame,
+        grey: np.ndarray,
+        step: Step,
+        followed: _Followed,
+        prior: Prior | None,
+    ) -> KeyframeMotion:
         """Append the frame to the window, adjust, and begin new points."""
-        window, count = self._window, len(keep)
-        window.keep(keep)
-        pixels = np.concatenate([pixels, detect(grey, pixels, max(_POINTS - count, 0))])
-        seen, sigma = self._measure(frame, grey, pixels)
+        window = self._window
+        # 1. the points that agreed stay, new ones are found away from them
+        window.keep(followed.arrived[step.inlier])
+        kept = followed.pixels[step.inlier]
+        count = len(kept)
+        pixels = np.concatenate([kept, detect(grey, kept, max(_POINTS - count, 0))])
+        seen, sigma = measure_points(frame, grey, pixels, self._rel_sigma.value)
         if not frame.is_stereo:
-            key = window.seen[:, -1]
-            moved = move(inverse(step.prev_T_curr), bearings(key[:, :2], frame.camera), key[:, 2])
-            self._rel_sigma.learn(observe(moved, key[:, 2], frame.camera)[:, 2], seen[:count, 2])
-        sigma[:count, :2] = pixel_sigma
+            self._learn_sigma(step, seen[:count, 2], frame.camera)
+        sigma[:count, :2] = followed.sigma[step.inlier]
         sigma[:count] *= step.noise
         window.add_frame(window.poses[-1] @ step.prev_T_curr, seen[:count], sigma[:count], prior)
+
+        # 2. adjust the window: a better step, the influence of its landmarks, the rig's bias
         key_T_curr = step.prev_T_curr
-        adjusted = window.adjust(frame.camera, self._bias, _IN_WINDOW) if self._size >= 2 else None
-        if adjusted is not None:
-            self._bias = learned_bias(adjusted[0], self._bias, rig_sigma(frame) / 20)
-            key_T_curr = inverse(window.poses[-2]) @ window.poses[-1]
-            moved = last_step(*adjusted)
+        covariance = step.covariance
+        adjusted = None
+        if self._size >= 2:
+            adjusted = window.adjust(frame.camera, self._bias, _IN_WINDOW)
+        if adjusted is None:
+            influence = Influence(*step.pull.left_out(followed.groups))
         else:
-            moved = step.covariance, Influence(*step.pull.left_out(ids))
-        self.stamp_ns, self._grey = frame.stamp_ns, grey
+            bundle, groups = adjusted
+            self._bias = learned_bias(bundle, self._bias, rig_sigma(frame) / 20)
+            key_T_curr = inverse(window.poses[-2]) @ window.poses[-1]
+            covariance, influence = last_step(bundle, groups)
+
+        # 3. from here on frames are compared with this one
+        self.stamp_ns = frame.stamp_ns
+        self._grey = grey
         window.add_points(seen[count:], sigma[count:], _GROUP_SHARE * frame.camera.width)
-        motion = self._motion(replace(step, prev_T_curr=key_T_curr), *moved, True)
+        step = replace(step, prev_T_curr=key_T_curr)
+        motion = self._motion(step, covariance, influence, is_key=True)
         self._before = None
         return motion
 
-    def _motion(self, step: Step, model: np.ndarray, influence: Influence, is_key: bool) -> Motion:
-        """The result of a comparison."""
-        inv = self._window.seen[:, -1, 2][np.isfinite(self._window.sigma[:, -1, 2])]
-        typical = 1 / max(float(np.median(inv)), 1e-3) if len(inv) else 1.0
-        scale_sigma = float(np.hypot(self._rig[3], self._bias[1] * typical))
+    def _learn_sigma(self, step: Step, measured: np.ndarray, camera: Camera) -> None:
+        """Compare the depth (N,) measured in a frame with that of the keyframe, carried over."""
+        key = self._window.seen[:, -1]
+        moved = move(inverse(step.prev_T_curr), bearings(key[:, :2], camera), key[:, 2])
+        self._rel_sigma.learn(observe(moved, key[:, 2], camera)[:, 2], measured)
+
+    def _motion(
+        self, step: Step, model: np.ndarray, influence: Influence, is_key: bool
+    ) -> KeyframeMotion:
+        """The result of a comparison; model: (6, 6) what the covariance is if the sigmas are
+        true.
+        """
+        # 1. share the belief between the sigmas and the residuals, inflated by the outliers
+        typical_m = self._window.typical_depth_m
         factor = _INFLATION * (1 + _BY_OUTLIERS * (1 - float(step.inlier.mean())))
         independent, influence = blended(influence.mapped(factor * np.eye(6)), factor**2 * model)
+        # 2. what no residual shows: peak locking of a standing camera, another motion
         if self._still:
-            angle = _LOCKING_PX / self._rig[0].fx
-            independent = independent + np.diag(np.square([angle * typical] * 3 + [angle] * 3))
+            angle = _LOCKING_PX / self._rig.camera.fx
+            locking = [angle * typical_m] * 3 + [angle] * 3
+            independent = independent + np.diag(np.square(locking))
         independent = independent + step.spread
         covariance = independent + influence.covariance
-        moved = np.linalg.norm(step.prev_T_curr[:3, 3]) > 3 * np.sqrt(np.trace(covariance[:3, :3]))
-        turned = np.linalg.norm(so3_log(step.prev_T_curr[:3, :3])) > 1e-3
-        model = "points" if moved or not turned else "rotation"
-        if (
-            self._before is not None
-        ):  # what both frames have of the keyframe is not in the motion between them
+        model_name = motion_model(step.prev_T_curr, covariance)
+        # 3. of the step since the frame before: what both have of the keyframe is not in it
+        if self._before is not None:
             back = -adjoint(inverse(step.prev_T_curr) @ self._before.key_T_curr)
             between = influence.plus(self._before.influence.mapped(back))
             covariance = between.covariance + independent + back @ self._before.independent @ back.T
-        inliers = int(step.inlier.sum())
-        return Motion(
+        return KeyframeMotion(
             step.prev_T_curr,
             independent,
             influence,
             covariance,
-            scale_sigma,
-            inliers,
+            float(np.hypot(self._rig.scale_sigma, self._bias[1] * typical_m)),
+            int(step.inlier.sum()),
             is_key,
-            model,
+            model_name,
         )
-
-    def _measure(self, frame: EgoFrame, grey: np.ndarray, pixels: np.ndarray):
-        """Measurements (N, 3) and their standard deviations of pixels in a frame."""
-        right = to_grey(frame.right) if frame.is_stereo else None
-        coarse = coarse_disparity(grey, right) if frame.is_stereo and frame.depth is None else None
-        inv, sigma_inv = measured_inverse(frame, grey, right, coarse, pixels, self._rel_sigma.value)
-        seen = np.concatenate([pixels, np.nan_to_num(inv)[:, None]], 1).astype(np.float64)
-        sigma = np.full(seen.shape, _SIGMA_PX)
-        sigma[:, 2] = np.where(np.isfinite(inv), sigma_inv, np.inf)
-        return seen, sigma
-
-
-def _rig_of(frame: EgoFrame) -> tuple:
-    """What must stay the same: camera, baseline, offset; and the relative error of scale that
-    the source has.
-    """
-    scale_sigma = 0.001 if frame.is_stereo else 0.05 if frame.scale else 0.01
-    return frame.camera, frame.baseline_m if frame.is_stereo else None, frame.doffs_px, scale_sigma

@@ -12,19 +12,14 @@ from depth_ros.estimator.scale import plane_height
 from .tracking import sample
 from .types import EgoFrame
 
-SOURCES = (
-    "depth",
-    "odometry",
-    "camera height",
-    "imu",
-    "network",
-)  # the first that is known is believed
-_WINDOW, _LEAST, _MOST_SPREAD = 31, 5, 0.25
+SOURCES = ("depth", "odometry", "camera height", "network")  # the first that is known is believed
+_WINDOW = 31
+_LEAST = 5
+_MOST_SPREAD = 0.25
 _LEAST_SIGMA = 0.02  # relative; a map drifts between the measurements
-_LEAST_STEP_M, _MOST_TURN_RAD = (
-    0.03,
-    0.1,
-)  # wheels measure less badly; a camera turns about the robot, not with it
+_MEDIAN_SIGMA = 1.9  # of a median of n values, standard deviation, in median deviations / sqrt(n)
+_LEAST_STEP_M = 0.03  # of less, wheels measure little but their own error
+_MOST_TURN_RAD = 0.1  # a camera turns about the robot, not with it
 _FEW_DEPTHS = 5
 _GROUND_ROW = 0.55  # the ground lies below, share of the height
 _SURE = 0.3  # relative sigma of the inverse depth that a point of the map may have here
@@ -33,8 +28,12 @@ _SURE = 0.3  # relative sigma of the inverse depth that a point of the map may h
 class MonoScale:
     """Collect factors, metres in a unit of the map, from keyframe to keyframe.
 
-    name: the source that is believed now, "none" while there is none. unit_m, sigma: its factor and
-    the relative standard deviation of it. reason: why nothing is known.
+    Attributes:
+        name: the source that is believed now, "none" while there is none.
+        unit_m: metres in a unit, None unknown.
+        sigma: the relative standard deviation of it.
+        reason: why nothing is known.
+        travelled_m: metres since the keyframe by wheels, None unknown.
     """
 
     def __init__(self):
@@ -44,75 +43,100 @@ class MonoScale:
         """Forget all: the map is new, and so is its unit."""
         self._factors = {name: deque(maxlen=_WINDOW) for name in SOURCES}
         self._depth_name = "depth"
-        self.name, self.unit_m, self.sigma = "none", None, np.inf
+        self.name = "none"
+        self.unit_m: float | None = None
+        self.sigma = np.inf
         self.reason = (
-            "nothing gives metres: no depth, wheel odometry, camera height, IMU or pose network"
+            "nothing gives metres: no depth, wheel odometry, camera height or pose network"
         )
         self.new_key()
 
+    def begin_unit(self) -> None:
+        """Forget the unit: a new map has another one; what was travelled so far still counts."""
+        travelled_m = self.travelled_m
+        network = self._network
+        self.clear()
+        self.travelled_m = travelled_m
+        self._network = network
+
     def new_key(self) -> None:
-        """Begin to measure the way from here."""
+        """Begin to measure the path from here."""
         self.travelled_m: float | None = 0.0
         self._network: np.ndarray | None = np.eye(4)
 
     def travel(self, frame: EgoFrame, with_network: bool) -> None:
-        """Take in how far wheels and the pose network say that the camera came since the
-        previous frame.
+        """Add up how far the camera came since the previous frame by wheels and by the pose
+        network; one that misses a frame is unknown until the next keyframe.
         """
-        known = self.travelled_m is not None and frame.travelled_m is not None
-        self.travelled_m = self.travelled_m + frame.travelled_m if known else None
-        known = with_network and self._network is not None and frame.network_motion is not None
-        self._network = self._network @ frame.network_motion if known else None
+        if self.travelled_m is not None and frame.travelled_m is not None:
+            self.travelled_m += frame.travelled_m
+        else:
+            self.travelled_m = None
+        if with_network and self._network is not None and frame.network_motion is not None:
+            self._network = self._network @ frame.network_motion
+        else:
+            self._network = None
 
     def rescaled(self, factor: float) -> None:
-        """The map's unit is now what factor old units were."""
+        """Change the unit: the new one is what factor old ones were."""
         for factors in self._factors.values():
             for i in range(len(factors)):
                 factors[i] /= factor
-        self.unit_m = None if self.unit_m is None else self.unit_m / factor
+        if self.unit_m is not None:
+            self.unit_m /= factor
 
     def measure(
-        self, frame: EgoFrame, key_T_curr: np.ndarray, rays, inv, sigma, imu_m: float | None = None
+        self,
+        frame: EgoFrame,
+        key_T_curr: np.ndarray,
+        rays: np.ndarray,
+        inv: np.ndarray,
+        sigma: np.ndarray,
     ) -> None:
         """Compare the step since the last keyframe, and the map as this frame sees it, with
         everything that has metres.
 
-        key_T_curr: (4, 4) units. rays (N, 3) z = 1, inv, sigma (N,): the points in this frame, one
-        over units. imu_m: metres of the step by an IMU.
+        Args:
+            frame: what is known of metres.
+            key_T_curr: (4, 4) in units of the map.
+            rays: (N, 3) z = 1, the points in this frame.
+            inv: (N,) their inverse depths, one over units.
+            sigma: (N,) standard deviations, inf unknown.
         """
-        way = float(np.linalg.norm(key_T_curr[:3, 3]))
-        turns = np.linalg.norm(so3_log(key_T_curr[:3, :3])) > _MOST_TURN_RAD
-        for name, metres in (
-            ("odometry", self.travelled_m),
-            ("imu", imu_m),
-            ("network", self._network_m()),
-        ):
-            if (
-                metres is not None
-                and metres > _LEAST_STEP_M
-                and way > 0
-                and not (turns and name == "odometry")
-            ):
-                self._factors[name].append(metres / way)
+        self._measure_step(key_T_curr)
         sure = np.isfinite(sigma) & (sigma < _SURE * inv)
         self._measure_depth(frame, rays[sure], inv[sure])
-        if frame.camera_height_m is not None:
-            low = sure & (
-                rays[:, 1] * frame.camera.fy + frame.camera.cy > _GROUND_ROW * frame.camera.height
-            )
-            height, why_not = plane_height(rays[low], inv[low])
-            if height is None:
-                self.reason = why_not
-            else:
-                self._factors["camera height"].append(frame.camera_height_m / height)
+        self._measure_height(frame, rays[sure], inv[sure])
         self._choose()
 
-    def _network_m(self) -> float | None:
-        """Metres since the keyframe by the pose network."""
-        return None if self._network is None else float(np.linalg.norm(self._network[:3, 3]))
+    def _measure_step(self, key_T_curr: np.ndarray) -> None:
+        """Compare the length of the step with wheels and the pose network."""
+        length = float(np.linalg.norm(key_T_curr[:3, 3]))
+        if length == 0:
+            return
+        turn_rad = np.linalg.norm(so3_log(key_T_curr[:3, :3]))
+        wheels_m = self.travelled_m
+        if wheels_m is not None and wheels_m > _LEAST_STEP_M and turn_rad <= _MOST_TURN_RAD:
+            self._factors["odometry"].append(wheels_m / length)
+        if self._network is not None:
+            network_m = float(np.linalg.norm(self._network[:3, 3]))
+            if network_m > _LEAST_STEP_M:
+                self._factors["network"].append(network_m / length)
 
-    def _measure_depth(self, frame: EgoFrame, rays, inv) -> None:
-        """A few pixels with metric depth among the points of the map are enough, and at once."""
+    def _measure_height(self, frame: EgoFrame, rays: np.ndarray, inv: np.ndarray) -> None:
+        """Compare the height over the ground with that of the camera."""
+        if frame.camera_height_m is None:
+            return
+        row = rays[:, 1] * frame.camera.fy + frame.camera.cy
+        low = row > _GROUND_ROW * frame.camera.height
+        height, why_not = plane_height(rays[low], inv[low])
+        if height is None:
+            self.reason = why_not
+        else:
+            self._factors["camera height"].append(frame.camera_height_m / height)
+
+    def _measure_depth(self, frame: EgoFrame, rays: np.ndarray, inv: np.ndarray) -> None:
+        """Compare with metric depth at the points of the map: a few are enough, and at once."""
         if frame.depth is None:
             return
         camera = frame.camera
@@ -124,9 +148,8 @@ class MonoScale:
         self._depth_name = frame.scale or "depth"
         median = float(np.median(ratio))
         if np.median(np.abs(ratio / median - 1)) < _MOST_SPREAD:
-            self._factors["depth"].extend(
-                [median] * _LEAST
-            )  # one frame of many points is worth five steps
+            # one frame of many points is worth five steps
+            self._factors["depth"].extend([median] * _LEAST)
 
     def _choose(self) -> None:
         """Believe the first source whose factors are enough and agree."""
@@ -139,12 +162,11 @@ class MonoScale:
             if spread > _MOST_SPREAD:
                 self.reason = f"{name}: the measurements disagree by {100 * spread:.0f} %"
                 continue
-            self.name, self.unit_m, self.reason = (
-                self._depth_name if name == "depth" else name,
-                median,
-                "",
-            )
-            self.sigma = float(max(_LEAST_SIGMA, 1.9 * spread / np.sqrt(len(values))))
+            self.name = self._depth_name if name == "depth" else name
+            self.unit_m = median
+            self.reason = ""
+            sigma = _MEDIAN_SIGMA * spread / np.sqrt(len(values))
+            self.sigma = float(max(_LEAST_SIGMA, sigma))
             return
         if not self.reason or self.unit_m is None:
             most = max(SOURCES, key=lambda name: len(self._factors[name]))

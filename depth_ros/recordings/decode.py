@@ -15,6 +15,7 @@ from depth_ros.core.compressed import is_complete, stored_size
 from depth_ros.core.depth import mm_to_depth
 from depth_ros.core.errors import ImageError
 from depth_ros.core.grey_range import FULL, to_eight_bits
+from depth_ros.core.lie import pose_to_matrix
 
 MAX_PIXELS = (
     50_000_000  # beyond every camera; a header of a few bytes may claim thousands of millions
@@ -163,6 +164,13 @@ def stamp_to_ns(stamp) -> int:
     2000000005
     """
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def pose_message_to_matrix(msg) -> np.ndarray:
+    """Return the (4, 4) transform, metres, of a geometry_msgs/Pose."""
+    position = msg.position
+    turn = msg.orientation
+    return pose_to_matrix([position.x, position.y, position.z, turn.x, turn.y, turn.z, turn.w])
 
 
 def pixels_to_rgb(

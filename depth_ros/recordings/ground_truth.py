@@ -13,7 +13,7 @@ import numpy as np
 from depth_ros.core.camera import Calibration
 from depth_ros.core.depth import mm_to_depth
 from depth_ros.core.errors import DepthRosError, ImageError
-from depth_ros.core.lie import inverse, quat_to_matrix, se3_exp, se3_log
+from depth_ros.core.lie import inverse, pose_to_matrix, se3_exp, se3_log
 from depth_ros.core.rectify import rectify_map
 from depth_ros.recordings.matching import nearest
 from depth_ros.recordings.reader import BagReader, cdr_stamp_ns, raw_messages
@@ -196,6 +196,4 @@ def _pose_to_matrix(pose) -> np.ndarray | None:
     numbers = np.array([p.x, p.y, p.z, q.x, q.y, q.z, q.w], np.float64)
     if not np.isfinite(numbers).all() or np.linalg.norm(numbers[3:]) < 0.5:
         return None
-    T = np.eye(4)
-    T[:3, :3], T[:3, 3] = quat_to_matrix(numbers[3:]), numbers[:3]
-    return T
+    return pose_to_matrix(numbers)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from depth_ros.core.lie import quat_to_matrix
-from depth_ros.nodes.input.frame_tree import pose_to_matrix
+from depth_ros.core.lie import pose_to_matrix
+from depth_ros.recordings.decode import pose_message_to_matrix
 
 _NODE = "depth_node"
 _PARAMETER = "base_T_camera"
@@ -38,7 +38,7 @@ class Place:
         child = odometry.child_frame_id
         if child == camera_frame:
             self.words = f"odometry of the camera ({child})"
-            return odometry_to_pose(odometry)
+            return pose_message_to_matrix(odometry.pose.pose)
         base_T_camera, source = self._find(child, camera_frame)
         if base_T_camera is None:
             self.words = (
@@ -48,7 +48,7 @@ class Place:
             )
             return None
         self.words = f"odometry of {child}, the camera ({camera_frame}) placed by {source}"
-        return odometry_to_pose(odometry) @ base_T_camera
+        return pose_message_to_matrix(odometry.pose.pose) @ base_T_camera
 
     def _find(self, base_frame: str, camera_frame: str) -> tuple[np.ndarray | None, str]:
         """base_T_camera and where it comes from, in the node's own order: the parameter, then
@@ -88,11 +88,3 @@ class Place:
         self._extrinsics = Extrinsics(
             self._node, Parameters(base_frame=base_frame, odom_frame=odom_frame)
         )
-
-
-def odometry_to_pose(message) -> np.ndarray:
-    """Give odom_T_child (4, 4) of a nav_msgs/Odometry."""
-    p, q = message.pose.pose.position, message.pose.pose.orientation
-    pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = quat_to_matrix(np.array([q.x, q.y, q.z, q.w])), (p.x, p.y, p.z)
-    return pose

@@ -34,7 +34,7 @@ def show_recording(
             continue
         pose = None
         if follower is not None:
-            follower.update(sample, frame, estimate)
+            follower.update(estimate, sample.world_T_camera, sample.recorded_depth)
             pose = follower.track.odom_T_camera[-1]
         shown += 1
         times = {f"times_ms/{name}": value for name, value in estimate.timing_ms.items()}

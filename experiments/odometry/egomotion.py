@@ -22,13 +22,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from depth_ros.core.lie import inverse, quat_to_matrix, se3_log, so3_log
+from depth_ros.core.lie import inverse, se3_log, so3_log
 from depth_ros.core.trajectory import CHI2_95_OF_6, nees
 from depth_ros.engine.sgbm import SgbmEngine
 from depth_ros.estimator.preprocess import rectified
 from depth_ros.estimator.stereo import Estimator
 from depth_ros.odometry import EgoFrame, EgoMotion
 from depth_ros.recordings.bag import cdr_stamp_ns, open_reader, raw_messages
+from depth_ros.recordings.decode import pose_message_to_matrix
 from depth_ros.recordings.sample import open_source
 
 BAGS = (
@@ -49,9 +50,7 @@ def truth_poses(path: Path) -> dict[int, np.ndarray]:
         topics = [c.topic for c in reader.connections if c.topic.endswith("ground_truth/odometry")]
         for connection, _, raw in raw_messages(reader, *topics):
             pose = reader.deserialize(raw, connection.msgtype).pose.pose
-            q, p, T = pose.orientation, pose.position, np.eye(4)
-            T[:3, :3], T[:3, 3] = quat_to_matrix([q.x, q.y, q.z, q.w]), (p.x, p.y, p.z)
-            poses[cdr_stamp_ns(raw)] = T
+            poses[cdr_stamp_ns(raw)] = pose_message_to_matrix(pose)
     return poses
 
 

@@ -93,7 +93,7 @@ def main(sequence, methods, depth, poses, cache, out, frames, render_only):
         sample = source.sample(i)
         estimate = estimator.estimate(sample.frame)
         for follower in followers.values():
-            follower.update(sample, sample.frame, estimate)
+            follower.update(estimate, sample.world_T_camera)
     report(source, followers, estimator.engine.name, out, count)
 
 

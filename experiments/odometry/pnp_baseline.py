@@ -27,8 +27,8 @@ class PnpOnDepth:
         self._pose = np.eye(4)
         self._pose[:3, :3] = body_R_optical
 
-    def update(self, frame: EgoFrame) -> EgoEstimate:
-        """Take a frame with depth in; lost where too few points agree."""
+    def update(self, frame: EgoFrame, imu=()) -> EgoEstimate:
+        """Take a frame with depth in; lost where too few points agree. imu: not used."""
         started = time.process_time()
         grey, last = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY), self._last
         self._last = (frame.stamp_ns, grey, frame.depth)

@@ -4,6 +4,7 @@ import pytest
 from depth_ros.core.lie import (
     inverse,
     matrix_to_quat,
+    pose_to_matrix,
     quat_to_matrix,
     se3_exp,
     se3_log,
@@ -44,3 +45,9 @@ def test_quaternion_of_a_quarter_turn_about_z():
     np.testing.assert_allclose(
         matrix_to_quat(so3_exp([0, 0, np.pi / 2])), [0, 0, np.sqrt(0.5), np.sqrt(0.5)]
     )
+
+
+def test_a_pose_is_a_position_and_a_quaternion_of_any_length():
+    wanted = se3_exp([1.0, -2.0, 3.5, 0.4, -0.3, 0.2])
+    quat_xyzw = matrix_to_quat(wanted[:3, :3])
+    np.testing.assert_allclose(pose_to_matrix([*wanted[:3, 3], *(-3 * quat_xyzw)]), wanted)

@@ -9,10 +9,13 @@ from depth_ros.core.errors import InputError
 from depth_ros.core.lie import inverse, se3_exp
 from depth_ros.core.trajectory import (
     KITTI_LENGTHS_M,
+    absolute_trajectory_error,
+    align_rigid,
     end_drift,
     in_frame_of_first,
     nees,
     path_m,
+    relative_pose_error,
     segment_lengths,
     segment_metrics,
 )
@@ -119,6 +122,92 @@ def test_truth_in_the_frame_of_the_first_estimate():
     )
 
 
+def test_ate_does_not_depend_on_the_worlds():
+    truth = winding(60)
+    world = se3_exp([3, -2, 1, 0.5, 2.0, -0.4])
+    np.testing.assert_allclose(align_rigid(truth, world @ truth), inverse(world), atol=1e-9)
+    assert absolute_trajectory_error(truth, world @ truth) == pytest.approx(0, abs=1e-9)
+
+
+def test_ate_is_the_rmse_that_remains():
+    """The corners of a box, pushed out by 0.1 m: no rigid motion takes that back."""
+    corners = np.array([[x, y, z] for x in (0.0, 2.0) for y in (0.0, 3.0) for z in (0.0, 4.0)])
+    outward = corners - corners.mean(0)
+    outward *= 0.1 / np.linalg.norm(outward, axis=1, keepdims=True)
+    truth = np.stack([np.eye(4)] * 8)
+    pred = truth.copy()
+    truth[:, :3, 3] = corners
+    pred[:, :3, 3] = corners + outward
+    world = se3_exp([1, 2, 3, 0.3, -0.5, 0.8])
+    assert absolute_trajectory_error(truth, world @ pred) == pytest.approx(0.1, rel=1e-9)
+
+
+def test_ate_never_mirrors():
+    """A reflected path has an exact reflection, which is no motion of a camera."""
+    truth = np.stack([np.eye(4)] * 40)
+    truth[:, :3, 3] = np.random.default_rng(0).normal(size=(40, 3))
+    mirrored = truth.copy()
+    mirrored[:, 1, 3] *= -1
+    aligned = align_rigid(truth, mirrored)
+    assert np.linalg.det(aligned[:3, :3]) == pytest.approx(1)
+    assert absolute_trajectory_error(truth, mirrored) > 0.1
+
+
+def test_on_a_line_the_first_poses_agree():
+    """Positions on a line leave the turn about it open."""
+    truth = chained([[0, 0, 1.0, 0, 0, 0]] * 9)
+    world = se3_exp([1, 2, 3, 0.3, -0.5, 0.8])
+    np.testing.assert_allclose(align_rigid(truth, world @ truth), inverse(world), atol=1e-9)
+    standing = np.stack([np.eye(4)] * 10)
+    standing[3:, 0, 3] = 0.2
+    # seven poses of ten are 0.2 m off the first one
+    expected = 0.2 * math.sqrt(0.7)
+    assert absolute_trajectory_error(standing * 0 + np.eye(4), standing) == pytest.approx(expected)
+
+
+def test_rpe_is_that_of_the_steps():
+    truth = chained([[0, 0, 1.0, 0, 0.05, 0]] * 20)
+    pred = chained([[0, 0, 1.0, 0, 0.05, 0], [0, 0, 1.0, 0, 0.05, 0]] * 10)
+    assert relative_pose_error(truth, pred) == pytest.approx((0, 0), abs=1e-6)
+    # every second step is turned by 2 degrees more about z and 3 cm longer at its end
+    wrong = [np.eye(4)]
+    for i in range(20):
+        step = se3_exp([0, 0, 1.0, 0, 0.05, 0])
+        if i % 2:
+            step = step @ se3_exp([0, 0, 0.03, 0, 0, np.radians(2.0)])
+        wrong.append(wrong[-1] @ step)
+    metres, degrees = relative_pose_error(truth, np.stack(wrong))
+    assert metres == pytest.approx(0.03 * math.sqrt(0.5), rel=1e-9)
+    assert degrees == pytest.approx(2.0 * math.sqrt(0.5), rel=1e-9)
+
+
+def test_ate_and_rpe_are_those_of_evo():
+    metrics = pytest.importorskip("evo.core.metrics", reason="needs pip install evo")
+    trajectory = pytest.importorskip("evo.core.trajectory", reason="needs pip install evo")
+    rng = np.random.default_rng(3)
+    truth = winding(120)
+    pred = [se3_exp([5, 1, -2, 0.2, 0.9, -0.4])]
+    for i in range(1, len(truth)):
+        pred.append(pred[-1] @ inverse(truth[i - 1]) @ truth[i] @ se3_exp(rng.normal(0, 0.02, 6)))
+    pred = np.stack(pred)
+    stamps = np.arange(len(truth)) / 10
+    reference, estimate = (
+        trajectory.PoseTrajectory3D(poses_se3=list(poses), timestamps=stamps)
+        for poses in (truth, pred)
+    )
+    found = {}
+    for name, relation in (("m", "translation_part"), ("deg", "rotation_angle_deg")):
+        rpe = metrics.RPE(metrics.PoseRelation[relation], delta=1, delta_unit=metrics.Unit.frames)
+        rpe.process_data((reference, estimate))
+        found[name] = rpe.get_statistic(metrics.StatisticsType.rmse)
+    estimate.align(reference, correct_scale=False)
+    ape = metrics.APE(metrics.PoseRelation.translation_part)
+    ape.process_data((reference, estimate))
+    ate_m = ape.get_statistic(metrics.StatisticsType.rmse)
+    assert absolute_trajectory_error(truth, pred) == pytest.approx(ate_m, rel=1e-9)
+    assert relative_pose_error(truth, pred) == pytest.approx((found["m"], found["deg"]), rel=1e-9)
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -126,6 +215,8 @@ def test_truth_in_the_frame_of_the_first_estimate():
         lambda: segment_metrics(winding(5), winding(5), (0,)),
         lambda: segment_metrics(winding(5), winding(5), every=0),
         lambda: path_m(np.eye(4)),
+        lambda: absolute_trajectory_error(winding(5), winding(6)),
+        lambda: relative_pose_error(winding(0), winding(0)),
     ],
 )
 def test_refuses(call):

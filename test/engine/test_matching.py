@@ -118,7 +118,9 @@ def read_pfm(path):
 
 
 def test_middlebury_figure_of_the_facts(shared_data):
-    """facts.md: 11.9 % on eleven pairs, 13.4 % on these six."""
+    """Off by more than 2 px on the sixteen Middlebury pairs: 10.0 %
+    (experiments/stereo/stereo_accuracy.py).
+    """
     scenes = sorted((shared_data / "pairs").iterdir())
     metrics = []
     for scene in scenes:
@@ -138,6 +140,6 @@ def test_middlebury_figure_of_the_facts(shared_data):
             )
         )
     mean = mean_metrics(metrics)
-    assert len(scenes) == 6
-    assert 11.5 < mean["bad2_pct"] < 13.5
+    assert len(scenes) == 16
+    assert 9.5 < mean["bad2_pct"] < 10.5  # OpenCV's matcher is integer: the same on every CPU
     assert mean["coverage"] == 1.0

@@ -29,7 +29,7 @@ class StandIn:
     def __init__(self, method, seed=0):
         self.frames, self.pose = [], None
 
-    def update(self, frame):
+    def update(self, frame, imu=()):
         step = STEP.copy()
         step[:3, 3] *= 1.02
         self.pose = np.eye(4) if self.pose is None else self.pose @ step

@@ -5,8 +5,8 @@ import pytest
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.lie import inverse, se3_exp, se3_log
-from depth_ros.odometry.bundle_adjustment import Bundle, _known, _Problem, adjust
-from depth_ros.odometry.inverse_depth import bearings, exps, move, observe
+from depth_ros.odometry.bundle_adjustment import Bundle, adjust
+from depth_ros.odometry.inverse_depth import bearings, move, observe
 
 CAMERA, BASELINE_M, K, L = Camera(640, 480, 500.0, 500.0, 320.0, 240.0), 0.2, 6, 120
 FB = CAMERA.fx * BASELINE_M
@@ -87,30 +87,6 @@ def test_what_an_imu_knows_of_the_motion_holds_poor_points():
     assert (
         np.linalg.eigvalsh(besides)[-1] > 0.9 * 5e-4**-2
     )  # the information of all is that of points and of the IMU
-
-
-def test_the_jacobian_of_a_known_motion_is_that_of_differences():
-    """Rows are minus the derivatives of the residuals; by the first pose, too, which is held
-    afterwards.
-    """
-    poses, rng = world()[0][:3], np.random.default_rng(2)
-    A = rng.normal(0, 1, (6, 6))
-    known = [
-        None,
-        (inverse(poses[1]) @ poses[2] @ se3_exp(rng.normal(0, 0.05, 6)), A @ A.T + np.eye(6)),
-    ]
-    problem = _Problem(
-        Bundle(np.ones((1, 3, 3)), np.ones((1, 3, 3)), np.zeros(1, int), known), CAMERA, (0.0, 0.0)
-    )
-
-    def rows(twist):
-        moved = poses @ exps(twist.reshape(3, 6))
-        return _known(problem, np.linalg.inv(moved)[:, None] @ moved, 0.0)
-
-    steps = 1e-6 * np.eye(18)
-    differences = np.stack([(rows(-step)[:, -1] - rows(step)[:, -1]) / 2e-6 for step in steps], 1)
-    np.testing.assert_allclose(rows(np.zeros(18))[1:, :18], differences[1:], atol=1e-3)
-    assert not rows(np.zeros(18))[1:, :6].any() and abs(differences).max() > 1
 
 
 def test_gtsam_finds_the_same_and_takes_longer():

@@ -8,6 +8,7 @@ from depth_ros.odometry.covariance import adjoint, blended, last_step
 from depth_ros.odometry.error_sources import Influence
 from depth_ros.odometry.inverse_depth import bearings, move, observe
 from depth_ros.odometry.relative_pose import estimate_step
+from depth_ros.odometry.residuals import Pairs
 from depth_ros.odometry.tracking import follow, unsharpness
 
 from . import test_bundle_adjustment, test_relative_pose
@@ -33,7 +34,7 @@ def test_influences_are_true_whatever_the_noise(noise):
         before, after = (
             one + drawn * test_relative_pose.SIGMA for one, drawn in zip(exact, size, strict=True)
         )
-        step = test_relative_pose.solve(before, after, guess=test_relative_pose.STEP)
+        step = test_relative_pose.solve(before, after, prediction=test_relative_pose.STEP)
         _, moved = step.pull.left_out(np.arange(80))
         nees.append(
             judged(se3_log(inverse(step.prev_T_curr) @ test_relative_pose.STEP), moved.T @ moved)
@@ -62,7 +63,7 @@ def test_what_is_common_to_two_frames_is_not_in_the_motion_between():
                 move(inverse(pose), bearings(pixels, camera), true[:, 2]), true[:, 2], camera
             )
             after += rng.normal(0, 0.1, true.shape) * sigma
-            found.append(estimate_step(before, after, sigma, 0.1 * sigma, camera, [pose]))
+            found.append(estimate_step(Pairs(before, after, sigma, 0.1 * sigma, camera), [pose]))
         one, two = (Influence(*step.pull.left_out(np.arange(100))) for step in found)
         step = inverse(found[0].prev_T_curr) @ found[1].prev_T_curr
         xi = se3_log(inverse(step) @ inverse(way[0]) @ way[1])

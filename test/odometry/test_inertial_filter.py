@@ -54,7 +54,7 @@ def test_preintegration_is_the_motion_less_gravity_and_the_first_velocity():
     way = a[:3, :3].T @ (b[:3, 3] - a[:3, 3] - v * 0.5 - G * 0.125)
     assert found.span_s == pytest.approx(0.5)
     assert np.linalg.norm(so3_log(found.start_R_end.T @ a[:3, :3].T @ b[:3, :3])) < 0.005
-    assert np.linalg.norm(found.way - way) < 0.01
+    assert np.linalg.norm(found.displacement - way) < 0.01
     assert np.sqrt(found.covariance[0, 0]) == pytest.approx(2e-3 * 0.5**0.5, rel=0.4)
 
 
@@ -68,7 +68,9 @@ def test_the_covariance_is_that_of_many_draws():
         samples = [ImuSample(i * 5_000_000, tuple(gyro[i]), tuple(accel[i])) for i in range(101)]
         found = preintegrate(samples, 0, 500_000_000)
         ends.append(
-            np.r_[so3_log(found.start_R_end), found.velocity + G * 0.5, found.way + G * 0.125]
+            np.r_[
+                so3_log(found.start_R_end), found.velocity + G * 0.5, found.displacement + G * 0.125
+            ]
         )
     expected = np.sqrt(np.diag(found.covariance))
     ratio = np.std(ends, axis=0) / expected

@@ -4,6 +4,7 @@ import pytest
 from depth_ros.core.lie import inverse, se3_exp, se3_log
 from depth_ros.odometry.motion_hypotheses import log_odds
 from depth_ros.odometry.relative_pose import estimate_step
+from depth_ros.odometry.residuals import Pairs
 
 from .test_relative_pose import CAMERA, SIGMA, STEP, points
 
@@ -11,13 +12,13 @@ OTHER = STEP @ se3_exp([0.5, 0.0, -0.3, 0.0, 0.0, 0.0])
 EVERY = np.ones(200, bool)
 
 
-def two_motions(share: float, guesses, seed=0, other=OTHER):
+def two_motions(share: float, predictions, seed=0, other=OTHER):
     """The step that is found where a share of 200 points moves in another way."""
     rng, count = np.random.default_rng(seed), int(200 * share)
     parts = points(rng, 200 - count, STEP), points(rng, count, other)
     before, after = (np.concatenate(both) for both in zip(*parts, strict=True))
     sigma = np.broadcast_to(SIGMA, before.shape)
-    return estimate_step(before, after, sigma, sigma, CAMERA, guesses)
+    return estimate_step(Pairs(before, after, sigma, sigma, CAMERA), predictions)
 
 
 def off(step, true=STEP) -> np.ndarray:
@@ -66,8 +67,8 @@ def test_where_nothing_decides_the_covariance_holds_either_way():
 
 def test_odds_turn_round():
     one, other = two_motions(0.0, [STEP]), two_motions(0.0, [STEP], other=OTHER, seed=0)
-    guesses = [STEP, np.eye(4)]
-    assert log_odds(one, one, EVERY, guesses) == 0
-    assert log_odds(one, other, EVERY, guesses) == pytest.approx(
-        -log_odds(other, one, EVERY, guesses)
+    predictions = [STEP, np.eye(4)]
+    assert log_odds(one, one, EVERY, predictions) == 0
+    assert log_odds(one, other, EVERY, predictions) == pytest.approx(
+        -log_odds(other, one, EVERY, predictions)
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from depth_ros.core.lie import inverse, se3_exp, so3_log
-from depth_ros.odometry.pose_chain import LOST_VARIANCE, PoseChain, pose_to_matrix, twist
+from depth_ros.odometry.pose_chain import LOST_VARIANCE, PoseChain, twist
 
 STEP = se3_exp([0.02, -0.01, 0.5, 0.0, 0.1, 0.0])  # forward, turning right (about y down)
 
@@ -15,40 +15,6 @@ def test_steps_are_chained_in_body_axes():
     np.testing.assert_allclose(chain.odom_T_camera, body_T_optical @ STEP @ STEP @ STEP, atol=1e-12)
     x, y, z = chain.odom_T_camera[:3, 3]
     assert x > 1.4 and y < 0  # forward is x, a right turn leads to -y
-
-
-def test_another_focal_length_sees_the_same_flow():
-    """The motion field of a canonical camera equals that of a real one whose depth and motion
-    are converted.
-    """
-    focal_px, fx = 100.0, 160.0
-    pose = np.array([2e-6, -3e-6, 1e-6, 3e-5, -2e-5, 8e-5])
-    pixels, canonical_depth = np.array([[20.0, -13.0], [-31.0, 8.0]]), np.array([4.0, 7.0])
-
-    def flow(f, z, first_T_second):
-        points = np.concatenate([pixels / f * z[:, None], z[:, None]], 1)
-        seen = (points - first_T_second[:3, 3]) @ first_T_second[:3, :3]
-        return (seen[:, :2] / seen[:, 2:] * f - pixels) * 1e4
-
-    ratio = fx / focal_px
-    real = flow(fx, canonical_depth * ratio, pose_to_matrix(pose, ratio))
-    canonical = flow(focal_px, canonical_depth, pose_to_matrix(pose))
-    # equal but for the rotational terms of second order in the image plane, (u / f)^2, which no
-    # change of camera keeps
-    np.testing.assert_allclose(real, canonical, atol=0.1 * np.abs(canonical).max())
-    translation = pose * [0, 0, 0, 1, 1, 1]
-    np.testing.assert_allclose(
-        flow(fx, canonical_depth * ratio, pose_to_matrix(translation, ratio)),
-        flow(focal_px, canonical_depth, pose_to_matrix(translation)),
-        rtol=1e-4,
-        atol=1e-6,
-    )
-
-
-def test_pose_vector_is_rotation_then_translation_as_it_is():
-    T = pose_to_matrix([0.1, -0.2, 0.3, 1.0, 2.0, 3.0])
-    np.testing.assert_allclose(so3_log(T[:3, :3]), [0.1, -0.2, 0.3])
-    assert T[:3, 3].tolist() == [1.0, 2.0, 3.0]
 
 
 def test_twist_is_the_velocity():

@@ -5,6 +5,7 @@ from depth_ros.core.camera import Camera
 from depth_ros.core.lie import inverse, se3_exp, se3_log
 from depth_ros.odometry.inverse_depth import bearings, move, observe
 from depth_ros.odometry.relative_pose import Step, estimate_step
+from depth_ros.odometry.residuals import Pairs
 
 CAMERA = Camera(640, 400, 400.0, 410.0, 310.0, 205.0)
 STEP = se3_exp([0.05, -0.02, 0.6, 0.01, 0.03, -0.005])
@@ -19,11 +20,10 @@ def points(rng, count, prev_T_curr, noise=SIGMA):
     return true + rng.normal(0, 1, true.shape) * noise, after + rng.normal(0, 1, true.shape) * noise
 
 
-def solve(before, after, guess=None, sigma=SIGMA):
+def solve(before, after, prediction=None, sigma=SIGMA):
     sigmas = np.broadcast_to(sigma, before.shape)
-    return estimate_step(
-        before, after, sigmas, sigmas, CAMERA, [np.eye(4) if guess is None else guess]
-    )
+    pairs = Pairs(before, after, sigmas, sigmas, CAMERA)
+    return estimate_step(pairs, [np.eye(4) if prediction is None else prediction])
 
 
 def test_exact_points_give_the_exact_motion():
@@ -37,7 +37,7 @@ def test_the_covariance_is_that_of_the_error():
     """
     nees = []
     for seed in range(150):
-        step = solve(*points(np.random.default_rng(seed), 80, STEP), guess=STEP)
+        step = solve(*points(np.random.default_rng(seed), 80, STEP), prediction=STEP)
         xi = se3_log(inverse(step.prev_T_curr) @ STEP)
         nees.append(xi @ np.linalg.solve(step.covariance, xi))
     assert 5.0 < np.mean(nees) < 7.0
@@ -50,15 +50,17 @@ def test_what_moves_by_itself_is_left_out(share):
     moving = int(200 * share)
     own = se3_exp([0.5, 0.0, -0.3, 0.0, 0.0, 0.0])
     before[:moving], after[:moving] = points(rng, moving, STEP @ own)
-    step = solve(before, after, guess=STEP @ se3_exp([0.02, 0.01, -0.05, 0.002, 0.0, 0.001]))
+    step = solve(before, after, prediction=STEP @ se3_exp([0.02, 0.01, -0.05, 0.002, 0.0, 0.001]))
     assert np.linalg.norm(se3_log(inverse(step.prev_T_curr) @ STEP)[:3]) < 0.03
     assert step.inlier[:moving].mean() < 0.2 < 0.9 < step.inlier[moving:].mean()
 
 
-def test_a_bad_guess_is_searched_past():
+def test_a_bad_prediction_is_searched_past():
     before, after = points(np.random.default_rng(2), 200, STEP)
-    guess = se3_exp([1.0, 1.0, -2.0, 0.3, -0.2, 0.2])
-    assert np.abs(se3_log(inverse(solve(before, after, guess).prev_T_curr) @ STEP)).max() < 0.02
+    prediction = se3_exp([1.0, 1.0, -2.0, 0.3, -0.2, 0.2])
+    assert (
+        np.abs(se3_log(inverse(solve(before, after, prediction).prev_T_curr) @ STEP)).max() < 0.02
+    )
 
 
 def test_turning_on_the_spot_needs_no_depth_of_far_points():
@@ -78,16 +80,19 @@ def test_refusals_say_why():
     before[:, 2] = after[:, 2] = 0
     sigma = np.array([0.3, 0.3, np.inf])
     assert isinstance(solve(before, after, sigma=sigma), (str, Step))
-    assert solve(before, after, guess=STEP, sigma=sigma) == "no metric depth at the points followed"
+    assert (
+        solve(before, after, prediction=STEP, sigma=sigma)
+        == "no metric depth at the points followed"
+    )
 
 
 def test_in_more_noise_more_points_must_agree():
-    assert isinstance(solve(*points(np.random.default_rng(0), 25, STEP), guess=STEP), Step)
+    assert isinstance(solve(*points(np.random.default_rng(0), 25, STEP), prediction=STEP), Step)
     assert "agree" in solve(
-        *points(np.random.default_rng(0), 25, STEP, noise=3 * SIGMA), guess=STEP
+        *points(np.random.default_rng(0), 25, STEP, noise=3 * SIGMA), prediction=STEP
     )
     assert isinstance(
-        solve(*points(np.random.default_rng(0), 80, STEP, noise=3 * SIGMA), guess=STEP), Step
+        solve(*points(np.random.default_rng(0), 80, STEP, noise=3 * SIGMA), prediction=STEP), Step
     )
 
 
@@ -97,14 +102,14 @@ def test_a_prior_helps_where_points_are_few_and_bad_and_hardly_where_they_are_go
     for seed in range(8):
         before, after = points(np.random.default_rng(seed), 20, STEP, noise)
         sigma = np.broadcast_to(noise, before.shape)
-        data = before, after, sigma, sigma, CAMERA, [STEP]
-        found = [estimate_step(*data, prior).prev_T_curr for prior in (None, (STEP, turn))]
+        pairs = Pairs(before, after, sigma, sigma, CAMERA)
+        found = [estimate_step(pairs, [STEP], prior).prev_T_curr for prior in (None, (STEP, turn))]
         few.append([np.linalg.norm(se3_log(inverse(T) @ STEP)[3:]) for T in found])
         before, after = points(np.random.default_rng(seed), 200, STEP)
         sigma = np.broadcast_to(SIGMA, before.shape)
         wrong = STEP @ se3_exp([0, 0, 0, 3e-4, 0, 0])
         found = [
-            estimate_step(before, after, sigma, sigma, CAMERA, [STEP], p)
+            estimate_step(Pairs(before, after, sigma, sigma, CAMERA), [STEP], p)
             for p in (None, (wrong, turn))
         ]
         sure.append(np.abs(se3_log(inverse(found[0].prev_T_curr) @ found[1].prev_T_curr)[3:]).max())
@@ -123,8 +128,8 @@ def test_points_without_depth_do_not_keep_the_answer_where_the_search_began():
     sigma_after = sigma_before.copy()
     before[::3, 2], sigma_before[::3, 2], sigma_after[:, 2] = 0.0, np.inf, np.inf
     found = [
-        estimate_step(before, after, sigma_before, sigma_after, CAMERA, [guess])
-        for guess in (np.eye(4), STEP)
+        estimate_step(Pairs(before, after, sigma_before, sigma_after, CAMERA), [prediction])
+        for prediction in (np.eye(4), STEP)
     ]
     between = se3_log(inverse(found[0].prev_T_curr) @ found[1].prev_T_curr)
     assert between @ np.linalg.solve(found[1].covariance, between) < 0.1

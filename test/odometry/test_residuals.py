@@ -28,12 +28,13 @@ def seen(prev_T_curr=PREV_T_CURR):
 def test_the_true_motion_leaves_nothing_and_the_jacobian_is_that_of_differences():
     before, after = seen()
     pairs = Pairs(before, after, SIGMA_BEFORE, SIGMA_AFTER, CAMERA)
-    residual, J, in_front, likely = pairs.residuals(PREV_T_CURR, pairs.inv)
-    assert np.abs(residual).max() < 1e-9 and in_front.all() and J.shape == (N, 3, 6)
-    np.testing.assert_allclose(likely, before[:, 2], rtol=1e-12)
+    found = pairs.residuals(PREV_T_CURR, pairs.inv)
+    J = found.jacobian
+    assert np.abs(found.whitened).max() < 1e-9 and found.in_front.all() and J.shape == (N, 3, 6)
+    np.testing.assert_allclose(found.inv_depth, before[:, 2], rtol=1e-12)
     for axis, step in enumerate(1e-6 * np.eye(6)):  # curr_T_prev = exp(step) curr_T_prev
         one, other = (
-            pairs.residuals(PREV_T_CURR @ se3_exp(-s), pairs.inv)[0] for s in (step, -step)
+            pairs.residuals(PREV_T_CURR @ se3_exp(-s), pairs.inv).whitened for s in (step, -step)
         )
         np.testing.assert_allclose(
             J[..., axis], (other - one) / 2e-6, atol=1e-4 * np.abs(J[..., axis]).max()
@@ -51,8 +52,7 @@ def test_residuals_are_in_standard_deviations_of_both_frames():
             for one, sigma in zip(seen(), (SIGMA_BEFORE, SIGMA_AFTER), strict=True)
         )
         pairs = Pairs(before, after, SIGMA_BEFORE, SIGMA_AFTER, CAMERA)
-        residual = pairs.residuals(PREV_T_CURR, pairs.inv, with_jacobian=False)[0]
-        chi2.append((residual**2).sum(1).mean())
+        chi2.append(pairs.residuals(PREV_T_CURR, pairs.inv, with_jacobian=False).chi2.mean())
     assert np.mean(chi2) == pytest.approx(2.0, abs=0.15)  # 2000 of variance 4: 3 sigma are 0.13
 
 
@@ -62,9 +62,10 @@ def test_a_point_without_depth_gets_it_from_the_motion():
     unknown[0, 2], sigma[0, 2] = 0.0, np.inf
     pairs, at = Pairs(unknown, after, sigma, SIGMA_AFTER, CAMERA), unknown[:, 2]
     for _ in range(8):
-        residual, _, _, at = pairs.residuals(PREV_T_CURR, at)
+        found = pairs.residuals(PREV_T_CURR, at)
+        at = found.inv_depth
     assert at[0] == pytest.approx(before[0, 2], rel=1e-3)
-    left = np.linalg.norm(residual[0])  # 0 +- 1 per metre stands for unknown
+    left = np.linalg.norm(found.whitened[0])  # 0 +- 1 per metre stands for unknown
     assert left == pytest.approx(before[0, 2], rel=0.01)
 
 

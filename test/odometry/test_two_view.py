@@ -5,7 +5,7 @@ from depth_ros.core.camera import Camera
 from depth_ros.core.lie import inverse, se3_exp, so3_log
 from depth_ros.odometry.inverse_depth import bearings, move, observe
 from depth_ros.odometry.pose_chain import LOST_VARIANCE
-from depth_ros.odometry.two_view import gric, triangulate, two_view
+from depth_ros.odometry.two_view import gric, two_view
 
 CAMERA, COUNT = Camera(640, 400, 400.0, 410.0, 310.0, 205.0), 150
 
@@ -87,13 +87,3 @@ def test_noise_is_no_motion():
 def test_gric_prefers_the_simple_until_it_does_not_fit():
     fits, does_not = np.full(100, 1.0), np.full(100, 9.0)
     assert gric(fits, 2, 3) < gric(fits, 3, 5) < gric(does_not, 2, 3)
-
-
-def test_triangulation_gives_back_the_depth():
-    T = se3_exp([0.3, 0.05, 0.2, 0, 0.02, 0.01])
-    rng = np.random.default_rng(0)
-    rays, inv = bearings(rng.uniform(50, 350, (20, 2)), CAMERA), 1 / rng.uniform(3, 20, 20)
-    moved = move(inverse(T), rays, inv)
-    found, slope = triangulate(inverse(T)[:3, :3], inverse(T)[:3, 3], rays, moved / moved[:, 2:])
-    np.testing.assert_allclose(found, inv, rtol=1e-9)
-    assert (slope > 0).all()

@@ -8,8 +8,10 @@ import pytest
 from bags import START_NS, STEP_NS, T
 
 from depth_ros.core.lie import inverse, matrix_to_quat
+from depth_ros.core.types import Estimate
 from depth_ros.doctor.recording import PROBLEM, WARNING, examine
-from depth_ros.evaluation.odometry_runner import Follower, to_ego_frame
+from depth_ros.evaluation.odometry_runner import Follower
+from depth_ros.odometry import EstimateConverter
 from depth_ros.recordings.bag import Bag
 from depth_ros.recordings.mono_bag import MonoBag
 from depth_ros.recordings.requested_topics import Asked
@@ -18,6 +20,20 @@ SHAPE = (56, 96)
 BODY_R_OPTICAL = np.array(
     [[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]
 )  # x forward, y left, z up from right, down, forward
+
+
+def nothing_but_the_image(frame):
+    """An estimate of one camera that knows no depth."""
+    return Estimate(
+        frame.stamp_ns,
+        frame.frame_id,
+        None,
+        frame.left,
+        None,
+        None,
+        camera=frame.camera,
+        scale="none",
+    )
 
 
 def compressed_depth(bag, form, payload, topic="/ground_truth/depth/compressedDepth"):
@@ -186,11 +202,12 @@ def test_recorded_depth_drives_ego_motion(bag_builder):
     assert next(iter(MonoBag(path, asked))).recorded_depth is None, "2 ms apart"
     samples = list(MonoBag(path, asked, tolerance_ns=3_000_000))
     assert all(np.all(sample.recorded_depth == 3) for sample in samples)
-    frame = to_ego_frame(samples[0].frame, None, samples[0].recorded_depth)
+    estimates = [nothing_but_the_image(sample.frame) for sample in samples]
+    frame, _ = EstimateConverter().convert(estimates[0], samples[0].recorded_depth)
     assert np.all(frame.depth == 3) and frame.right is None and frame.baseline_m is None
     follower = Follower()
-    for sample in samples:
-        follower.update(sample, sample.frame)
+    for sample, estimate in zip(samples, estimates):
+        follower.update(estimate, None, sample.recorded_depth)
     assert follower.track.scale == "depth" and follower.track.states[-1] == "tracking"
     first, _, last = follower.track.odom_T_camera
     pose = inverse(first) @ last

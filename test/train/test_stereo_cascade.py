@@ -4,8 +4,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from train.model import stereo_cascade as cascade  # noqa: E402
-from train.model.stereo_cascade import CascadeStereoNet, FastStereoNet, RefinementStage, StageSize  # noqa: E402
+from train.model import local_costs as costs_of  # noqa: E402
+from train.model.propagation import mix  # noqa: E402
+from train.model.stereo_cascade import CascadeStereoNet, FastStereoNet  # noqa: E402
+from train.model.stereo_stage import RefinementStage, StageSize  # noqa: E402
 
 SMALL = StageSize(cell_px=4, widths=(8, 12, 16, 16), tail=8)
 SMALL_FINE = StageSize(cell_px=2, widths=(8, 12, 16, 16), dilations=(2, 1), tail=8, follows=True)
@@ -21,7 +23,7 @@ def images(height=64, width=96, seed=3):
 def test_costs_are_zero_at_the_true_disparity():
     wide = torch.rand(2, 4, 6, 60, generator=torch.Generator().manual_seed(1))
     here, there = wide[..., :40], wide[..., 5:45]  # there[u - 5] = here[u]
-    costs = cascade.local_costs(here, there, torch.full((2, 1, 6, 40), 4.3), (-1, 0, 1))[..., 10:]
+    costs = costs_of.local_costs(here, there, torch.full((2, 1, 6, 40), 4.3), (-1, 0, 1))[..., 10:]
     assert costs.shape == (2, 3, 6, 30)
     assert costs[:, 2].abs().max() == 0
     assert costs[:, :2].mean() > 0.1
@@ -30,7 +32,7 @@ def test_costs_are_zero_at_the_true_disparity():
 def test_subpixel_costs_interpolate_the_right_features():
     here = torch.zeros(1, 1, 1, 12)
     there = torch.arange(12.0).view(1, 1, 1, 12)
-    costs = cascade.local_costs_subpixel(
+    costs = costs_of.local_costs_subpixel(
         here, there, torch.full((1, 1, 1, 12), 2.25), (-0.5, 0.0, 0.5)
     )
     # Column 8 looks at 8 - 2.25 - offset, where the right feature is that number itself.
@@ -43,7 +45,7 @@ def test_what_a_near_box_hides_is_told_from_disparities_alone():
     """
     shift = torch.full((1, 1, 3, 40), 2.0)
     shift[..., 20:] = 7.0
-    hidden, outside = cascade.occlusion_margin(shift)[0, :, 1]
+    hidden, outside = costs_of.occlusion_margin(shift)[0, :, 1]
     assert torch.nonzero(hidden >= 0).flatten().tolist() == [15, 16, 17, 18, 19]
     assert torch.nonzero(outside > 0).flatten().tolist() == [
         0,
@@ -54,7 +56,7 @@ def test_what_a_near_box_hides_is_told_from_disparities_alone():
 def test_a_far_occluder_is_found_at_any_distance():
     shift = torch.zeros(1, 1, 1, 150)
     shift[..., 101] = 100.0  # lands on column 1
-    assert cascade.occlusion_margin(shift)[0, 0, 0, 1] == 0
+    assert costs_of.occlusion_margin(shift)[0, 0, 0, 1] == 0
 
 
 @pytest.mark.parametrize("size", [SMALL, SMALL_FINE])
@@ -120,9 +122,8 @@ def test_candidates_land_on_their_own_pixels(size):
     generator = torch.Generator().manual_seed(2)
     prior = torch.rand(1, 1, 2 * 3, 2 * 5, generator=generator)
     answer = torch.rand(1, 1, size.cell_px * 3, size.cell_px * 5, generator=generator)
-    given = stage._spread_samples(torch.nn.functional.pixel_unshuffle(prior, 2))
-    samples = torch.nn.functional.pixel_unshuffle(answer, size.cell_px)
-    candidates = [given, stage._by_quadrant(samples)][: stage.options - 4]
+    given = stage.upsampling.per_pixel(torch.nn.functional.pixel_unshuffle(prior, 2))
+    candidates = [given, stage.upsampling.of_image(answer)][: stage.options - 4]
     wanted = [torch.nn.functional.interpolate(prior, answer.shape[2:], mode="nearest"), answer]
     for option in range(4, stage.options):
         slant = torch.zeros(1, stage.options * per_cell + 6, 3, 5)
@@ -136,7 +137,7 @@ def test_candidates_land_on_their_own_pixels(size):
 
 def test_a_mixture_weighs_its_options():
     options = [torch.tensor(2.0), torch.tensor(10.0)]
-    assert cascade.mix(options, (torch.tensor(3.0), torch.tensor(1.0))).item() == 4
+    assert mix(options, (torch.tensor(3.0), torch.tensor(1.0))).item() == 4
 
 
 def test_untrained_networks_return_a_flat_prior():

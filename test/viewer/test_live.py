@@ -16,7 +16,7 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
 from depth_ros.core.camera import Camera  # noqa: E402
-from depth_ros.nodes.input.frame_tree import pose_to_matrix  # noqa: E402
+from depth_ros.core.lie import pose_to_matrix  # noqa: E402
 from depth_ros.nodes.output import messages  # noqa: E402
 from depth_ros.viewer.camera_pose import Place  # noqa: E402
 from depth_ros.viewer.live import Live  # noqa: E402

@@ -1,3 +1,3 @@
-"""Turn free 3D models that the user has (packages, checkouts) into meshes that the rasterised
-world reads.
+"""Turn free 3D models that the user has (packages, checkouts) into meshes that the rasterised world
+reads.
 """

@@ -206,9 +206,7 @@ def corner_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def stood(pieces: list[Piece], size_m: np.ndarray | None = None) -> list[Piece]:
-    """Stand pieces (optical axes) on y = 0 about x = z = 0, stretched to size_m (3,) where
-    given.
-    """
+    """Stand pieces (optical axes) on y = 0 about x = z = 0, stretched to size_m (3,) if given."""
     points = np.concatenate([piece.vertices for piece in pieces])
     low, high = points.min(0), points.max(0)
     scale = np.ones(3)

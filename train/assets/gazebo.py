@@ -121,9 +121,7 @@ def _visual(folder, geometry, matrix):
 
 
 def _painted(folder, visual, pieces):
-    """Pieces with the texture or colour that the visual's own material names, where it names
-    one.
-    """
+    """Pieces with the texture or colour that the visual names, where it names one."""
     image = _script_image(folder, (visual.findtext("material/script/name") or "").strip())
     diffuse = _numbers(visual, "material/diffuse")
     painted = []
@@ -137,8 +135,8 @@ def _painted(folder, visual, pieces):
 
 
 def _script_image(folder, name):
-    """First texture of a named material in the model's .material scripts (OGRE); None where
-    there is none.
+    """First texture of a named material in the model's .material scripts (OGRE); None where there
+    is none.
     """
     if not name:
         return None

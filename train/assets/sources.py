@@ -71,6 +71,13 @@ def _sha256(path):
     return digest.hexdigest()
 
 
+_SWEETHOME_SHA256 = {
+    "BlendSwap-CC-0.sh3f": "7ef093fe70cedbb160bdb532d86a84580459635e34130c16777f549eba1993dc",
+    "BlendSwap-CC-BY.sh3f": "29ae78937b4d5dbe93db74067817a984fa411f017b007fd666bc40368bdb0c83",
+    "KatorLegaz.sh3f": "f512443b5d3a6903497573095f971f44334b3165ab32182133051fa9487764a6",
+    "Reallusion.sh3f": "dd553207876ccec6372dde7aaea6b2dcf2d631997fcdb8a9856a639e0db9aa9b",
+    "Scopia.sh3f": "b4505451b1e8ab339c101c0afddfef4e1a07b95aa8c821c61ec41487afd43850",
+}
 _AMAZON = "Amazon.com, Inc. or its affiliates (AWS RoboMaker)"
 
 SOURCES = {
@@ -79,20 +86,13 @@ SOURCES = {
         Source(
             "sweethome",
             "sweethome",
-            "Debian package sweethome3d-furniture: apt-get download, dpkg-deb -x; folder "
-            "usr/share/sweethome3d/furniture",
+            "Debian package sweethome3d-furniture (apt-get download, dpkg-deb -x; its folder "
+            "usr/share/sweethome3d/furniture)",
             "1.8-1",
             "CC0-1.0 (BlendSwap-CC-0), CC-BY-3.0 (the others)",
-            "Sweet Home 3D furniture: Andrew Kator and Jennifer Legaz; Reallusion; Scopia "
-            "Visual Interfaces Systems; "
+            "Andrew Kator and Jennifer Legaz; Reallusion; Scopia Visual Interfaces Systems; "
             "the Blend Swap contributors; converted by Emmanuel Puybaret, eTeks",
-            {
-                "BlendSwap-CC-0.sh3f": "7ef093fe70cedbb160bdb532d86a84580459635e34130c16777f549eba1993dc",
-                "BlendSwap-CC-BY.sh3f": "29ae78937b4d5dbe93db74067817a984fa411f017b007fd666bc40368bdb0c83",
-                "KatorLegaz.sh3f": "f512443b5d3a6903497573095f971f44334b3165ab32182133051fa9487764a6",
-                "Reallusion.sh3f": "dd553207876ccec6372dde7aaea6b2dcf2d631997fcdb8a9856a639e0db9aa9b",
-                "Scopia.sh3f": "b4505451b1e8ab339c101c0afddfef4e1a07b95aa8c821c61ec41487afd43850",
-            },
+            _SWEETHOME_SHA256,
         ),
         Source(
             "small-house",

@@ -1,5 +1,5 @@
-"""Reads furniture of Sweet Home 3D: .sh3f files, zips of OBJ models beside a catalogue with
-their sizes.
+"""Reads furniture of Sweet Home 3D: .sh3f files, zips of OBJ models beside a catalogue with their
+sizes.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def catalogue(text: str) -> list[dict[str, str]]:
 
 
 def models(folder: Path) -> Iterator[tuple[str, Callable[[], tuple[ModelEntry, Model]]]]:
-    """Yield name and reader of each model of the .sh3f files in a folder; call it before asking
-    for the next.
+    """Yield name and reader of each model of the .sh3f files in a folder; call it before asking for
+    the next.
     """
     for path in sorted(folder.glob("*.sh3f")):
         with zipfile.ZipFile(path) as file, tempfile.TemporaryDirectory() as place:

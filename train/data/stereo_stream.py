@@ -167,15 +167,22 @@ def pool_pairs(folder: Path, seed: int) -> Iterator[dict]:
 
 
 def raster_pairs(
-    seed: int, size: tuple[int, int] = (320, 512), renew_every: int = 300
+    seed: int,
+    assets: Path | None = None,
+    size: tuple[int, int] = (320, 512),
+    renew_every: int = 300,
 ) -> Iterator[dict]:
     """Pairs of the rasterised world without end; disparity 0 where it is sky.
 
-    New textures now and then.
+    Args:
+        seed: of everything random.
+        assets: folder that `python -m train assets` has filled; None: procedural content alone.
+        size: (height, width) px of a picture.
+        renew_every: pairs between new textures and models.
     """
     from depth_ros.synthetic.raster.stereo import StereoWorld
 
-    world = StereoWorld(seed=seed)
+    world = StereoWorld(assets=assets, seed=seed)
     for number in count():
         if number % renew_every == renew_every - 1:
             world.renew(seed + number)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from train.losses.masked import masked_mean
 from train.losses.supervised import laplace_nll
-from train.model.stereo_cascade import StageOutput
+from train.model.stereo_stage import StageOutput
 
 
 def capped_l1(prediction: Tensor, truth: Tensor, mask: Tensor, cap_px: float = 16.0) -> Tensor:

@@ -11,7 +11,8 @@ from depth_ros.core.errors import InputError
 from train.data.batches import Sizes, held_out_keys
 from train.data.stereo_stream import CropStream
 from train.losses import stereo_loss
-from train.model.stereo_cascade import CascadeStereoNet, FastStereoNet, StageOutput
+from train.model.stereo_cascade import CascadeStereoNet, FastStereoNet
+from train.model.stereo_stage import StageOutput
 from train.recipe import Recipe
 
 

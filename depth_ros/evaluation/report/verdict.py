@@ -79,15 +79,10 @@ def _way(odometry: dict) -> list[str]:
             f"{words}; without true poses its way of {odometry.get('path_m', 0.0):.1f} m "
             "was not judged."
         ]
-    ate = (
-        f", ATE {odometry['ate_m']:.3f} m"
-        if "ate_m" in odometry
-        else ", ATE and RPE need: pip install evo"
-    )
     share = f" ({odometry['end_drift_pct']:.2f} %)" if "end_drift_pct" in odometry else ""
     words += (
         f"; after {odometry['truth_path_m']:.1f} m the pose is off by "
-        f"{odometry['end_drift_m']:.3f} m{share}{ate}."
+        f"{odometry['end_drift_m']:.3f} m{share}, ATE {odometry['ate_m']:.3f} m."
     )
     if odometry.get("segments"):
         lengths = ", ".join(map(str, odometry["segments_m"]))

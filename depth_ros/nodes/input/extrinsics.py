@@ -12,12 +12,12 @@ import numpy as np
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
-from depth_ros.core.lie import inverse
+from depth_ros.core.lie import inverse, pose_to_matrix
 from depth_ros.nodes.fast_path.event_callbacks import NO_SUBSCRIPTION_EVENTS
 from depth_ros.nodes.parameters import Parameters
 
 from .camera_info import MessageError, read_message
-from .frame_tree import FrameTree, pose_to_matrix
+from .frame_tree import FrameTree
 
 _TREE_DEPTH = 100  # transforms on /tf_static, as tf2_ros keeps them
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 
 import numpy as np
 
-from depth_ros.core.lie import inverse, quat_to_matrix
+from depth_ros.core.lie import inverse
 
 
 class FrameTree:
     """Fixed transforms between named frames, each with one parent; the newest of a child counts.
     For two threads.
 
+    >>> from depth_ros.core.lie import pose_to_matrix
     >>> tree = FrameTree()
     >>> tree.add("base", "mast", pose_to_matrix([1, 0, 2, 0, 0, 0, 1]))
     >>> tree.add("mast", "camera", pose_to_matrix([0, 3, 0, 0, 0, 0, 1]))
@@ -60,11 +60,3 @@ class FrameTree:
             T = parent_T_child @ T
             found[frame] = T
         return found
-
-
-def pose_to_matrix(pose: Sequence[float]) -> np.ndarray:
-    """Make (4, 4) of x y z (metres) and a quaternion x y z w, which need not be of unit length."""
-    T = np.eye(4)
-    T[:3, :3] = quat_to_matrix(pose[3:])
-    T[:3, 3] = pose[:3]
-    return T

@@ -14,7 +14,8 @@ from depth_ros.nodes.input.extrinsics import Extrinsics
 from depth_ros.nodes.input.imu import ImuInput
 from depth_ros.nodes.parameters import Parameters
 from depth_ros.nodes.qos import overridable
-from depth_ros.odometry import EgoEstimate, EgoMotion, without_metres
+from depth_ros.odometry import EgoEstimate, EgoMotion, OdometryInputs, without_metres
+from depth_ros.odometry.from_estimate import no_imu
 
 from .messages import BoundedPath, base_motion, body_motion, motion_to_odometry
 from .set_pose import SetPose
@@ -46,13 +47,8 @@ class Motion:
         self._restarts = 0
         self._child = ""
         self._started = False
-        self.worker = MotionWorker(
-            ego,
-            self._publish,
-            self._imu.take if self._imu else lambda *_: (),
-            getattr(scale, "travelled_m", lambda *_: None),
-            getattr(scale, "height_m", None),
-        )
+        imu = self._imu.take if self._imu else no_imu
+        self.worker = MotionWorker(ego, self._publish, OdometryInputs.from_scale(scale, imu))
         self.publishers = {
             "odom": self._advertise(Odometry, "odom"),
             "path": self._advertise(Path, "path"),

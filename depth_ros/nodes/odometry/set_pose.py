@@ -13,9 +13,8 @@ from nav_msgs.srv import SetMap
 from rclpy.qos import QoSProfile
 
 from depth_ros.core.axes import carry_pose, turn_covariance
-from depth_ros.core.lie import inverse
+from depth_ros.core.lie import inverse, pose_to_matrix
 from depth_ros.nodes.input.extrinsics import Extrinsics
-from depth_ros.nodes.input.frame_tree import pose_to_matrix
 from depth_ros.nodes.parameters import Parameters
 
 from .messages import odom_T_ego

@@ -203,8 +203,8 @@ def with_dots(
 
 
 def _dot_pattern(rng):
-    """Random dots at twice the resolution of the pictures, (S,S) float32, about 1 in the middle
-    of a dot.
+    """Random dots at twice the resolution of the pictures, (S,S) float32, about 1 in the middle of
+    a dot.
     """
     dots = np.zeros((_DOTS_PX, _DOTS_PX), np.float32)
     count = int(_DOTS_PX**2 / rng.uniform(60, 700))

@@ -1,5 +1,5 @@
-"""The models that one process has at hand: drawn from a folder of assets, sorted by where they
-are used.
+"""The models that one process has at hand: drawn from a folder of assets, sorted by where they are
+used.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ def _with_gloss(rng, material):
 def random_light(
     rng: np.random.Generator, library: Library, center: np.ndarray, radius: float
 ) -> Light:
-    """Draw light for what stands within `radius` m about center (3,): daylight, a window, lamps,
-    or all of it.
+    """Draw light for what stands within `radius` m about center (3,): daylight, a window, lamps, or
+    all of it.
     """
     direction = rng.normal(0, 1, 3) * [1, 0.5, 0.6] + [0, -0.8, -0.5]
     direction /= np.linalg.norm(direction)

@@ -1,12 +1,12 @@
-"""Triangle meshes and the primitives that scenes are built of.
-
-Axes are optical: x right, y down, z forward.
+"""Triangle meshes and the primitives that scenes are built of. Axes are optical: x right, y down, z
+forward.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -29,6 +29,11 @@ class Mesh:
     normals: np.ndarray
     uv: np.ndarray
     faces: np.ndarray
+
+    @cached_property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest coordinates, (3,) each, m."""
+        return self.vertices.min(0), self.vertices.max(0)
 
     def transformed(self, matrix: np.ndarray) -> Mesh:
         """Move the mesh by a (4, 4) affine matrix; scales and shears turn its normals rightly."""
@@ -195,8 +200,8 @@ def tube(path: np.ndarray, radius: np.ndarray | float, sides: int = 8) -> Mesh:
 
 
 def extruded(polygon: np.ndarray, depth: float) -> Mesh:
-    """Extrude a star-shaped polygon (K, 2) metres in x-y along z by `depth`, with both caps;
-    sharp edges.
+    """Extrude a star-shaped polygon (K, 2) metres in x-y along z by `depth`, with both caps; sharp
+    edges.
     """
     polygon = np.asarray(polygon, np.float64)
     ends = np.roll(polygon, -1, 0)

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from depth_ros.core.camera import Camera
+from depth_ros.synthetic.raster.culling import visible
 from depth_ros.synthetic.raster.places import PLACES, content, random_place
 from depth_ros.synthetic.raster.renderer import Renderer
+from depth_ros.synthetic.raster.scene import Scene
 from depth_ros.synthetic.raster.scene_place import Spot
 from depth_ros.synthetic.raster.sensor import photographed
 
@@ -102,8 +104,11 @@ class MonoWorld:
         for _ in range(_TRIES):
             camera = _random_camera(rng, size, place)
             scene, spot, name = random_place(rng, self._shared, camera, place)
-            self._renderer.load(scene, spot.position)
             poses = _path(rng, spot, frames)
+            parts = visible(scene.parts, [(camera, pose) for pose in poses])
+            if not parts:
+                continue
+            self._renderer.load(Scene(parts, scene.light), spot.position)
             truths = [self._renderer.truth(camera, pose) for pose in poses]
             if all(_worth(truth, name, spot.outdoors) for truth in truths):
                 return self._taken(rng, camera, name, poses, truths)

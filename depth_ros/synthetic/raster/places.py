@@ -43,8 +43,10 @@ def content(assets: Path | None, seed: int, textures: int, models: int) -> Conte
 
     Args:
         assets: folder that `python -m train assets` has filled; None for procedural content alone.
-        seed: of the random numbers. textures: how many procedural textures, beside a few of each
-        kind; a sixth as many things of each kind. models: how many models at most.
+        seed: of the random numbers.
+        textures: how many procedural textures, beside a few of each kind; a sixth as many things of
+            each kind.
+        models: how many models at most.
 
     Raises:
         InputError: the folder holds no assets.

@@ -1,39 +1,20 @@
-"""Draws scenes with OpenGL, on a GPU or in software (Mesa's llvmpipe), without a window.
-
-Needs `moderngl` and EGL.
+"""Draws scenes with OpenGL, on a GPU or in software (Mesa's llvmpipe), without a window. Needs
+`moderngl` and EGL.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import EngineError
-from depth_ros.synthetic.raster.scene import PART_TEXELS, Bank, Scene, packed
+from depth_ros.synthetic.raster.projection import clip_T_camera, clip_T_world_of_sun
+from depth_ros.synthetic.raster.scene import PART_TEXELS, Bank, Scene, Truth, packed
 from depth_ros.synthetic.raster.shaders import PASSES, PROGRAMS
 
-NEAR_M = 0.05
-FAR_M = 600.0
 _SHADOW_PX = 1024
 _ATTRIBUTES = ("3f 3f 2f 1f", "position", "normal", "uv", "part")
 _SUPERSAMPLING = 2
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is seen first along the ray through each pixel centre.
-
-    Attributes:
-        depth: (H, W) float32, metres along z, NaN where there is only sky.
-        normal: (H, W, 3) float32, unit, world axes, towards the camera; NaN in the sky.
-        instance: (H, W) int32, number of the object, 0 in the sky.
-    """
-
-    depth: np.ndarray
-    normal: np.ndarray
-    instance: np.ndarray
 
 
 class Renderer:
@@ -244,7 +225,7 @@ class Renderer:
         if light.shadow_center is not None:
             bias = np.diag([0.5, 0.5, 0.5, 1.0])
             bias[:3, 3] = [0.5, 0.5, 0.5 - 2e-3]
-            self._set(program, "shadow_T_world", (bias @ _sun_clip(light)).T)
+            self._set(program, "shadow_T_world", (bias @ clip_T_world_of_sun(light)).T)
 
     def _set(self, program, name, value):
         if name in program:
@@ -261,7 +242,7 @@ class Renderer:
             if name == "panes":
                 continue
             program = self._programs["shadow", name]
-            self._set(program, "clip_T_world", _sun_clip(self._light).T)
+            self._set(program, "clip_T_world", clip_T_world_of_sun(self._light).T)
             self._triangles(program, vertices, index)
 
     def _draw_sky(self, camera, world_T_camera):
@@ -278,36 +259,6 @@ class Renderer:
         array = self._gl.vertex_array(program, [(self._full, "2f", "corner")])
         array.render()
         array.release()
-
-
-def clip_T_camera(camera: Camera) -> np.ndarray:
-    """Return the (4, 4) OpenGL projection of a camera; row v of the picture becomes row v of the
-    framebuffer.
-
-    An integer is a pixel centre, so that u lies at 2 (u + 0.5) / width - 1 in normalised device
-    coordinates.
-    """
-    matrix = np.zeros((4, 4))
-    matrix[0, 0] = 2 * camera.fx / camera.width
-    matrix[0, 2] = 2 * (camera.cx + 0.5) / camera.width - 1
-    matrix[1, 1] = 2 * camera.fy / camera.height
-    matrix[1, 2] = 2 * (camera.cy + 0.5) / camera.height - 1
-    matrix[2, 2] = (FAR_M + NEAR_M) / (FAR_M - NEAR_M)
-    matrix[2, 3] = -2 * FAR_M * NEAR_M / (FAR_M - NEAR_M)
-    matrix[3, 2] = 1
-    return matrix
-
-
-def _sun_clip(light):
-    """Orthographic projection (4,4) along the sunlight, about the shadows' centre."""
-    forward = -np.asarray(light.towards_sun, np.float64)
-    side = np.cross(forward, np.eye(3)[np.argmin(np.abs(forward))])
-    side /= np.linalg.norm(side)
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.stack([side, np.cross(forward, side), forward]) / light.shadow_radius
-    matrix[2] /= 3  # what stands well before the shadowed region still casts into it
-    matrix[:3, 3] = -matrix[:3, :3] @ light.shadow_center
-    return matrix
 
 
 def _layout(program):
@@ -336,8 +287,8 @@ def _context():
         context = moderngl.create_standalone_context(backend="egl")
     except Exception as error:  # moderngl raises plain Exceptions
         raise EngineError(
-            "expected an EGL driver to render with (Debian: libegl1 libegl-mesa0 "
-            f"libgl1-mesa-dri), got: {error}"
+            "expected an EGL driver to render with (Debian: libegl1 libegl-mesa0 libgl1-mesa-dri), "
+            f"got: {error}"
         ) from error
     context.blend_func = context.SRC_ALPHA, context.ONE_MINUS_SRC_ALPHA
     return context

@@ -17,13 +17,18 @@ class Material:
     """How a surface looks: a texture of the bank, changed in contrast, brightness and colour.
 
     Attributes:
-        texture: layer of the bank's textures. repeat: how often the texture repeats in one unit of
-        uv, (u, v). offset: where in the texture the surface begins, (u, v). tint: factor on the
-        linear colour, (r, g, b). contrast: of the texture about its mean colour; 0 is bare. cutout:
-        layer of the bank's cut-outs, None for a solid surface. specular: strength of highlights.
-        shininess: exponent of highlights (Blinn-Phong). mirror: share of the surroundings that the
-        surface reflects. glow: linear light that it gives off by itself. opacity: below 1 a pane:
-        drawn after everything else; its depth is still the first surface's.
+        texture: layer of the bank's textures.
+        repeat: how often the texture repeats in one unit of uv, (u, v).
+        offset: where in the texture the surface begins, (u, v).
+        tint: factor on the linear colour, (r, g, b).
+        contrast: of the texture about its mean colour; 0 is bare.
+        cutout: layer of the bank's cut-outs, None for a solid surface.
+        specular: strength of highlights.
+        shininess: exponent of highlights (Blinn-Phong).
+        mirror: share of the surroundings that the surface reflects.
+        glow: linear light that it gives off by itself.
+        opacity: below 1 a pane: drawn after everything else; its depth is still the first
+            surface's.
     """
 
     texture: int = 0
@@ -41,13 +46,19 @@ class Material:
 
 @dataclass(frozen=True)
 class Part:
-    """One mesh in the world with its material; parts of one object share the instance number (>
-    0).
+    """One mesh in the world with its material.
+
+    Attributes:
+        mesh: in world axes, or in its own where there is a matrix.
+        material: how it looks.
+        instance: number of the object that it is part of, above 0.
+        matrix: world_T_mesh (4, 4), None for identity.
     """
 
     mesh: Mesh
     material: Material
     instance: int
+    matrix: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -112,13 +123,28 @@ class Bank:
             or self.textures.dtype != np.uint8
         ):
             raise InputError(
-                f"expected textures (N,S,S,3) uint8, got {self.textures.shape} "
-                f"{self.textures.dtype}"
+                "expected textures (N,S,S,3) uint8, "
+                f"got {self.textures.shape} {self.textures.dtype}"
             )
         if self.cutouts.ndim != 3 or self.cutouts.dtype != np.uint8:
             raise InputError(
                 f"expected cut-outs (M,T,T) uint8, got {self.cutouts.shape} {self.cutouts.dtype}"
             )
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is seen first along the ray through each pixel centre.
+
+    Attributes:
+        depth: (H, W) float32, metres along z, NaN where there is only sky.
+        normal: (H, W, 3) float32, unit, world axes, towards the camera; NaN in the sky.
+        instance: (H, W) int32, number of the object, 0 in the sky.
+    """
+
+    depth: np.ndarray
+    normal: np.ndarray
+    instance: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -145,14 +171,18 @@ def packed(scene: Scene, mean_colors: np.ndarray, eye: np.ndarray) -> Geometry:
         mean_colors: (N, 3) linear mean colour of each texture of the bank.
         eye: (3,) m, where it will be seen from.
     """
-    distance = [_distance(part.mesh, eye) for part in scene.parts]
+    meshes = [
+        part.mesh if part.matrix is None else part.mesh.transformed(part.matrix)
+        for part in scene.parts
+    ]
+    distance = [_distance(mesh, eye) for mesh in meshes]
     order = np.argsort(distance, kind="stable")
     vertices = []
     faces = {}
     start = 0
     for number, index in enumerate(order):
         part = scene.parts[index]
-        mesh = part.mesh
+        mesh = meshes[index]
         tag = np.full((len(mesh.vertices), 1), number, np.float32)
         vertices.append(np.concatenate([mesh.vertices, mesh.normals, mesh.uv, tag], 1))
         faces.setdefault(_pass_of(part.material), []).append(mesh.faces + start)
@@ -164,7 +194,7 @@ def packed(scene: Scene, mean_colors: np.ndarray, eye: np.ndarray) -> Geometry:
 
 def _distance(mesh, eye):
     """Distance to the nearest vertex, with the extent added: walls and floors come last."""
-    low, high = mesh.vertices.min(0), mesh.vertices.max(0)
+    low, high = mesh.bounds
     return float(np.linalg.norm((low + high) / 2 - eye) + np.linalg.norm(high - low) / 2)
 
 

@@ -6,16 +6,9 @@ import numpy as np
 
 from depth_ros.synthetic.raster.furniture import Furniture
 from depth_ros.synthetic.raster.mesh import Mesh, box
-from depth_ros.synthetic.raster.objects import placed
-from depth_ros.synthetic.raster.scene_place import (
-    Box,
-    Floor,
-    Spot,
-    furnish,
-    shell,
-    walls_of,
-    yaw_inward,
-)
+from depth_ros.synthetic.raster.placement import placed
+from depth_ros.synthetic.raster.room import Box, Floor, furnish, shell, walls_of, yaw_inward
+from depth_ros.synthetic.raster.scene_place import Spot
 from depth_ros.synthetic.raster.stage import Stage, about_y
 
 _ROADS = ("gravel", "gravel", "gravel", "speckle", "stone")
@@ -25,9 +18,7 @@ _ROWS_M = 130.0
 
 
 def street(stage: Stage, furniture: Furniture) -> Spot:
-    """Build a road with pavements, houses, trees, signs, parked and moving vehicles; look along
-    it.
-    """
+    """Build a road with pavements, houses, trees, signs and vehicles; look along it."""
     rng = stage.rng
     half, walk = rng.uniform(2.8, 8), rng.uniform(1.0, 4.5)
     _ground(stage, half, walk)
@@ -81,8 +72,7 @@ def _ground(stage, half, walk):
 def _markings(stage, half):
     """Dashes in the middle, lines along the kerbs."""
     rng = stage.rng
-    paint = stage.metric_material(("plain",), (1, 2))
-    white = type(paint)(**{**vars(paint), "tint": (1.2, 1.2, 1.2), "contrast": 0.2, "glow": 0.1})
+    white = stage.paint(rng.uniform(0.5, 0.9))
     dashes = []
     for z in np.arange(-20, 120, 6.0):
         dashes.append(box([0.14, 0.004, 3.0]).transformed(placed(np.eye(3), [0, -0.004, z])))
@@ -99,9 +89,7 @@ def _markings(stage, half):
 
 
 def _fronts(stage, furniture, side, inner):
-    """Houses along the street: models where there are some, else blocks with windows; gaps
-    between.
-    """
+    """Houses along the street: models where there are some, else blocks; gaps between."""
     rng = stage.rng
     z = rng.uniform(-25, -8)
     while z < _ROWS_M:
@@ -242,7 +230,7 @@ def yard(stage: Stage, furniture: Furniture) -> Spot:
     ground = stage.metric_material((*_PAVING, *_ROADS, "clouds"), (0.6, 5), 0.1)
     stage.wall(np.array([0, 0, 60.0]), np.array([300.0, 0, 0]), np.array([0, 0, 300.0]), ground)
     room = Box(-width / 2, width / 2, -2.0, depth, 3)
-    for place, across, inward in walls_of(room)[:2] + walls_of(room)[3:]:
+    for place, across, _ in walls_of(room)[:2] + walls_of(room)[3:]:
         height = rng.choice([rng.uniform(0.8, 2.5), rng.uniform(2.5, 9)])
         if rng.random() < 0.85:
             material = stage.metric_material((*_FRONTS, "wood", "bricks"), (1, 6), 0.2)

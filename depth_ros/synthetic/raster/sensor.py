@@ -1,6 +1,4 @@
-"""What a camera makes of light: exposure, white balance, tone, noise, and how two cameras
-differ.
-"""
+"""What a camera makes of light: exposure, white balance, tone, noise; how two cameras differ."""
 
 from __future__ import annotations
 
@@ -45,8 +43,8 @@ def photographed(rng: np.random.Generator, frames: list[np.ndarray]) -> list[np.
 
 @dataclass(frozen=True)
 class _Film:
-    """Gain (3,) of exposure and white balance; bend of the tone curve; black level; noise in
-    grey levels.
+    """Gain (3,) of exposure and white balance; bend of the tone curve; black level; noise in grey
+    levels.
     """
 
     gain: np.ndarray
@@ -85,8 +83,8 @@ def _developed(rng, light, film):
 
 
 def random_grain(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Cut normal noise of a shape, float32, out of a stored strip: drawing it anew costs as much
-    as a picture.
+    """Cut normal noise of a shape, float32, out of a stored strip: drawing it anew costs as much as
+    a picture.
     """
     count = int(np.prod(shape))
     if count >= len(_NOISE):

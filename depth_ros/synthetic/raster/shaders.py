@@ -199,7 +199,8 @@ void main() {
     ivec2 at = 2 * ivec2(gl_FragCoord.xy);
     vec4 sum = texelFetch(fine, at, 0) + texelFetch(fine, at + ivec2(1, 0), 0)
         + texelFetch(fine, at + ivec2(0, 1), 0) + texelFetch(fine, at + ivec2(1, 1), 0);
-    color = 0.5 * sqrt(max(sum, vec4(0.0)));  // contrast beyond the texture's own may go below black
+    // contrast beyond the texture's own may go below black
+    color = 0.5 * sqrt(max(sum, vec4(0.0)));
 }
 """
 

@@ -1,5 +1,5 @@
-"""A stock of ready meshes: making them costs more than placing them, and stretching makes each
-look new.
+"""A stock of ready meshes: making them costs more than placing them, and stretching makes each look
+new.
 """
 
 from __future__ import annotations

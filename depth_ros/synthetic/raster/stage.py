@@ -1,5 +1,5 @@
-"""Puts things into a scene: standing on floors, floating, in front of walls, each with materials
-of its own.
+"""Puts things into a scene: standing on floors, floating, in front of walls, each with materials of
+its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from depth_ros.synthetic.raster.furniture import Furniture, Piece
 from depth_ros.synthetic.raster.look import Grain, random_material
 from depth_ros.synthetic.raster.mesh import Mesh, patch
 from depth_ros.synthetic.raster.noise import height_grid
-from depth_ros.synthetic.raster.objects import CUT_CARD, MAKERS, Body, placed, rotation
+from depth_ros.synthetic.raster.objects import MAKERS
+from depth_ros.synthetic.raster.placement import CUT_CARD, Body, placed, rotation
 from depth_ros.synthetic.raster.scene import Material, Part
 from depth_ros.synthetic.raster.shapes import Stock
 
@@ -68,8 +69,8 @@ class Stage:
     def add_bodies(
         self, bodies: Sequence[Body], matrix: np.ndarray, palette: Sequence[Material]
     ) -> None:
-        """Add one object that a maker made, moved by matrix (4, 4); materials go round where
-        there are too few.
+        """Add one object that a maker made, moved by matrix (4, 4); materials go round where there
+        are too few.
         """
         meshes = []
         for mesh, number in bodies:
@@ -93,13 +94,19 @@ class Stage:
     def metric_material(
         self, kinds: tuple[str, ...], tile_m: tuple[float, float] = (0.5, 3.0), bare: float = 0.2
     ) -> Material:
-        """Draw a material whose texture repeats after some metres, as floors, walls and roads
-        have it.
+        """Draw a material whose texture repeats after some metres, as floors, walls and roads have
+        it.
         """
         drawn = self.material(1.0, bare, kinds)
         tile = np.exp(self.rng.uniform(*np.log(tile_m)))
         mirror = drawn.mirror if self.rng.random() < 0.3 else 0.0
         return replace(drawn, repeat=(1 / tile, 1 / tile), mirror=mirror)
+
+    def paint(self, brightness: float) -> Material:
+        """Return a bare material of a brightness (linear, 0 to 1), nearly without colour."""
+        texture = int(self.rng.choice(self.library.kinds["plain"]))
+        mean = (self.library.bank.textures[texture].mean((0, 1)) / 255) ** 2
+        return Material(texture, tint=tuple(brightness / np.maximum(mean, 0.01)), contrast=0.0)
 
     def place(self, piece: Piece, position: np.ndarray, yaw_rad: float, scale: float = 1.0) -> None:
         """Stand a model on position (3,) m; some get other materials than their own."""
@@ -111,14 +118,13 @@ class Stage:
         gain = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.06, 3))
         strange = rng.random() < _STRANGE
         dyed = self.metric_material((), (0.1, 1.0))
-        meshes = []
+        self._instances += 1
         for mesh, material in piece.meshes:
             if strange and material.opacity == 1:
                 material = replace(dyed, cutout=material.cutout)
             else:
                 material = replace(material, tint=tuple(np.asarray(material.tint) * gain))
-            meshes.append((mesh.transformed(matrix), material))
-        self.add(meshes)
+            self.parts.append(Part(mesh, material, self._instances, matrix))
 
     def palette(self, distance_m: float, bare: float = 0.18) -> list[Material]:
         """Draw the few materials of one object."""
@@ -180,8 +186,8 @@ class Stage:
         material: Material,
         relief_m: float = 0.0,
     ):
-        """Add a plane through center (3,) m that spans `across` and `up` (3,) m, with some
-        relief (m).
+        """Add a plane through center (3,) m that spans `across` and `up` (3,) m, with some relief
+        (m).
         """
         share = np.linspace(-0.5, 0.5, _WALL_POINTS if relief_m == 0 else 3 * _WALL_POINTS)
         points = center + share[None, :, None] * across + share[:, None, None] * up

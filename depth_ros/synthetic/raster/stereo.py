@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 
 from depth_ros.core.camera import Camera
+from depth_ros.synthetic.raster.culling import visible
 from depth_ros.synthetic.raster.flaws import with_dots
 from depth_ros.synthetic.raster.places import content, random_place
 from depth_ros.synthetic.raster.renderer import Renderer
+from depth_ros.synthetic.raster.scene import Scene
 from depth_ros.synthetic.raster.scene_stereo import random_scene
 from depth_ros.synthetic.raster.sensor import exposed
 
@@ -25,11 +27,14 @@ class StereoPair:
     """A rendered rectified pair.
 
     Attributes:
-        left: (H, W, 3) uint8, red first. right: (H, W, 3) uint8. disparity: (H, W) float32, px at
-        pixel centres of the left picture; 0 in the sky, which is infinitely far. occluded: (H, W)
-        bool, the left pixel is hidden in the right picture or lies outside it. sky: (H, W) bool.
-        instance: (H, W) int32, number of the object, 0 in the sky. normal: (H, W, 3) float32, unit,
-        camera axes, towards the camera; NaN in the sky.
+        left: (H, W, 3) uint8, red first.
+        right: (H, W, 3) uint8.
+        disparity: (H, W) float32, px at pixel centres of the left picture; 0 in the sky, which is
+            infinitely far.
+        occluded: (H, W) bool, the left pixel is hidden in the right picture or lies outside it.
+        sky: (H, W) bool.
+        instance: (H, W) int32, number of the object, 0 in the sky.
+        normal: (H, W, 3) float32, unit, camera axes, towards the camera; NaN in the sky.
     """
 
     left: np.ndarray
@@ -94,7 +99,9 @@ class StereoWorld:
         """A scene, world_T_camera (4,4), and how far away its things lie, m."""
         if rng.random() < _PLACE_SHARE:
             scene, spot, _ = random_place(rng, self._shared, camera)
-            return scene, spot.pose(), spot.reach_m
+            pose = spot.pose()
+            parts = visible(scene.parts, [(_widened(camera), pose)]) or scene.parts
+            return Scene(parts, scene.light), pose, spot.reach_m
         scene, distance = random_scene(rng, self._shared, camera)
         return scene, _random_tilt(rng), distance
 
@@ -158,6 +165,11 @@ def _random_camera(rng, size):
         width * rng.uniform(0.45, 0.55),
         height * rng.uniform(0.42, 0.58),
     )
+
+
+def _widened(camera):
+    """A camera that sees what both cameras of a pair see: wider by 1.5 pictures on the right."""
+    return Camera(camera.width * 5 // 2, camera.height, camera.fx, camera.fy, camera.cx, camera.cy)
 
 
 def _random_tilt(rng):

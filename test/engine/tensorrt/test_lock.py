@@ -17,8 +17,8 @@ from depth_ros.engine.tensorrt.lock import build_lock
 HOLD = """
 import sys, time
 from pathlib import Path
-from depth_ros.engine.tensorrt.lock import alone
-with alone(Path(sys.argv[1]), print):
+from depth_ros.engine.tensorrt.lock import build_lock
+with build_lock(Path(sys.argv[1]), print):
     print("held", flush=True)
     time.sleep(60)
 """

@@ -11,9 +11,9 @@ import pytest
 pytest.importorskip("rclpy")
 from geometry_msgs.msg import TransformStamped
 
-from depth_ros.core.lie import inverse, quat_to_matrix
+from depth_ros.core.lie import inverse, pose_to_matrix, quat_to_matrix
 from depth_ros.nodes.input.extrinsics import Extrinsics
-from depth_ros.nodes.input.frame_tree import FrameTree, pose_to_matrix
+from depth_ros.nodes.input.frame_tree import FrameTree
 from depth_ros.nodes.parameters import Parameters
 
 MAST, CAMERA, IMU = (

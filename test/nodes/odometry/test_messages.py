@@ -15,7 +15,7 @@ from depth_ros.nodes.odometry.messages import (
     motion_to_transform,
     odom_T_ego,
 )
-from depth_ros.nodes.odometry.worker import ego_frame
+from depth_ros.odometry import EstimateConverter
 from nodes.ego import Ego, start_pose, stereo_estimate
 
 # A camera 0.3 m ahead of the base, 0.1 m to its left, 0.8 m up, that looks ahead and 20 degrees
@@ -28,7 +28,8 @@ def ego_estimate(odom_T_camera, **changes):
     ego = Ego()
     ego.pose = odom_T_camera
     return replace(
-        ego.update(ego_frame(stereo_estimate(1_700_000_000_123_456_789), None)), **changes
+        ego.update(*EstimateConverter().convert(stereo_estimate(1_700_000_000_123_456_789))),
+        **changes,
     )
 
 

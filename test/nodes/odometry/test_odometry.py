@@ -17,8 +17,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Imu
 from std_srvs.srv import Trigger
 
-from depth_ros.core.lie import inverse, se3_exp
-from depth_ros.nodes.input.frame_tree import pose_to_matrix
+from depth_ros.core.lie import inverse, pose_to_matrix, se3_exp
 from depth_ros.nodes.odometry.odometry import Motion
 from depth_ros.nodes.output.messages import make_header
 from depth_ros.nodes.parameters import Parameters

@@ -6,7 +6,8 @@ import pytest
 
 from depth_ros.core.lie import se3_exp
 from depth_ros.core.types import Estimate
-from depth_ros.nodes.odometry.worker import MotionWorker, chained
+from depth_ros.nodes.odometry.worker import MotionWorker
+from depth_ros.odometry import OdometryInputs
 from nodes.ego import STEP_NS, Ego, stereo_estimate
 
 STEPS = [se3_exp([0.1 * i, 0.2, 1.0, 0.02, -0.03 * i, 0.01]) for i in range(1, 5)]
@@ -96,20 +97,6 @@ def test_the_newest_wins_and_the_network_bridges_what_was_dropped(worker, ego, h
     np.testing.assert_allclose(ego.frames[1].network_motion, STEPS[0] @ STEPS[1] @ STEPS[2])
 
 
-def test_chained_needs_every_link():
-    links = [(10, 20, STEPS[0]), (20, 30, STEPS[1]), (30, 40, STEPS[2])]
-    np.testing.assert_allclose(chained(links, 20, 40), STEPS[1] @ STEPS[2])
-    np.testing.assert_allclose(chained(links, 30, 40), STEPS[2])
-    assert chained(links[::2], 10, 40) is None
-    assert (
-        chained(links, 15, 40) is None
-        and chained(links, None, 40) is None
-        and chained([], 10, 20) is None
-    )
-    looped = [*links, (5, 10, STEPS[3]), (10, 20, STEPS[3])]  # a bag that began anew
-    np.testing.assert_allclose(chained(looped, 5, 20), STEPS[3] @ STEPS[3])
-
-
 def test_a_fault_is_counted_and_the_next_frame_answered(worker, ego, heard):
     def fail():
         raise RuntimeError("no such picture")
@@ -143,7 +130,9 @@ def test_after_a_reset_nothing_of_before_is_published(worker, ego, heard, block)
 def test_the_imu_is_asked_for_each_frame(ego, heard):
     asked = []
     worker = MotionWorker(
-        ego, lambda *item: heard.append(item), lambda *item: asked.append(item) or ["sample"]
+        ego,
+        lambda *item: heard.append(item),
+        OdometryInputs(imu=lambda *item: asked.append(item) or ["sample"]),
     )
     worker.start()
     worker.put(stereo_estimate(7, "front"))
@@ -172,7 +161,9 @@ def test_one_camera_without_metres_gets_wheels_and_height_but_no_relative_steps(
         return 0.25
 
     worker = MotionWorker(
-        ego, lambda *item: heard.append(item), travelled_m=travelled_m, camera_height_m=1.2
+        ego,
+        lambda *item: heard.append(item),
+        OdometryInputs(travelled_m=travelled_m, camera_height_m=1.2),
     )
     worker.start()
     pair = stereo_estimate(0)

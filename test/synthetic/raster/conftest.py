@@ -1,5 +1,5 @@
-"""One renderer for all tests of the rasterised world; they are skipped where there is no
-moderngl or EGL.
+"""One renderer for all tests of the rasterised world; they are skipped where there is no moderngl
+or EGL.
 """
 
 import numpy as np

@@ -1,6 +1,4 @@
-"""Flaws of cameras: what they may change, and that projected dots lie where the geometry puts
-them.
-"""
+"""Flaws of cameras: what they may change, and that dots lie where the geometry puts them."""
 
 import numpy as np
 import pytest

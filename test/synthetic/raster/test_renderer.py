@@ -9,7 +9,7 @@ from depth_ros.core.camera import Camera
 from depth_ros.core.errors import EngineError, InputError
 from depth_ros.synthetic import renderer as world
 from depth_ros.synthetic.raster import mesh
-from depth_ros.synthetic.raster.objects import placed
+from depth_ros.synthetic.raster.placement import placed
 from depth_ros.synthetic.raster.renderer import Renderer
 from depth_ros.synthetic.raster.scene import Bank, Light, Material, Part, Scene
 

@@ -14,7 +14,8 @@ from depth_ros.engine.base import blank_inputs  # noqa: E402
 from depth_ros.engine.onnx import OnnxEngine  # noqa: E402
 from train.export import onnx  # noqa: E402
 from train.fit import fit  # noqa: E402
-from train.model.stereo_cascade import CascadeStereoNet, FastStereoNet, StageSize  # noqa: E402
+from train.model.stereo_cascade import CascadeStereoNet, FastStereoNet  # noqa: E402
+from train.model.stereo_stage import StageSize  # noqa: E402
 from train.objective import make_objective  # noqa: E402
 from train.recipe import Recipe  # noqa: E402
 

@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch")
 from depth_ros.core.errors import EngineError, InputError  # noqa: E402
 from depth_ros.engine.onnx import OnnxEngine  # noqa: E402
 from train.export import onnx, quantize  # noqa: E402
-from train.model.stereo_cascade import FastStereoNet, StageSize  # noqa: E402
+from train.model.stereo_cascade import FastStereoNet  # noqa: E402
+from train.model.stereo_stage import StageSize  # noqa: E402
 from train.recipe import Recipe  # noqa: E402
 
 SHIFT_PX = 8

@@ -17,11 +17,11 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
-from depth_ros.core.lie import inverse
+from depth_ros.core.lie import inverse, pose_to_matrix
 from depth_ros.core.projection import transform_points
 from train.data.view import View
 
-from .files import check_size, iso_to_ns, points_to_depth, pose, read_array, read_rgb, read_text
+from .files import check_size, iso_to_ns, points_to_depth, read_array, read_rgb, read_text
 from .listing import Key, Listing, check_split
 
 _CAMERAS = tuple(f"CAMERA_{number:02d}" for number in (1, 5, 6, 7, 8, 9))
@@ -118,7 +118,7 @@ def _camera(path: Path, name: str, image: np.ndarray) -> Camera:
 def _transform(sensor: dict) -> np.ndarray:
     """world_T_sensor (4, 4) of a pose; camera axes are optical."""
     t, q = sensor["translation"], sensor["rotation"]
-    return pose([t[axis] for axis in "xyz"], [q[f"q{axis}"] for axis in "xyzw"])
+    return pose_to_matrix([*(t[axis] for axis in "xyz"), *(q[f"q{axis}"] for axis in "xyzw")])
 
 
 def _json(path: Path) -> dict:

@@ -15,7 +15,6 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
-from depth_ros.core.lie import quat_to_matrix
 from depth_ros.core.projection import project
 from depth_ros.recordings.formats import parse_pfm
 
@@ -127,18 +126,6 @@ def keyed(calib: dict[str, np.ndarray], key: str, shape: tuple[int, ...], path: 
     if key not in calib or calib[key].size != count:
         raise InputError(f"{path}: expected {key} with {count} numbers, got {sorted(calib)}")
     return calib[key].reshape(shape)
-
-
-def pose(translation: np.ndarray, quat_xyzw: np.ndarray) -> np.ndarray:
-    """Make the (4, 4) float64 transform of a translation in metres and a quaternion (x, y, z, w).
-
-    >>> pose([1, 2, 3], [0, 0, 0, 1])[:3, 3].tolist()
-    [1.0, 2.0, 3.0]
-    """
-    T = np.eye(4)
-    T[:3, :3] = quat_to_matrix(quat_xyzw)
-    T[:3, 3] = translation
-    return T
 
 
 def nearest(stamps: Sequence[float], stamp: float, within: float) -> int | None:

@@ -18,9 +18,10 @@ import numpy as np
 
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
+from depth_ros.core.lie import pose_to_matrix
 from train.data.view import View
 
-from .files import check_size, list_images, pose, read_array, read_pixels, read_rgb, read_table
+from .files import check_size, list_images, read_array, read_pixels, read_rgb, read_table
 from .listing import Key, Listing, check_split, time_part
 
 _BASELINE_M = 0.25
@@ -114,4 +115,4 @@ def _poses(path: Path) -> list[np.ndarray]:
     """world_T_ned (4, 4) of every line "tx ty tz qx qy qz qw"; the world's axes are north, east,
     down.
     """
-    return [pose(row[:3], row[3:]) for row in read_table(path, 7)]
+    return [pose_to_matrix(row) for row in read_table(path, 7)]

@@ -15,10 +15,11 @@ import numpy as np
 
 from depth_ros.core.camera import Calibration, Camera
 from depth_ros.core.errors import InputError
+from depth_ros.core.lie import pose_to_matrix
 from depth_ros.core.rectify import rectify_map
 from train.data.view import View
 
-from .files import check_size, nearest, pose, read_png16, read_rgb, read_table, read_text
+from .files import check_size, nearest, read_png16, read_rgb, read_table, read_text
 from .listing import Key, Listing, check_split, time_part
 
 _WITHIN_NS = 20_000_000  # as the data set's own association does
@@ -92,7 +93,7 @@ def _pose(sequence: Path, stamp_ns: int) -> np.ndarray | None:
     """
     rows = _trajectory(sequence / "groundtruth.txt")
     index = nearest(rows[:, 0] * 1e9, stamp_ns, _WITHIN_NS)
-    return None if index is None else pose(rows[index, 1:4], rows[index, 4:])
+    return None if index is None else pose_to_matrix(rows[index, 1:])
 
 
 @cache
