@@ -10,7 +10,8 @@ import rclpy
 import yaml
 
 _MIXED = "Sequence should be of same type"
-_INTEGER, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_INTEGER = "tag:yaml.org,2002:int"
+_FLOAT = "tag:yaml.org,2002:float"
 
 
 def start_ros(args: list[str] | None = None) -> None:
@@ -40,8 +41,8 @@ def written_texts(args: list[str] | None = None) -> dict[str, str]:
     """Find what was written for parameters, before YAML made off a boolean and 007 a number.
 
     Args:
-        args: the command line; None: that of the process. Its -p NAME:=VALUE and --params-file are
-        read.
+        args: the command line, of which -p NAME:=VALUE and --params-file are read; None: that of
+            the process.
 
     Returns:
         {name: text} of plain values; a parameter that was written in two ways is left out.
@@ -78,10 +79,9 @@ def _plain_values(node: yaml.Node | None):
         if key.value != "ros__parameters":
             yield from _plain_values(value)
         elif isinstance(value, yaml.MappingNode):
-            scalars = (
-                (name, item) for name, item in value.value if isinstance(item, yaml.ScalarNode)
-            )
-            yield from ((name.value, item.value) for name, item in scalars if item.style is None)
+            for name, item in value.value:
+                if isinstance(item, yaml.ScalarNode) and item.style is None:
+                    yield name.value, item.value
 
 
 def with_broken_numbers(args: list[str], folder: Path) -> list[str]:
@@ -121,9 +121,12 @@ def same_numbers(text: str) -> str:
         if tags == {_INTEGER, _FLOAT}:
             is_changed = True
             for item in node.value:
-                item.value = str(float(item.value)) if item.tag == _INTEGER else item.value
+                if item.tag == _INTEGER:
+                    item.value = str(float(item.value))
                 item.tag = _FLOAT
-    return yaml.serialize(root, width=float("inf")) if is_changed else text
+    if not is_changed:
+        return text
+    return yaml.serialize(root, width=float("inf"))
 
 
 def _lists(node: yaml.Node):

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
@@ -27,15 +28,17 @@ from .factory import (
     rest_unless_wanted,
     set_engine_logger,
 )
+from .fast_path.parameter_overrides import parameter_overrides
 from .guarded_node import GuardedNode
 from .health.failures import naming
 from .health.reporter import Health
 from .health.statistics import Statistics
 from .health.watchdog import Snapshot, explain
-from .input.pairing import Mailbox, Pair, SizeError, pair_to_frame
+from .input.frame_decoding import Pair, SizeError, pair_to_frame
 from .input.subscriptions import Inputs
+from .mailbox import Mailbox
 from .odometry.odometry import MOTION_TOPICS, Motion
-from .output.deferred_publisher import Behind
+from .output.deferred_publisher import DeferredPublisher
 from .output.publishers import TOPICS, Outputs, conflicts
 from .parameters import ParameterError, declare_parameters
 from .spin import run
@@ -48,6 +51,7 @@ _CAUSES = (  # the first that fits
     ((EngineError, SpecError), "engine_error"),
 )
 _STOP_S = 10.0
+_OF_ROS = ("qos_overrides.", "use_sim_time")
 
 
 class DepthNode(GuardedNode):
@@ -65,12 +69,16 @@ class DepthNode(GuardedNode):
         self.parameters = declare_parameters(self, written)
         self._remarks = self._check_names(self.parameters)
         self.statistics = Statistics()
-        self._estimator = self._outputs = self._motion = self._inputs = self._mailbox = (
-            self._worker
-        ) = None
+        self._estimator = None
+        self._outputs = None
+        self._motion = None
+        self._inputs = None
+        self._mailbox = None
+        self._worker = None
         self._matcher_drops: dict[str, int] = {}
         self._active_s = time.monotonic()
-        self._last_output_s = self._idle_s = 0.0
+        self._last_output_s = 0.0
+        self._idle_s = 0.0
         self._greys = GreyRange()
         self.add_on_set_parameters_callback(self._on_parameters)
         health = Health(self)
@@ -122,24 +130,19 @@ class DepthNode(GuardedNode):
         self.get_logger().info(f"images are taken by: {self._inputs.path}")
 
     def _check_names(self, parameters) -> list[str]:
-        """Refuse topics and qos_overrides that ROS would refuse later; gives remarks on
+        """Refuse topics and qos_overrides that ROS would refuse later; returns remarks on
         overrides without effect.
         """
         refuse_bad_topics(self, parameters)
         outputs = [topic for topic, _ in TOPICS.values()]
         topics = topics_of(self, parameters, [*outputs, *MOTION_TOPICS])
-        given = {
-            name: item.value for name, item in getattr(self, "_parameter_overrides", {}).items()
-        }
-        slashes = [
-            name
-            for name in ("odom_frame", "base_frame")
-            if str(given.get(name, "")).startswith("/")
-        ]
-        remarks = [
-            f"{name} {given[name]!r} begins with a slash, which tf2 refuses: taken without"
-            for name in slashes
-        ]
+        given = parameter_overrides(self)
+        remarks = []
+        for name in ("odom_frame", "base_frame"):
+            if str(given.get(name, "")).startswith("/"):
+                remarks.append(
+                    f"{name} {given[name]!r} begins with a slash, which tf2 refuses: taken without"
+                )
         return remarks + check_overrides(given, topics)
 
     def _stop(self):
@@ -178,7 +181,7 @@ class DepthNode(GuardedNode):
         """Answer pairs until the mailbox closes; whatever one of them does, the next one is
         answered.
         """
-        publishing = Behind("publish")
+        publishing = DeferredPublisher("publish")
         while (pair := mailbox.take()) is not None:
             self._guarded(self._answer, pair, publishing)
         publishing.close()
@@ -188,10 +191,7 @@ class DepthNode(GuardedNode):
         try:
             step(item, *arguments)
         except DepthRosError as error:
-            cause = next(
-                (cause for kind, cause in _CAUSES if isinstance(error, kind)), "internal_error"
-            )
-            self.statistics.drop(cause, str(error), item.stamp_ns)
+            self.statistics.drop(_cause_of(error), str(error), item.stamp_ns)
         except Exception as error:  # noqa: BLE001 - no message may end the thread
             if self.context.ok():  # at shutdown publishers vanish under the worker: no fault
                 self.statistics.drop(
@@ -199,9 +199,10 @@ class DepthNode(GuardedNode):
                 )
                 self.get_logger().debug(traceback.format_exc())
 
-    def _answer(self, pair: Pair, publishing: Behind):
+    def _answer(self, pair: Pair, publishing: DeferredPublisher):
         """One pair to its estimate, which is published while the next pair is being answered."""
-        wanted, motion_wanted = self._outputs.wanted(), self._motion_wanted()
+        wanted = self._outputs.wanted()
+        motion_wanted = self._motion_wanted()
         if not wanted and not motion_wanted:
             self._idle_s = time.monotonic()
             self.statistics.drop("no_subscriber", stamp_ns=pair.stamp_ns)
@@ -225,18 +226,19 @@ class DepthNode(GuardedNode):
         self.statistics.answer(age_ms, estimate.timing_ms.get("engine", float("nan")))
 
     def _motion_wanted(self) -> set[str]:
-        """Name what somebody wants to hear of the motion."""
-        return self._motion.wanted() if self._motion else set()
+        """The outputs of the motion that somebody subscribes to."""
+        if self._motion is None:
+            return set()
+        return self._motion.wanted()
 
     # Parameters and health
 
     def _on_parameters(self, changes):
         """Apply or refuse a live change."""
-        ours = {
-            p.name: p.value
-            for p in changes
-            if not p.name.startswith(("qos_overrides.", "use_sim_time"))
-        }
+        ours = {}
+        for parameter in changes:
+            if not parameter.name.startswith(_OF_ROS):
+                ours[parameter.name] = parameter.value
         try:
             changed = self.parameters.changed(ours, configured=self._estimator is not None)
             refuse_bad_topics(self, changed)
@@ -251,49 +253,55 @@ class DepthNode(GuardedNode):
         return self._estimator
 
     def drops_of_matching(self) -> dict[str, int]:
-        """Give the images that found no partner, by cause, over all activations."""
-        total = dict(self._matcher_drops)
-        for cause, n in (self._inputs.matcher.drops if self._inputs else {}).items():
-            total[cause] = total.get(cause, 0) + n
-        return total
+        """Return the images that found no partner, by cause, over all activations."""
+        total = Counter(self._matcher_drops)
+        if self._inputs is not None:
+            total.update(self._inputs.matching().drops)
+        return dict(total)
 
     def silence(self) -> list[str]:
-        """Say why there is no output; empty while there is some, or while it is too early to
-        say.
-        """
+        """Explain why there is no output; empty while there is some, or while it is too early."""
         if self.failure:
             return [self.failure]
         if self._inputs is None:
             return []
         subscribers = len(self._outputs.wanted()) + len(self._motion_wanted())
-        since_s = max(self._active_s, self._last_output_s, self._idle_s if subscribers else 0.0)
+        since_s = max(self._active_s, self._last_output_s)
+        if subscribers:
+            since_s = max(since_s, self._idle_s)
         silent_s = time.monotonic() - since_s
         if silent_s < self.parameters.watchdog_s:
             return []
-        stats, matcher = self.statistics, self._inputs.matcher
-        publishers = self._motion.publishers.values() if self._motion else ()
-        return explain(
-            Snapshot(
-                silent_s=silent_s,
-                streams=self._inputs.streams(),
-                pairs=stats.since_output["pairs"],
-                waited_s=time.monotonic() - max(stats.first_pair_s, self._idle_s),
-                drops={**self._inputs.unmatched_since_pair(), **stats.dropped_since_output()},
-                texts=dict(stats.texts),
-                closest_gap_ns=matcher.closest_gap_ns,
-                tolerance_ns=matcher.tolerance_ns,
-                lag=matcher.lag(),
-                wait_ns=matcher.wait_ns,
-                use_sim_time=self.get_parameter("use_sim_time").value,
-                clock_ns=self.get_clock().now().nanoseconds,
-                last_stamp_ns=stats.last_stamp_ns,
-                subscribers=subscribers,
-                unmet=tuple(conflicts(self, [*self._outputs.publishers.values(), *publishers])),
-            )
+        return explain(self._snapshot(silent_s, subscribers))
+
+    def _snapshot(self, silent_s: float, subscribers: int) -> Snapshot:
+        """Collect what the watchdog needs to know."""
+        streams = self._inputs.streams()
+        matching = self._inputs.matching()
+        statistics = self.statistics
+        publishers = list(self._outputs.publishers.values())
+        if self._motion is not None:
+            publishers += self._motion.publishers.values()
+        return Snapshot(
+            silent_s=silent_s,
+            streams=streams,
+            pairs=statistics.since_output["pairs"],
+            waited_s=time.monotonic() - max(statistics.first_pair_s, self._idle_s),
+            drops={**matching.drops_since_pair, **statistics.dropped_since_output()},
+            texts=dict(statistics.texts),
+            closest_gap_ns=matching.closest_gap_ns,
+            tolerance_ns=matching.tolerance_ns,
+            lag=matching.lag,
+            wait_ns=matching.wait_ns,
+            use_sim_time=self.get_parameter("use_sim_time").value,
+            clock_ns=self.get_clock().now().nanoseconds,
+            last_stamp_ns=statistics.last_stamp_ns,
+            subscribers=subscribers,
+            unmet=tuple(conflicts(self, publishers)),
         )
 
     def remarks(self) -> list[str]:
-        """Say what a user must know although there is output."""
+        """List what a user must know although there is output."""
         found = list(self._remarks)
         if self._estimator is not None:
             found += notes(self._estimator)
@@ -303,22 +311,33 @@ class DepthNode(GuardedNode):
         return found
 
     def input_remarks(self) -> list[str]:
-        """Say what is odd about the cameras although they are answered."""
-        return self._inputs.remarks(not self.parameters.rectify) if self._inputs is not None else []
+        """List what is odd about the cameras although they are answered."""
+        if self._inputs is None:
+            return []
+        return self._inputs.remarks(not self.parameters.rectify)
 
     def health(self) -> dict:
-        """What /diagnostics says of the input and of the motion, beside the counters."""
+        """Values of /diagnostics on the input and the motion, beside the counters."""
         values = {}
         if self._inputs is not None:
             values |= {f"topic/{name}": topic for name, topic in self._inputs.topics().items()}
             values["message_path"] = self._inputs.path
-            values["sync_lag_s"] = self._inputs.matcher.lag()[1] / 1e9
+            _, lag_ns = self._inputs.matching().lag
+            values["sync_lag_s"] = lag_ns / 1e9
         if self._greys.changes:
             values["grey_range"] = self._greys.words() or "the upper 8 of 16 bits"
         if self._motion is not None:
             self._motion.poll()
             values |= self._motion.values()
         return values
+
+
+def _cause_of(error: DepthRosError) -> str:
+    """The cause under which a pair is counted as dropped."""
+    for kind, cause in _CAUSES:
+        if isinstance(error, kind):
+            return cause
+    return "internal_error"
 
 
 def main(args=None, make_estimator=make_estimator) -> int:

@@ -143,13 +143,12 @@ def _scale(parameters: Parameters, is_metric: bool) -> ScaleSource | None:
     """What gives metres beside the model; auto asks for it only where the model has none."""
     source = parameters.scale_source
     if source == "auto" and not is_metric:
-        source = (
-            "camera_height"
-            if parameters.camera_height_m
-            else "odometry"
-            if parameters.odometry_topic
-            else "auto"
-        )
+        if parameters.camera_height_m:
+            source = "camera_height"
+        elif parameters.odometry_topic:
+            source = "odometry"
     if source == "camera_height":
         return CameraHeightScale(parameters.camera_height_m)
-    return OdometryScale() if source == "odometry" else None
+    if source == "odometry":
+        return OdometryScale()
+    return None

@@ -1,4 +1,4 @@
-"""A lifecycle node of which no transition fails without a word: rclpy swallows what its
+"""A lifecycle node of which no transition fails in silence: rclpy swallows what its
 callbacks raise.
 """
 
@@ -54,9 +54,8 @@ class GuardedNode(LifecycleNode):
 
     def on_error(self, state):
         self._guard("recover", self.free)
-        return (
-            TransitionCallbackReturn.SUCCESS
-        )  # back to unconfigured, from where it can be configured again
+        # Back to unconfigured, from where it can be configured again.
+        return TransitionCallbackReturn.SUCCESS
 
     def _guard(self, name: str, step: Callable[[], None]) -> bool:
         """Take a step of a transition; False where it raises, which is logged."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from depth_ros.core.errors import DepthRosError
 from depth_ros.engine.options import BACKENDS, CUDA_BINDINGS, MOST_WORKSPACE_MIB, PRECISIONS
 
+from .fast_path.parameter_overrides import parameter_overrides
 from .yaml_values import as_meant, as_written, how_to_write, nearest_choice
 
 SCALE_SOURCES = ("auto", "camera_height", "odometry")
@@ -204,8 +205,23 @@ class Parameters:
                 f"base_frame: expected another frame than odom_frame, got {self.base_frame!r} twice"
             )
 
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The cameras, as their names stand before those of streams and parameters."""
+        return ("left", "right") if self.mode == "stereo" else ("",)
+
+    def image_topic_of(self, side: str) -> str:
+        """The topic of the images of a side, without /compressed."""
+        topics = {"left": self.left_image_topic, "right": self.right_image_topic}
+        return topics.get(side, self.image_topic)
+
+    def info_topic_of(self, side: str) -> str:
+        """The topic of the camera_info of a side."""
+        topics = {"left": self.left_info_topic, "right": self.right_info_topic}
+        return topics.get(side, self.info_topic)
+
     def changed(self, values: dict, configured: bool) -> Parameters:
-        """Give the parameters after a change; raises ParameterError with the reason where it is
+        """Return the parameters after a change; raises ParameterError with the reason where it is
         refused.
 
         configured: the engine and the subscriptions stand, so only live parameters may change.
@@ -235,8 +251,9 @@ def refuse_unknown(names) -> None:
     """
     for name in names:
         if name not in _FIELDS and not name.startswith(_OF_ROS):
-            near = difflib.get_close_matches(name, _FIELDS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(_FIELDS)}"
+            hint = f"expected one of {', '.join(_FIELDS)}"
+            if near := difflib.get_close_matches(name, _FIELDS, n=1):
+                hint = f"did you mean {near[0]}?"
             raise ParameterError(f"unknown parameter {name!r}: {hint}")
 
 
@@ -247,9 +264,9 @@ def declare_parameters(node, written: dict[str, str] | None = None) -> Parameter
     of. Raises ParameterError for unknown names and refused values.
     """
     written = written or {}
-    overrides = getattr(node, "_parameter_overrides", {})
+    overrides = parameter_overrides(node)
     refuse_unknown(overrides)
-    values = {name: item.value for name, item in overrides.items() if name in _FIELDS}
+    values = {name: value for name, value in overrides.items() if name in _FIELDS}
     meant = {
         name: as_written(_FIELDS[name].default, value, written.get(name))
         for name, value in values.items()
@@ -269,13 +286,12 @@ def _write_back(node, parameters: Parameters, given: dict) -> None:
     """
     from rclpy.parameter import Parameter
 
-    plain = {
-        name: value
-        for name in given
-        if isinstance(value := getattr(parameters, name), (str, bool, int, float))
-    }
-    changed = {name: value for name, value in plain.items() if type(value) is not type(given[name])}
-    node.set_parameters([Parameter(name, value=value) for name, value in changed.items()])
+    changed = []
+    for name, value in vars(parameters).items():
+        is_plain = isinstance(value, (str, bool, int, float))
+        if is_plain and type(value) is not type(given[name]):
+            changed.append(Parameter(name, value=value))
+    node.set_parameters(changed)
 
 
 def descriptor(item):
@@ -302,15 +318,20 @@ def _checked(item, value):
     """Refuse a value of the wrong type, or out of range; an integer is fine where a float is
     meant.
     """
-    kind, meta = type(item.default), item.metadata
+    kind = type(item.default)
+    meta = item.metadata
     value = as_meant(item.default, meta["choices"], value)
     if kind is float and type(value) is int:
         value = float(value)
     if kind is tuple:
         return _checked_pose(item.name, value)
     if type(value) is not kind:
-        allowed = f" (one of {', '.join(meta['choices'])})" if meta["choices"] else ""
-        cure = f": {how_to_write(item.name, value)}" if kind is str else ""
+        allowed = ""
+        if meta["choices"]:
+            allowed = f" (one of {', '.join(meta['choices'])})"
+        cure = ""
+        if kind is str:
+            cure = f": {how_to_write(item.name, value)}"
         raise ParameterError(f"{item.name}: expected {kind.__name__}{allowed}, got {value!r}{cure}")
     if meta["choices"] and value not in meta["choices"]:
         near = nearest_choice(meta["choices"], value)

@@ -7,8 +7,8 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 
 def overridable() -> QoSOverridingOptions:
-    """Give rclpy's usual ones, history, depth and reliability, and durability: without it
-    nothing latched is heard.
+    """Return rclpy's usual ones, history, depth and reliability, and durability: without it
+    nothing latched is received.
     """
     kinds = (
         QoSPolicyKind.HISTORY,

@@ -17,14 +17,12 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from .arguments import start_ros, written_texts
 from .fast_path.event_callbacks import NO_PUBLISHER_EVENTS
-from .health.diagnostics import diagnostics_message
+from .health.diagnostics import Report, diagnostics_message
 from .health.failures import describe
 from .parameters import ParameterError
 
 _NAME = "depth_node"
-_LISTENERS_S = (
-    3.5  # participants announce themselves every 3 s, where the first words were not heard
-)
+_LISTENERS_S = 3.5  # participants announce themselves every 3 s, where the first time was missed
 _DELIVERED_S = 1.5
 _SOURCE_LINES = re.compile(r", at /\S+?:\d+")
 _NAMES = ": names are of letters, digits and _, and no part begins with a digit"
@@ -35,7 +33,8 @@ def run(make_node: Callable, args=None) -> int:
 
     Args:
         make_node: makes the node, once ROS has started, of the texts that were written for its
-        parameters. args: the command line; None: that of the process.
+            parameters.
+        args: the command line; None: that of the process.
 
     Returns:
         0 after a shutdown, 1 where the node could not start, 2 for a refused parameter. What is
@@ -64,18 +63,17 @@ def run(make_node: Callable, args=None) -> int:
 
 
 def announce_end(why: str, node=None) -> None:
-    """Say on stderr and in /diagnostics why the process ends.
+    """Report on stderr and in /diagnostics why the process ends.
 
     Args:
         why: the reason, which names the parameter.
         node: the DepthNode, which has logged it already; None: there is none, so that a bare one
-            in its name speaks.
+            in its name reports.
     """
     if node is None:
         print(f"{_NAME}: {why}", file=sys.stderr, flush=True)
-    with contextlib.suppress(
-        Exception, KeyboardInterrupt
-    ):  # it is said already, this is for those who listen
+    # It stands on stderr already, this is for those who listen.
+    with contextlib.suppress(Exception, KeyboardInterrupt):
         node = node or _bare_node()
         publisher = node.create_publisher(
             DiagnosticArray, "/diagnostics", 10, event_callbacks=NO_PUBLISHER_EVENTS
@@ -84,7 +82,8 @@ def announce_end(why: str, node=None) -> None:
         while not publisher.get_subscription_count() and time.monotonic() < end_s:
             time.sleep(0.02)
         name = f"{node.get_name()}: depth"
-        publisher.publish(diagnostics_message(node.get_clock().now().to_msg(), name, "", [why], {}))
+        stamp = node.get_clock().now().to_msg()
+        publisher.publish(diagnostics_message(stamp, name, "", Report(reasons=(why,))))
         publisher.wait_for_all_acked(Duration(seconds=_DELIVERED_S))
 
 
@@ -119,13 +118,15 @@ def close(node) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Say why there is no node: our errors speak for themselves, those of ROS name the rule or
-    the file.
+    """Why there is no node: our errors explain themselves, those of ROS name the rule or the
+    file.
     """
     if isinstance(error, ParameterError):
         return str(error)
-    words = _SOURCE_LINES.sub("", describe(error))
-    return f"cannot start: {words}{_NAMES if 'remap rule' in words else ''}"
+    reason = _SOURCE_LINES.sub("", describe(error))
+    if "remap rule" in reason:
+        reason += _NAMES
+    return f"cannot start: {reason}"
 
 
 def _bare_node():

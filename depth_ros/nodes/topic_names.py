@@ -50,11 +50,10 @@ def topics_of(node, parameters: Parameters, outputs: Iterable[str]) -> dict[str,
     Returns:
         {"subscription": names, "publisher": names}.
     """
-    sides = ("left_", "right_") if parameters.mode == "stereo" else ("",)
-    images = [node.resolve_topic_name(getattr(parameters, f"{s}image_topic")) for s in sides]
+    images = [node.resolve_topic_name(parameters.image_topic_of(s)) for s in parameters.sides]
     if parameters.image_transport == "compressed":
         images = [f"{topic}/compressed" for topic in images]
-    heard = [getattr(parameters, f"{side}info_topic") for side in sides]
+    heard = [parameters.info_topic_of(side) for side in parameters.sides]
     heard += [topic for topic in (parameters.imu_topic, parameters.odometry_topic) if topic]
     return {
         "subscription": {node.resolve_topic_name(topic) for topic in [*images, *heard]},

@@ -12,16 +12,12 @@ from pathlib import Path
 from depth_ros.doctor import causes
 
 _PROFILE = "fastdds.xml"
-_PROFILE_NAMES = (
-    "FASTDDS_DEFAULT_PROFILES_FILE",
-    "FASTRTPS_DEFAULT_PROFILES_FILE",
-)  # of Fast DDS 3; of 2
-_MMAP_THRESHOLD = (
-    32 * 1024 * 1024
-)  # the largest that glibc accepts: a larger one would be ignored in silence
-_TRIM_THRESHOLD = (
-    256 * 1024 * 1024
-)  # freed buffers up to this are kept and not faulted in again for every image
+# Of Fast DDS 3; of 2.
+_PROFILE_NAMES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+# The largest that glibc accepts: a larger one would be ignored in silence.
+_MMAP_THRESHOLD = 32 * 1024 * 1024
+# Freed buffers up to this are kept and not faulted in again for every image.
+_TRIM_THRESHOLD = 256 * 1024 * 1024
 
 
 def fastdds_profile() -> Path | None:
@@ -38,7 +34,7 @@ def fastdds_profile() -> Path | None:
 
 
 def transport_environment() -> dict[str, str]:
-    """Give the environment variables with which to start a process that sends or receives large
+    """Return the environment variables with which to start a process that sends or receives large
     images.
 
     FASTDDS_DEFAULT_PROFILES_FILE (FASTRTPS_DEFAULT_PROFILES_FILE for Fast DDS 2, up to Jazzy): a
@@ -73,7 +69,7 @@ def profile_variable() -> str:
 
 
 def _is_fastdds_2() -> bool:
-    """Tell whether Fast DDS is older than 3 (ROS 2 up to Jazzy): by the ROS distribution, else
+    """Whether Fast DDS is older than 3 (ROS 2 up to Jazzy): by the ROS distribution, else
     by the wheel.
     """
     if distribution := os.environ.get("ROS_DISTRO"):

@@ -40,7 +40,9 @@ def as_meant(default: Any, choices: tuple[str, ...], value: Any) -> Any:
     kind = type(default)
     if kind is str and not isinstance(value, str):
         fitting = [choice for choice in choices if _reads_as(choice, value)]
-        return fitting[0] if len(fitting) == 1 else value
+        if len(fitting) == 1:
+            return fitting[0]
+        return value
     if kind is bool:
         return _switch(value)
     if isinstance(value, str) and kind in (int, float):
@@ -49,13 +51,16 @@ def as_meant(default: Any, choices: tuple[str, ...], value: Any) -> Any:
 
 
 def as_written(default: Any, value: Any, text: str | None) -> Any:
-    """Give the text that was written for a parameter of text, where YAML made something else of it.
+    """Return the text that was written for a parameter of text, where YAML made something else of
+    it.
 
     >>> as_written("hybrid", False, "off"), as_written("odom", 7, "007"), as_written(2.0, 3, "3")
     ('off', '007', 3)
     """
     is_lost = isinstance(default, str) and isinstance(value, (bool, int, float))
-    return text if is_lost and text is not None else value
+    if is_lost and text is not None:
+        return text
+    return value
 
 
 def nearest_choice(choices: tuple[str, ...], value: str) -> str:
@@ -63,15 +68,17 @@ def nearest_choice(choices: tuple[str, ...], value: str) -> str:
     nearly one; else "".
     """
     read = yaml.safe_load(value) if value.isalnum() else value
-    fitting = [
-        choice for choice in choices if not isinstance(read, str) and _reads_as(choice, read)
-    ]
-    found = fitting or difflib.get_close_matches(value, choices, n=1)
-    return f": did you mean {found[0]!r}?" if found else ""
+    found = []
+    if not isinstance(read, str):
+        found = [choice for choice in choices if _reads_as(choice, read)]
+    found = found or difflib.get_close_matches(value, choices, n=1)
+    if not found:
+        return ""
+    return f": did you mean {found[0]!r}?"
 
 
 def how_to_write(name: str, value: Any) -> str:
-    """Say how to write text that YAML takes for something else, in a file and on a command line.
+    """How to write text that YAML takes for something else, in a file and on a command line.
 
     >>> print(how_to_write("odom_frame", 7))
     YAML reads it as int; write odom_frame: '7' in a file, -p "odom_frame:='7'" in a shell
@@ -89,7 +96,7 @@ def how_to_write(name: str, value: Any) -> str:
 
 
 def _reads_as(text: str, value: Any) -> bool:
-    """Tell whether YAML makes this value of a text."""
+    """Whether YAML makes this value of a text."""
     read = yaml.safe_load(text)
     return type(read) is type(value) and read == value
 
@@ -98,7 +105,8 @@ def _switch(value: Any) -> Any:
     """True or False, where a text or 0 or 1 says so."""
     if isinstance(value, str):
         read = yaml.safe_load(value.lower()) if value.isalpha() else value
-        return read if isinstance(read, bool) else value
+        if isinstance(read, bool):
+            return read
     if type(value) is int and value in (0, 1):
         return bool(value)
     return value
@@ -107,7 +115,9 @@ def _switch(value: Any) -> Any:
 def _number(text: str, kind: type) -> Any:
     """The number that a text says, or the text."""
     if kind is int:
-        return int(text) if _INTEGER.fullmatch(text.strip()) else text
+        if _INTEGER.fullmatch(text.strip()):
+            return int(text)
+        return text
     try:
         return float(text)
     except ValueError:

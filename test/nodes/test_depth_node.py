@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from stereo_msgs.msg import DisparityImage
 
 from depth_ros.core.camera import Camera
+from depth_ros.nodes.fast_path.payload import set_payload
 from depth_ros.recordings.decode import image_to_depth, image_to_rgb, info_to_calibration
 
 from . import dds
@@ -378,7 +379,7 @@ def test_ten_bits_in_sixteen_give_the_same_depth(world):
                 encoding="mono16",
                 step=2 * dds.WIDTH,
             )
-            dds.messages.set_payload(msg, grey)
+            set_payload(msg, grey)
             images.append(msg)
         world.send_infos(stamp_ns)
         world.send_images(*images)

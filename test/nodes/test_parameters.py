@@ -117,3 +117,12 @@ def test_a_value_that_means_what_is_set_is_no_change():
         parameters.changed({"egomotion_method": False, "sync_tolerance_s": 0}, configured=True)
         == parameters
     )
+
+
+def test_topics_of_a_side():
+    stereo = Parameters(left_image_topic="a", right_image_topic="b", right_info_topic="c")
+    assert [stereo.image_topic_of(side) for side in stereo.sides] == ["a", "b"]
+    assert [stereo.info_topic_of(side) for side in stereo.sides] == ["left/camera_info", "c"]
+    mono = Parameters(mode="mono", image_topic="d", info_topic="e")
+    assert mono.sides == ("",)
+    assert (mono.image_topic_of(""), mono.info_topic_of("")) == ("d", "e")

@@ -1,1 +1,1 @@
-"""The only room that touches private parts of rclpy and librcl; each has a plain way beside it."""
+"""The only room that touches private parts of rclpy and librcl; a public path stands beside."""

@@ -19,8 +19,12 @@ from rclpy.serialization import serialize_message
 
 from depth_ros.nodes.output.messages import array_to_image, make_header
 
+from .payload import set_payload
+
 _STAMP = slice(4, 12)  # in a serialised message that begins with a Header
-_ADDRESS, _NUMBER, _UNTOUCHED = ctypes.c_void_p, ctypes.c_size_t, 2**64 - 1
+_ADDRESS = ctypes.c_void_p
+_NUMBER = ctypes.c_size_t
+_UNTOUCHED = 2**64 - 1
 
 
 class _Allocator(ctypes.Structure):
@@ -47,12 +51,15 @@ class _Message(ctypes.Structure):
 class ImageSender:
     """Publishes arrays as Images on a lifecycle publisher. For one thread at a time.
 
-    why_plain: "" where librcl publishes, else why rclpy does it, which costs more and sends the
-    same.
+    Attributes:
+        why_plain: "" where librcl publishes, else why rclpy does it, which costs more and sends
+            the same.
     """
 
     def __init__(self, publisher):
-        self._publisher, self._key, self.why_plain = publisher, None, ""
+        self._publisher = publisher
+        self._layout = None  # shape, dtype, encoding and frame_id that the buffer is made for
+        self.why_plain = ""
         try:
             self._check()
         except Exception as error:  # noqa: BLE001 - it leans on what is under rclpy, which may be missing in any way
@@ -68,11 +75,11 @@ class ImageSender:
                 array_to_image(array, encoding, make_header(stamp_ns, frame_id))
             )
         elif self._publisher.is_activated:
-            key = array.shape, array.dtype, encoding, frame_id
-            if key != self._key:
+            layout = (array.shape, array.dtype, encoding, frame_id)
+            if layout != self._layout:
                 self._lay_out(array, encoding, frame_id)
-                self._key = key
-            self._stamp[0], self._stamp[1] = divmod(stamp_ns, 1_000_000_000)
+                self._layout = layout
+            self._stamp[:] = divmod(stamp_ns, 1_000_000_000)
             np.copyto(self._pixels, array)
             with self._publisher.handle:
                 if result := self._publish(self._pointer, self._reference, None):
@@ -82,7 +89,7 @@ class ImageSender:
     def _lay_out(self, array, encoding: str, frame_id: str) -> None:
         """Serialise the message without its pixels, which come last, and make room for them."""
         msg = array_to_image(array, encoding, make_header(0, frame_id))
-        msg._data = np.empty(0, np.uint8)
+        set_payload(msg, np.empty(0, np.uint8))
         head = np.frombuffer(serialize_message(msg), np.uint8)
         self._buffer = np.empty(head.size + array.nbytes, np.uint8)
         self._buffer[: head.size] = head
@@ -94,14 +101,15 @@ class ImageSender:
         self._reference = ctypes.byref(self._message)
 
     def _check(self) -> None:
-        """Find the functions, and out that librcl knows this publisher and that its messages
+        """Find the functions, and check that librcl knows this publisher and that its messages
         look as they do here.
         """
         with self._publisher.handle:
             self._pointer = self._publisher.handle.pointer
-            topic = _function(
-                "rcl", "rcl_publisher_get_topic_name", _ADDRESS, gives=ctypes.c_char_p
-            )(self._pointer)
+            topic_of = _function(
+                "rcl", "rcl_publisher_get_topic_name", _ADDRESS, returns=ctypes.c_char_p
+            )
+            topic = topic_of(self._pointer)
             if topic is None or topic.decode() != self._publisher.topic_name:
                 raise RuntimeError(
                     f"expected the publisher of {self._publisher.topic_name}, got that of {topic!r}"
@@ -110,10 +118,10 @@ class ImageSender:
             "rcl", "rcl_publish_serialized_message", _ADDRESS, _ADDRESS, _ADDRESS
         )
         message = _Message(guard=_UNTOUCHED)
-        allocator = _function("rcutils", "rcutils_get_default_allocator", gives=_Allocator)()
+        allocator = _function("rcutils", "rcutils_get_default_allocator", returns=_Allocator)()
         init = _function("rcutils", "rcutils_uint8_array_init", _ADDRESS, _NUMBER, _ADDRESS)
         result = init(ctypes.byref(message), 64, ctypes.byref(allocator))
-        found = message.length, message.capacity, bytes(message.allocator), message.guard
+        found = (message.length, message.capacity, bytes(message.allocator), message.guard)
         if result or not message.buffer or found != (0, 64, bytes(allocator), _UNTOUCHED):
             raise RuntimeError(
                 "expected a serialised message of buffer, length, capacity, allocator: got another"
@@ -121,10 +129,11 @@ class ImageSender:
         _function("rcutils", "rcutils_uint8_array_fini", _ADDRESS)(ctypes.byref(message))
 
 
-def _function(library: str, name: str, *takes, gives=ctypes.c_int):
+def _function(library: str, name: str, *argument_types, returns=ctypes.c_int):
     """Find a function of a library that is loaded already: a second copy of it would not know
     our handles.
     """
     function = getattr(ctypes.CDLL(f"lib{library}.so", mode=os.RTLD_NOLOAD), name)
-    function.argtypes, function.restype = takes, gives
+    function.argtypes = argument_types
+    function.restype = returns
     return function

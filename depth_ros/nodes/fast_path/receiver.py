@@ -6,36 +6,41 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable
 
-from depth_ros.nodes.input.camera_info import take_all
+from .polled_subscription import take_all
 
 _LOOK_UP_NS = 500_000_000  # how often a quiet receiver looks whether the context still lives
 
 
 class Receiver:
-    """Waits for raw subscriptions and hands over what comes: deliver(name, raw), in one thread of
-    its own.
+    """Waits for raw subscriptions and delivers what comes, in one thread of its own.
 
     An executor of rclpy builds its wait set of everything in the node anew for every message, which
-    costs as much as copying a 640x480 image. This one waits on images alone. subscriptions: {name:
-    raw subscription}, of a callback group that the executor does not serve; awaited: names which of
-    them to wait for at present, asked in every turn. on_end: called with the error that ended the
-    thread, if one did.
+    costs as much as copying a 640x480 image. This one waits on images alone.
 
     The wait set is the one that rclpy's executors and rclpy.wait_for_message use in Humble to
     Lyrical, but rclpy calls it private. So every call is tried once before the thread starts: what
     that raises means that there is no receiver.
+
+    Args:
+        context: of the node.
+        subscriptions: {name: raw subscription}, of a callback group that the executor does not
+            serve.
+        deliver: called with (name, raw) for each message, in the thread.
+        on_end: called with the error that ended the thread, if one did.
     """
 
     def __init__(
         self,
         context,
         subscriptions: dict,
-        deliver: Callable,
-        awaited: Callable[[], Iterable[str]],
-        on_end,
+        deliver: Callable[[str, bytes], None],
+        on_end: Callable[[Exception], None],
     ):
-        self._context, self._subscriptions, self._deliver = context, subscriptions, deliver
-        self._awaited, self._on_end = awaited, on_end
+        self._context = context
+        self._subscriptions = subscriptions
+        self._deliver = deliver
+        self._on_end = on_end
+        self._awaited = tuple(subscriptions)
         self._names = {
             subscription.handle.pointer: name for name, subscription in subscriptions.items()
         }
@@ -46,6 +51,10 @@ class Receiver:
             self._ready(wait_set, 0)
         self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
         self._thread.start()
+
+    def wait_for(self, names: Iterable[str]) -> None:
+        """Name the subscriptions to wait for from the next turn on; at first all of them."""
+        self._awaited = tuple(names)
 
     def stop(self) -> None:
         """End the thread; afterwards nothing is delivered any more."""
@@ -59,11 +68,8 @@ class Receiver:
     def _entered(self):
         """Hold on to everything that a wait set points to, and make the wait set."""
         with contextlib.ExitStack() as stack:
-            for handle in (
-                self._context.handle,
-                self._wake,
-                *(s.handle for s in self._subscriptions.values()),
-            ):
+            handles = [subscription.handle for subscription in self._subscriptions.values()]
+            for handle in (self._context.handle, self._wake, *handles):
                 stack.enter_context(handle)
             yield _rclpy().WaitSet(len(self._subscriptions), 1, 0, 0, 0, 0, self._context.handle)
 
@@ -82,7 +88,7 @@ class Receiver:
         """Wait once, and name the subscriptions that have something."""
         wait_set.clear_entities()
         wait_set.add_guard_condition(self._wake)
-        for name in self._awaited():
+        for name in self._awaited:
             wait_set.add_subscription(self._subscriptions[name].handle)
         wait_set.wait(timeout_ns)
         return [self._names[pointer] for pointer in wait_set.get_ready_entities("subscription")]
@@ -95,7 +101,7 @@ class Receiver:
 
 
 def _rclpy():
-    """Give the part of rclpy that is written in C++."""
+    """The part of rclpy that is written in C++."""
     from rclpy.impl.implementation_singleton import rclpy_implementation
 
     return rclpy_implementation

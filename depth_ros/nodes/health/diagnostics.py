@@ -5,6 +5,7 @@ and its hash.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -13,6 +14,7 @@ from depth_ros.nodes.health.failures import shorten
 
 from .statistics import ROUTINE, Statistics
 
+_DROPPED = "dropped/"
 _LOG = "dropped_frames"  # names up to 256 of them; every other text is short, or a sender's
 
 
@@ -20,63 +22,84 @@ class RateMeter:
     """Rates of counters between two looks at them, in Hz."""
 
     def __init__(self):
-        self._last_s, self._counts = time.monotonic(), {}
+        self._last_s = time.monotonic()
+        self._counts: dict[str, int] = {}
 
     def rates_hz(self, counts: dict[str, int]) -> dict[str, float]:
-        """Give the rate of each counter since the last call."""
+        """Return the rate of each counter since the last call, Hz."""
         now_s = time.monotonic()
         span_s = max(now_s - self._last_s, 1e-9)
         rates = {name: (n - self._counts.get(name, 0)) / span_s for name, n in counts.items()}
-        self._last_s, self._counts = now_s, dict(counts)
+        self._last_s = now_s
+        self._counts = dict(counts)
         return rates
 
 
-def diagnostics_message(
-    stamp,
-    name: str,
-    hardware_id: str,
-    reasons: list[str],
-    values: dict,
-    notes: tuple[str, ...] = (),
-    state: str = "",
-) -> DiagnosticArray:
+@dataclass(frozen=True)
+class Report:
+    """What the node reports of itself at one time.
+
+    Attributes:
+        reasons: why there is no output; empty while there is some.
+        notes: what a user must know although there is output.
+        values: of diagnostics, by key.
+        state: what an untroubled node does.
+    """
+
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    values: dict = field(default_factory=dict)
+    state: str = "running"
+
+
+def diagnostics_message(stamp, name: str, hardware_id: str, report: Report) -> DiagnosticArray:
     """Make the message: ERROR while the watchdog has reasons, WARN where input was refused or with
     notes, else OK.
 
-    state: what an untroubled node does; "" it is running.
+    Args:
+        stamp: builtin_interfaces/Time.
+        name: of the status, with that of the node.
+        hardware_id: the hash of the model.
+        report: what stands in it.
     """
-    faulty = [
-        key
-        for key in values
-        if key.startswith("dropped/") and key[8:] not in ROUTINE and values[key]
-    ]
-    warnings = [
-        *notes,
-        *(["dropped so far: " + ", ".join(f[8:] for f in faulty)] if faulty else []),
-    ]
-    level = (
-        DiagnosticStatus.ERROR
-        if reasons
-        else DiagnosticStatus.WARN
-        if warnings
-        else DiagnosticStatus.OK
-    )
-    text = "; ".join([*reasons, *notes] if reasons else warnings) or state or "running"
+    warnings = list(report.notes)
+    if refused := _refused(report.values):
+        warnings.append("dropped so far: " + ", ".join(refused))
+    level = DiagnosticStatus.OK
+    sentences = warnings
+    if report.reasons:
+        level = DiagnosticStatus.ERROR
+        sentences = [*report.reasons, *report.notes]
+    elif warnings:
+        level = DiagnosticStatus.WARN
+    text = "; ".join(sentences) or report.state
     status = DiagnosticStatus(level=level, name=name, message=text, hardware_id=hardware_id)
-    texts = {key: _text(value) for key, value in values.items()}
-    status.values = [
-        KeyValue(key=key, value=t if key == _LOG else shorten(t)) for key, t in texts.items()
-    ]
+    for key, value in report.values.items():
+        text = _text(value)
+        if key != _LOG:
+            text = shorten(text)
+        status.values.append(KeyValue(key=key, value=text))
     msg = DiagnosticArray(status=[status])
     msg.header.stamp = stamp
     return msg
 
 
+def _refused(values: dict) -> list[str]:
+    """The causes of drops that are a fault of the input."""
+    causes = [key.removeprefix(_DROPPED) for key in values if key.startswith(_DROPPED)]
+    return [c for c in causes if c not in ROUTINE and values[_DROPPED + c]]
+
+
 def health_values(
     statistics: Statistics, drops: dict[str, int], rates: RateMeter, estimator
 ) -> dict:
-    """Collect what /diagnostics says; drops: by cause, with those of the matching; estimator:
-    None unconfigured.
+    """Collect the counters and names of /diagnostics.
+
+    Args:
+        statistics: of the node.
+        drops: by cause, with those of the pairing.
+        rates: remembers the counters of the last call.
+        estimator: None while the node is unconfigured.
     """
     counts = {"frames_in": statistics.frames_in, "frames_out": statistics.frames_out}
     received = {f"received/{name}": n for name, n in list(statistics.received.items())}

@@ -35,9 +35,11 @@ def naming(parameters: Parameters, *names: str):
 
 
 def describe(error: BaseException) -> str:
-    """One line about an error: ours speak for themselves, of others the type is needed too."""
-    words = " ".join(str(error).split())
-    return words if isinstance(error, DepthRosError) else f"{type(error).__name__}: {words}"
+    """One line about an error: ours explain themselves, of others the type is needed too."""
+    reason = " ".join(str(error).split())
+    if isinstance(error, DepthRosError):
+        return reason
+    return f"{type(error).__name__}: {reason}"
 
 
 def shorten(text: str, length: int = MAX_TEXT) -> str:

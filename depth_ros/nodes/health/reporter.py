@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from depth_ros.doctor.causes import IDLE
 from depth_ros.nodes.fast_path.event_callbacks import NO_PUBLISHER_EVENTS
 
-from .diagnostics import RateMeter, diagnostics_message, health_values
+from .diagnostics import RateMeter, Report, diagnostics_message, health_values
 from .statistics import ROUTINE
 
 _NUMBER = re.compile(r"[0-9][0-9.e+-]*")
@@ -38,58 +38,54 @@ class Health:
         node = self._node
         reasons = node.silence()
         is_idle = reasons == [IDLE]
+        if is_idle:  # not a fault
+            reasons = []
         drops = {**node.drops_of_matching(), **node.statistics.drops}
         values = {
             **health_values(node.statistics, drops, self._rates, node.estimator),
             **node.health(),
         }
-        remarks = node.remarks()
+        report = Report(
+            tuple(reasons), tuple(node.remarks()), values, IDLE if is_idle else "running"
+        )
         stamp = node.get_clock().now().to_msg()
         name = f"{node.get_name()}: depth"
-        state = IDLE if is_idle else ""
-        faults = [] if is_idle else reasons
-        self._publisher.publish(
-            diagnostics_message(
-                stamp, name, values["model_hash"], faults, values, tuple(remarks), state
-            )
-        )
+        self._publisher.publish(diagnostics_message(stamp, name, values["model_hash"], report))
         self._log_once(IDLE, is_idle)
         self._log_once(values.get("grey_range", ""), True)
-        for words in node.input_remarks():
-            self._warn_once(words)
+        for remark in node.input_remarks():
+            self._warn_once(remark)
         if time.monotonic() - self._logged_s >= node.parameters.watchdog_s:
             self._logged_s = time.monotonic()
-            self._log(faults)
+            self._log(reasons)
 
-    def _log_once(self, words: str, is_so: bool) -> None:
-        """Log words when they become true, and not again before they were untrue."""
-        if is_so and words and words not in self._logged_once:
-            self._logged_once.add(words)
-            self._node.get_logger().info(words)
+    def _log_once(self, sentence: str, is_so: bool) -> None:
+        """Log a sentence when it becomes true, and not again before it was untrue."""
+        if is_so and sentence and sentence not in self._logged_once:
+            self._logged_once.add(sentence)
+            self._node.get_logger().info(sentence)
         elif not is_so:
-            self._logged_once.discard(words)
+            self._logged_once.discard(sentence)
 
-    def _warn_once(self, words: str) -> None:
+    def _warn_once(self, sentence: str) -> None:
         """Warn of something that stays as it is; the numbers in it may move."""
-        kind = _NUMBER.sub("#", words)
+        kind = _NUMBER.sub("#", sentence)
         if kind not in self._warned and len(self._warned) < _MAX_KINDS:
             self._warned.add(kind)
-            self._node.get_logger().warning(words)
+            self._node.get_logger().warning(sentence)
 
     def _log(self, reasons: list[str]) -> None:
         """Warn of silence, or else of what was dropped since the last time."""
-        logger, statistics = self._node.get_logger(), self._node.statistics
+        logger = self._node.get_logger()
+        statistics = self._node.statistics
         if reasons:
             logger.warning("no output:\n  " + "\n  ".join(reasons))
         drops = dict(statistics.drops)
-        new = {
-            cause: n - self._logged_drops.get(cause, 0)
-            for cause, n in drops.items()
-            if cause not in ROUTINE
-        }
+        texts = []
+        for cause, n in drops.items():
+            new = n - self._logged_drops.get(cause, 0)
+            if new and cause not in ROUTINE:
+                texts.append(f"{new} {cause} ({statistics.texts.get(cause, '')})")
         self._logged_drops = drops
-        texts = [
-            f"{n} {cause} ({statistics.texts.get(cause, '')})" for cause, n in new.items() if n
-        ]
         if texts and not reasons:
             logger.warning("dropped: " + ", ".join(texts))

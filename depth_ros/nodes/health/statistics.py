@@ -19,13 +19,21 @@ _LOG = 256  # drops that are remembered by stamp until somebody asks: four secon
 class Statistics:
     """Counts since the node started, and the same since the last output (for the watchdog).
 
-    first_pair_s: when the first pair since the last output came, by the monotonic clock.
+    Attributes:
+        received: messages by stream.
+        drops: by cause; texts: the last explanation of each.
+        frames_in: pairs; frames_out: those that were answered.
+        since_output: streams, "pairs" and "drop:" with a cause, since the last output.
+        first_pair_s: when the first pair since the last output came, by the monotonic clock.
     """
 
     def __init__(self):
         self._lock = threading.Lock()
-        self.received, self.drops, self.texts = Counter(), Counter(), {}
-        self.frames_in = self.frames_out = 0
+        self.received: Counter = Counter()
+        self.drops: Counter = Counter()
+        self.texts: dict[str, str] = {}
+        self.frames_in = 0
+        self.frames_out = 0
         self.since_output: Counter = Counter()
         self.last_stamp_ns: int | None = None
         self.first_pair_s = 0.0
@@ -49,8 +57,12 @@ class Statistics:
             self.last_stamp_ns = stamp_ns
 
     def drop(self, cause: str, text: str = "", stamp_ns: int | None = None) -> None:
-        """Count one drop; text: the last thing to say about this cause. stamp_ns: of the frame,
-        where it is known.
+        """Count one drop.
+
+        Args:
+            cause: its name in /diagnostics.
+            text: what was expected and what came.
+            stamp_ns: of the frame, where it is known.
         """
         with self._lock:
             self.drops[cause] += 1
@@ -68,7 +80,7 @@ class Statistics:
             self._engine_ms.append(engine_ms)
 
     def take_log(self) -> list[tuple[int, str]]:
-        """Give (stamp_ns, cause) of the frames dropped since the last call, the newest 256 of
+        """Return (stamp_ns, cause) of the frames dropped since the last call, the newest 256 of
         them.
         """
         with self._lock:
@@ -77,17 +89,17 @@ class Statistics:
         return log
 
     def dropped_since_output(self) -> dict[str, int]:
-        """Give the drops since the last output, by cause."""
+        """Return the drops since the last output, by cause."""
         with self._lock:
             return {
                 name[5:]: n for name, n in self.since_output.items() if name.startswith("drop:")
             }
 
     def medians_ms(self) -> dict[str, float]:
-        """Give the medians over the last 100 outputs; NaN before the first."""
+        """Return the medians over the last 100 outputs; NaN before the first."""
         with self._lock:
             both = {"stamp_age_ms": list(self._ages_ms), "engine_ms": list(self._engine_ms)}
-        return {
-            name: statistics.median(values) if values else float("nan")
-            for name, values in both.items()
-        }
+        medians = {}
+        for name, values in both.items():
+            medians[name] = statistics.median(values) if values else float("nan")
+        return medians

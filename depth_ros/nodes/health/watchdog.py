@@ -1,4 +1,4 @@
-"""Says why nothing comes out.
+"""Explains why nothing comes out.
 
 Pure: a snapshot goes in, sentences come out, the cause that lies deepest first.
 """
@@ -90,14 +90,20 @@ def explain(snapshot: Snapshot) -> list[str]:
     ... )
     ['no publisher on /left (left image; subscribed as Image, best effort)']
     """
-    found = [reason for stream in snapshot.streams for reason in _of_stream(stream, snapshot)]
-    found += _of_clock(snapshot) + _of_pairing(snapshot) + _of_drops(snapshot)
+    found = []
+    for stream in snapshot.streams:
+        found += _of_stream(stream, snapshot)
+    found += _of_clock(snapshot)
+    found += _of_pairing(snapshot)
+    found += _of_drops(snapshot)
     if snapshot.subscribers == 0:
         found.append(IDLE)
         found += snapshot.unmet
     wanted = snapshot.pairs - snapshot.drops.get("no_subscriber", 0)
     if not found and wanted > 0:
-        waited_s = snapshot.silent_s if snapshot.waited_s is None else snapshot.waited_s
+        waited_s = snapshot.waited_s
+        if waited_s is None:
+            waited_s = snapshot.silent_s
         found.append(f"the engine has not answered for {waited_s:.0f} s: {wanted} pairs came in")
     return found or [
         f"no cause found: {snapshot.silent_s:.0f} s without output, {snapshot.pairs} pairs came in"
@@ -105,7 +111,7 @@ def explain(snapshot: Snapshot) -> list[str]:
 
 
 def _of_stream(stream: Stream, snapshot: Snapshot) -> list[str]:
-    """Say why one subscription hears nothing."""
+    """Why one subscription receives nothing."""
     what = f"{stream.topic} ({stream.name}; subscribed as {stream.type_name}, {stream.qos})"
     if stream.other_types:
         cure = ""
@@ -129,21 +135,26 @@ def _of_stream(stream: Stream, snapshot: Snapshot) -> list[str]:
         return [f"no publisher on {what}{hint and '; ' + hint}"]
     if stream.received:
         return []
-    is_image, cure = "image" in stream.name, ""
-    if any(s.received for s in snapshot.streams if ("image" in s.name) != is_image):
-        latched = (
-            f"sent once, before? set durability and reliability in qos_overrides.{stream.topic}"
-        )
-        cure = (
-            f"; camera_info arrives but no image does: {too_large()}"
-            if is_image
-            else f"; images arrive but no camera_info does: {latched}"
-        )
+    cure = _cure_of_nothing(stream, snapshot)
     return [f"no message on {what}, although it has {stream.publishers} publisher(s){cure}"]
 
 
+def _cure_of_nothing(stream: Stream, snapshot: Snapshot) -> str:
+    """What may help where images arrive without camera_info, or the other way round."""
+    is_image = "image" in stream.name
+    others = [other for other in snapshot.streams if ("image" in other.name) != is_image]
+    if not any(other.received for other in others):
+        return ""
+    if is_image:
+        return f"; camera_info arrives but no image does: {too_large()}"
+    return (
+        "; images arrive but no camera_info does: sent once, before? set durability and "
+        f"reliability in qos_overrides.{stream.topic}"
+    )
+
+
 def _of_clock(snapshot: Snapshot) -> list[str]:
-    """Say what is wrong with time."""
+    """What is wrong with time."""
     if snapshot.use_sim_time and snapshot.clock_ns == 0:
         return ["use_sim_time is true but nothing arrives on /clock: the node's time stands at 0"]
     found = []
@@ -157,29 +168,28 @@ def _of_clock(snapshot: Snapshot) -> list[str]:
 
 
 def _of_pairing(snapshot: Snapshot) -> list[str]:
-    """Say why images do not become pairs."""
+    """Why images do not become pairs."""
     images = [stream for stream in snapshot.streams if "image" in stream.name]
     if snapshot.pairs or not images or not all(stream.received for stream in images):
         return []
-    if snapshot.drops.get("stamp_reversed") or snapshot.drops.get("duplicate_stamp"):
-        n = snapshot.drops.get("stamp_reversed", 0), snapshot.drops.get("duplicate_stamp", 0)
-        return [f"stamps do not advance: {n[0]} went back, {n[1]} repeated"]
+    reversed_ = snapshot.drops.get("stamp_reversed", 0)
+    repeated = snapshot.drops.get("duplicate_stamp", 0)
+    if reversed_ or repeated:
+        return [f"stamps do not advance: {reversed_} went back, {repeated} repeated"]
     if len(images) == 1:
         return []
     if snapshot.drops.get("late"):
         stream, lag_ns = snapshot.lag
-        words = f"{stream} images arrive {lag_ns / 1e9:.3f} s after the others of the same stamp"
+        late = f"{stream} images arrive {lag_ns / 1e9:.3f} s after the others of the same stamp"
         bound = f"sync_wait_s = {snapshot.wait_ns / 1e9:g} is how long they are waited for"
         if lag_ns < snapshot.wait_ns:
             bound = "256 MiB of the others is all that waits for them"
-        return [f"{words} (a slow link, or a clock that is behind), {bound}: find what delays them"]
+        return [f"{late} (a slow link, or a clock that is behind), {bound}: find what delays them"]
     if snapshot.closest_gap_ns is None and any(snapshot.drops.get(cause) for cause in _UNREADABLE):
         return []  # one side has no image that can be used, and that is said
-    gap = (
-        ""
-        if snapshot.closest_gap_ns is None
-        else f"; the closest differ by {snapshot.closest_gap_ns / 1e9:.6f} s"
-    )
+    gap = ""
+    if snapshot.closest_gap_ns is not None:
+        gap = f"; the closest differ by {snapshot.closest_gap_ns / 1e9:.6f} s"
     window = f"sync_tolerance_s = {snapshot.tolerance_ns / 1e9:g}"
     return [
         f"left and right stamps never meet within {window}{gap}: are the cameras triggered "
@@ -188,7 +198,7 @@ def _of_pairing(snapshot: Snapshot) -> list[str]:
 
 
 def _of_drops(snapshot: Snapshot) -> list[str]:
-    """Say why pairs are refused."""
+    """Why pairs are refused."""
     found = []
     if snapshot.drops.get("no_camera_info"):
         text = snapshot.texts.get("no_camera_info") or "one is missing"

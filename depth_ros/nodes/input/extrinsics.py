@@ -23,7 +23,7 @@ _TREE_DEPTH = 100  # transforms on /tf_static, as tf2_ros keeps them
 
 
 def tf_message():
-    """Give tf2_msgs.msg.TFMessage, or None where tf2_msgs is not installed (no wheel has it;
+    """Return tf2_msgs.msg.TFMessage, or None where tf2_msgs is not installed (no wheel has it;
     every robot does).
     """
     try:
@@ -36,46 +36,54 @@ class Extrinsics:
     """base_T_camera from parameters.base_T_camera; without it, and for an IMU, from TF: tf2_ros,
     else /tf_static.
 
-    why_not: why base_T_camera was not known the last time that somebody asked; "" where it was.
+    Attributes:
+        source: "parameter", "tf", "tf_static", or why there is none.
+        why_not: why base_T_camera was not known the last time that somebody asked; "" where it was.
     """
 
     def __init__(self, node, parameters: Parameters):
-        self._node, self._base_frame = node, parameters.base_frame
-        self._given = pose_to_matrix(parameters.base_T_camera) if parameters.base_T_camera else None
+        self._node = node
+        self._base_frame = parameters.base_frame
+        self._given = None
+        self.source = ""
+        if parameters.base_T_camera:
+            self._given = pose_to_matrix(parameters.base_T_camera)
+            self.source = "parameter"
         self._tree = FrameTree()
-        self._subscription = self._buffer = self._listener = None
-        self.source = "parameter" if self._given is not None else ""
+        self._subscription = None
+        self._buffer = None
+        self._listener = None
         self.why_not = ""
         if self._given is None or parameters.imu_topic:
             self._listen()
 
     def base_T_camera(self, camera_frame: str) -> np.ndarray | None:
-        """Give the pose (4, 4) of a camera's optical frame in the base frame; None where it is
-        not known.
+        """Return the pose (4, 4) of a camera's optical frame in the base frame, metres; None where
+        it is not known.
         """
-        found = (
-            self._given if self._given is not None else self._find(self._base_frame, camera_frame)
-        )
-        self.why_not = (
-            ""
-            if found is not None
-            else (
-                f"no transform from {camera_frame or 'the nameless frame of the images'} "
-                f"to {self._base_frame} "
-                f"({self.source}): set base_T_camera, or publish it on /tf_static"
+        found = self._given
+        if found is None:
+            found = self._find(self._base_frame, camera_frame)
+        self.why_not = ""
+        if found is None:
+            camera = camera_frame or "the nameless frame of the images"
+            self.why_not = (
+                f"no transform from {camera} to {self._base_frame} ({self.source}): "
+                "set base_T_camera, or publish it on /tf_static"
             )
-        )
         return found
 
     def camera_T_imu(self, camera_frame: str, imu_frame: str) -> np.ndarray | None:
-        """Give the pose (4, 4) of an IMU in a camera's optical frame; None where it is not
-        known.
+        """Return the pose (4, 4) of an IMU in a camera's optical frame, metres; None where it is
+        not known.
         """
         found = self._find(camera_frame, imu_frame)
-        if found is None and self._given is not None:
-            base_T_imu = self._find(self._base_frame, imu_frame)
-            found = None if base_T_imu is None else inverse(self._given) @ base_T_imu
-        return found
+        if found is not None or self._given is None:
+            return found
+        base_T_imu = self._find(self._base_frame, imu_frame)
+        if base_T_imu is None:
+            return None
+        return inverse(self._given) @ base_T_imu
 
     def destroy(self) -> None:
         """Stop listening."""
@@ -123,8 +131,9 @@ class Extrinsics:
             )
 
     def _find(self, target: str, source: str) -> np.ndarray | None:
-        """Give target_T_source (4, 4) from TF, the newest where it moves, or None."""
-        target, source = target.lstrip("/"), source.lstrip("/")  # tf2 refuses a leading slash
+        """target_T_source (4, 4) from TF, the newest where it moves, or None."""
+        target = target.lstrip("/")  # tf2 refuses a leading slash
+        source = source.lstrip("/")
         if not target or not source:
             return None
         if self._buffer is None or target == source:
@@ -138,5 +147,6 @@ class Extrinsics:
 
 def transform_to_matrix(transform) -> np.ndarray:
     """Make (4, 4) of a geometry_msgs/Transform."""
-    place, turn = transform.translation, transform.rotation
-    return pose_to_matrix([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w])
+    t = transform.translation
+    q = transform.rotation
+    return pose_to_matrix([t.x, t.y, t.z, q.x, q.y, q.z, q.w])

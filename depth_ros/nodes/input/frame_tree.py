@@ -10,7 +10,7 @@ from depth_ros.core.lie import inverse
 
 
 class FrameTree:
-    """Fixed transforms between named frames, each with one parent; the last word on a child counts.
+    """Fixed transforms between named frames, each with one parent; the newest of a child counts.
     For two threads.
 
     >>> from depth_ros.core.lie import pose_to_matrix
@@ -36,14 +36,12 @@ class FrameTree:
             )
 
     def find(self, target: str, source: str) -> np.ndarray | None:
-        """Give target_T_source (4, 4), or None where no chain of transforms leads from one to
+        """Return target_T_source (4, 4), or None where no chain of transforms leads from one to
         the other.
         """
         with self._lock:
-            above_target, above_source = (
-                self._climb(target.lstrip("/")),
-                self._climb(source.lstrip("/")),
-            )
+            above_target = self._climb(target.lstrip("/"))
+            above_source = self._climb(source.lstrip("/"))
         for name, ancestor_T_source in above_source.items():
             if name in above_target:
                 return inverse(above_target[name]) @ ancestor_T_source
@@ -53,7 +51,8 @@ class FrameTree:
         """Every frame above, nearest first, and the pose of the given frame in it; ends where
         parents go in circles.
         """
-        found, T = {frame: np.eye(4)}, np.eye(4)
+        T = np.eye(4)
+        found = {frame: T}
         while frame in self._parents:
             frame, parent_T_child = self._parents[frame]
             if frame in found:

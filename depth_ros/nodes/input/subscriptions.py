@@ -1,26 +1,26 @@
-"""The node's subscriptions: messages in, pairs out.
+"""The node's subscriptions: messages in, pairs of calibrated images out.
 
-Nothing is decoded here: only frames that will be used are.
+Nothing is decoded here: only frames that will be used are. Messages travel in one direction, and
+each step calls the next one only:
+
+    Receiver (or executor) -> Inputs -> PairAssembler -> on_pair
 """
 
 from __future__ import annotations
 
-import math
 import threading
-import time
+from collections.abc import Callable
 
 import numpy as np
 from nav_msgs.msg import Odometry
-from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depth_ros.core.camera import Calibration
-from depth_ros.core.errors import CalibrationError, DepthRosError, ImageError
-from depth_ros.core.sync import StampMatcher
-from depth_ros.doctor.causes import JUMPS_BACK
+from depth_ros.core.errors import CalibrationError, ImageError
 from depth_ros.nodes.fast_path.event_callbacks import NO_SUBSCRIPTION_EVENTS
+from depth_ros.nodes.fast_path.polled_subscription import Gate, take_all
 from depth_ros.nodes.fast_path.receiver import Receiver
-from depth_ros.nodes.health.failures import shorten
+from depth_ros.nodes.health.failures import describe
 from depth_ros.nodes.health.statistics import Statistics
 from depth_ros.nodes.health.watchdog import Stream
 from depth_ros.nodes.parameters import Parameters
@@ -28,111 +28,112 @@ from depth_ros.nodes.qos import overridable
 from depth_ros.recordings.cdr import ImageReader
 from depth_ros.recordings.decode import stamp_to_ns
 
-from .camera_info import Gate, InfoReader, MessageError, read_message, take_all
-from .pairing import Calibrator, Pair, calibration_remarks, clean_frame
+from .calibration import CalibratedImage
+from .camera_info import InfoReader, MessageError, read_message
+from .frame_decoding import Pair
+from .pair_assembler import Matching, PairAssembler, Tolerances
+from .stream_description import describe_stream
 
 _CAUSES = (
     (ImageError, "bad_image"),
     (CalibrationError, "bad_calibration"),
     (MessageError, "bad_message"),
 )
-_LATE_NS = 150_000_000  # a side that comes so much later than the other is worth a word
-_RECENT_S = 10.0  # so long a jump of the stamps is spoken of
 _NANOSECONDS = 1_000_000_000
-SIDES = {
-    "stereo": ("left", "right"),
-    "mono": ("",),
-}  # as they stand before the names of streams and parameters
 
 
 class Inputs:
-    """Subscribes to an image and a camera_info topic for each camera; calls on_pair(Pair), in one
-    thread at a time.
+    """Subscribes to an image and a camera_info topic for each camera.
 
-    That is the receiver's thread, or, where rclpy does not let us have one, the executor's. path:
-    says which of them. on_odometry: called with (stamp_ns, position (3,) m) for each message of
-    parameters.odometry_topic; None: not heard.
+    Args:
+        node: that subscribes.
+        parameters: topics, transport and the bounds of the pairing.
+        statistics: counts what arrives and what is dropped.
+        on_pair: called with each Pair, in one thread at a time: the receiver's, or, where rclpy
+            does not let us have one, the executor's.
+        on_odometry: called with (stamp_ns, position (3,) in metres) for each message of
+            parameters.odometry_topic; None: not subscribed to.
+
+    Attributes:
+        path: which thread takes the images, and why not the receiver's.
     """
 
     def __init__(
-        self, node, parameters: Parameters, statistics: Statistics, on_pair, on_odometry=None
+        self,
+        node,
+        parameters: Parameters,
+        statistics: Statistics,
+        on_pair: Callable[[Pair], None],
+        on_odometry: Callable[[int, np.ndarray], None] | None = None,
     ):
-        self._node, self._statistics, self._on_pair = node, statistics, on_pair
-        self._sides = SIDES[parameters.mode]
-        tolerance_ns, wait_ns = (
-            round(s * 1e9) for s in (parameters.sync_tolerance_s, parameters.sync_wait_s)
-        )
-        self.matcher = StampMatcher(self._sides, tolerance_ns, wait_ns)
-        self._frame_remark = ""
-        self._jumps, self._jump_s = 0, -math.inf
-        self._calibrations: tuple[Calibration, ...] = ()
-        self._calibrator = Calibrator(self._sides)
-        self._readers = {side: InfoReader() for side in self._sides}
-        self._image_gate, self._info_gate = Gate(), Gate()  # closed: they go past the executor
+        self._node = node
+        self._statistics = statistics
+        self._on_position = on_odometry
+        self._sides = parameters.sides
+        self._info_readers = {side: InfoReader() for side in self._sides}
         self._image_readers = {side: ImageReader() for side in self._sides}
         self._lock = threading.RLock()  # the receiver, and the timer that asks for streams()
-        self._drops_at_pair = dict(self.matcher.drops)
+        self._image_gate = Gate()  # closed: images go past the executor
+        self._info_gate = Gate()
         self._subscriptions = {}
-        self._receiver, self.path = None, "own wait set"
+        self._side_of: dict[str, str] = {}  # of the streams of cameras
+        self._parameter_of: dict[str, str] = {}
+        self._receiver = None
+        self.path = "own wait set"
         try:
-            self._subscribe_all(parameters, on_odometry)
+            self._subscribe_all(parameters)
         except Exception:
             self.destroy()
             raise
-        self._sides_of = {
-            _name(side, what): side for side in self._sides for what in ("image", "camera_info")
-        }
-        words = {"image": "image_topic", "camera_info": "info_topic"}
-        self._parameters_of = {"odometry": "odometry_topic"} | {
-            _name(side, what): f"{side}_{word}".lstrip("_")
-            for side in self._sides
-            for what, word in words.items()
-        }
-        ours = {name: self._subscriptions[name] for name in self._sides_of}
-        try:
-            self._receiver = Receiver(
-                node.context, ours, self._on_raw, self._awaited, self._use_executor
-            )
-        except Exception as error:  # noqa: BLE001 - a private part of rclpy: it may be missing in any way
-            self._use_executor(error)
+        self._assembler = PairAssembler(
+            self._sides,
+            Tolerances(
+                tolerance_ns=round(parameters.sync_tolerance_s * 1e9),
+                wait_ns=round(parameters.sync_wait_s * 1e9),
+            ),
+            {side: self.topics()[_name(side, "camera_info")] for side in self._sides},
+            statistics,
+            on_pair,
+        )
+        self._start_receiver()
+
+    # What the node asks
 
     def streams(self) -> tuple[Stream, ...]:
         """Describe every subscription for the watchdog; asks the graph, so call it seldom."""
         with self._lock:
-            self.poll_infos()  # without images nobody else does
+            self._poll_infos()  # without images nobody else does
+            self._await_infos()
         return tuple(
-            self._describe(name, subscription) for name, subscription in self._subscriptions.items()
+            describe_stream(
+                self._node,
+                subscription,
+                name,
+                self._parameter_of[name],
+                self._statistics.since_output[name],
+            )
+            for name, subscription in self._subscriptions.items()
         )
 
     def topics(self) -> dict[str, str]:
-        """Give the full name of each topic that is listened to, after remapping, by the name of
-        its stream.
+        """Return the full name of each topic that is subscribed to, after remapping, by the name
+        of its stream.
         """
         return {name: subscription.topic_name for name, subscription in self._subscriptions.items()}
 
+    def matching(self) -> Matching:
+        """Return the state of the pairing."""
+        with self._lock:
+            return self._assembler.matching()
+
     def remarks(self, is_rectified: bool) -> list[str]:
-        """Say what is odd although messages are answered; is_rectified: what the images are
-        meant to be.
+        """List what is odd although messages are answered.
+
+        Args:
+            is_rectified: what the images are meant to be.
         """
         with self._lock:
-            stream, lag_ns = self.matcher.lag()
-        now_s, jumps = time.monotonic(), self.matcher.time_jumps
-        if jumps != self._jumps:
-            self._jumps, self._jump_s = jumps, now_s
-        found = [JUMPS_BACK] if now_s - self._jump_s < _RECENT_S else []
-        found += [shorten(self._frame_remark)] if self._frame_remark else []
-        found += calibration_remarks(self._calibrations, is_rectified)
-        if lag_ns > _LATE_NS:
-            found.append(
-                f"{stream} images arrive {lag_ns / 1e9:.3f} s after the others of the same stamp"
-            )
-        return found
-
-    def unmatched_since_pair(self) -> dict[str, int]:
-        """Give what the matcher has dropped since the last pair, by cause."""
-        return {
-            cause: n - self._drops_at_pair.get(cause, 0) for cause, n in self.matcher.drops.items()
-        }
+            return self._assembler.remarks(is_rectified)
 
     def destroy(self) -> None:
         """Take the subscriptions down."""
@@ -142,91 +143,34 @@ class Inputs:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
-    def poll_infos(self) -> None:
-        """Take the camera_infos that are there; the executor, if it takes them, is to wait while
-        a pair lacks them.
-        """
-        for side in self._sides:
-            name = _name(side, "camera_info")
-            for raw in take_all(self._subscriptions[name]):
-                self._on_info(side, name, raw)
+    # Subscribing
 
-    def _use_executor(self, why: Exception) -> None:
-        """Leave images to the executor, as any node does, for want of a receiver; dearer, else
-        the same.
-        """
-        self.path = f"executor ({type(why).__name__}: {why})"
-        self._node.get_logger().warning(
-            f"images are taken by the executor, which costs more: {why}"
-        )
-        self._image_gate.is_open = True
-        self._watch_infos()
-
-    def _watch_infos(self) -> None:
-        """Let the executor wait for camera_infos only while a pair lacks them, as they come with
-        every image.
-        """
-        self._info_gate.is_open = self._image_gate.is_open and self._calibrator.is_waiting
-
-    def _awaited(self) -> list[str]:
-        """Name what the receiver waits for, by the same rule."""
-        infos = self._calibrator.is_waiting
-        return [name for name in self._sides_of if infos or name.endswith("image")]
-
-    def _on_raw(self, name: str, raw: bytes) -> None:
-        """Take one message from whoever brings it; what cannot be read is counted, and stops no
-        other.
-        """
-        side, kind = self._sides_of.get(name, ""), self._subscriptions[name].msg_type
-        try:
-            with self._lock:
-                if kind is CameraInfo:
-                    self._on_info(side, name, raw)
-                elif kind is Odometry:
-                    self._on_odometry(read_message(raw, Odometry))
-                else:
-                    self._statistics.arrive(name)
-                    is_plain = kind is Image
-                    msg = (
-                        self._image_readers[side].read(raw)
-                        if is_plain
-                        else read_message(raw, CompressedImage)
-                    )
-                    self._on_image(side, name, msg, len(raw))
-                self._watch_infos()
-        except Exception as error:  # noqa: BLE001 - no message may end the thread
-            self._refuse(name, error)
-
-    def _refuse(self, name: str, error: Exception) -> None:
-        """Count a message that cannot be used, by its fault."""
-        cause = next(
-            (cause for kind, cause in _CAUSES if isinstance(error, kind)), "internal_error"
-        )
-        words = (
-            str(error) if isinstance(error, DepthRosError) else f"{type(error).__name__}: {error}"
-        )
-        self._statistics.drop(cause, f"{name}: {words}")
-
-    def _subscribe_all(self, parameters: Parameters, on_odometry) -> None:
+    def _subscribe_all(self, parameters: Parameters) -> None:
         """Subscribe to what the parameters name; raises what rclpy does for names and QoS that
         it refuses.
         """
-        compressed = parameters.image_transport == "compressed"
         for side in self._sides:
-            info_topic = getattr(parameters, f"{side}_info_topic".lstrip("_"))
-            self._subscribe(_name(side, "camera_info"), CameraInfo, info_topic, self._info_gate)
-        if on_odometry is not None:
-            self._on_position = on_odometry
+            name = _name(side, "camera_info")
+            self._parameter_of[name] = f"{side}_info_topic".lstrip("_")
+            self._side_of[name] = side
+            self._subscribe(name, CameraInfo, parameters.info_topic_of(side), self._info_gate)
+        if self._on_position is not None:
+            self._parameter_of["odometry"] = "odometry_topic"
             self._subscribe("odometry", Odometry, parameters.odometry_topic, None)
+        is_compressed = parameters.image_transport == "compressed"
         for side in self._sides:
-            topic = getattr(parameters, f"{side}_image_topic".lstrip("_"))
-            # Both left/image_rect and left/image_rect/compressed can be remapped, as with
-            # image_transport.
-            topic = self._node.resolve_topic_name(topic) + "/compressed" if compressed else topic
-            kind = CompressedImage if compressed else Image
-            self._subscribe(_name(side, "image"), kind, topic, self._image_gate)
+            name = _name(side, "image")
+            self._parameter_of[name] = f"{side}_image_topic".lstrip("_")
+            self._side_of[name] = side
+            topic = parameters.image_topic_of(side)
+            if is_compressed:
+                # Both left/image_rect and left/image_rect/compressed can be remapped, as with
+                # image_transport.
+                topic = self._node.resolve_topic_name(topic) + "/compressed"
+            kind = CompressedImage if is_compressed else Image
+            self._subscribe(name, kind, topic, self._image_gate)
 
-    def _subscribe(self, name, kind, topic, gate):
+    def _subscribe(self, name: str, kind, topic: str, gate: Gate | None) -> None:
         """Subscribe with the sensor-data QoS, which also matches reliable publishers."""
         self._subscriptions[name] = self._node.create_subscription(
             kind,
@@ -239,115 +183,115 @@ class Inputs:
             qos_overriding_options=overridable(),
         )
 
-    def _on_info(self, side, name, raw):
-        """Remember a calibration; one that cannot be read is a drop of its own."""
+    def _start_receiver(self) -> None:
+        """Take the cameras' messages in a thread of our own, where rclpy lets us."""
+        cameras = {name: self._subscriptions[name] for name in self._side_of}
+        try:
+            self._receiver = Receiver(
+                self._node.context, cameras, self._on_raw, self._leave_to_executor
+            )
+        except Exception as error:  # noqa: BLE001 - private to rclpy: it may be missing in any way
+            self._leave_to_executor(error)
+            return
+        with self._lock:
+            self._await_infos()
+
+    def _leave_to_executor(self, why: Exception) -> None:
+        """Leave images to the executor, as any node does, for want of a receiver; it costs more."""
+        self.path = f"executor ({type(why).__name__}: {why})"
+        self._node.get_logger().warning(
+            f"images are taken by the executor, which costs more: {why}"
+        )
+        self._image_gate.is_open = True
+        self._await_infos()
+
+    def _await_infos(self) -> None:
+        """Wait for camera_infos only while an image lacks its own."""
+        waiting = self._assembler.waiting_sides()
+        self._info_gate.is_open = self._image_gate.is_open and bool(waiting)
+        if self._receiver is not None:
+            images = [_name(side, "image") for side in self._sides]
+            infos = [_name(side, "camera_info") for side in waiting]
+            self._receiver.wait_for((*images, *infos))
+
+    # Messages, from the bytes to the pair
+
+    def _on_raw(self, name: str, raw: bytes) -> None:
+        """Take one message from whoever brings it; what cannot be read is counted, and stops no
+        other.
+        """
+        kind = self._subscriptions[name].msg_type
+        try:
+            with self._lock:
+                if kind is CameraInfo:
+                    self._on_info(self._side_of[name], raw)
+                elif kind is Odometry:
+                    self._on_odometry(read_message(raw, Odometry))
+                else:
+                    self._on_image(self._side_of[name], kind, raw)
+                self._await_infos()
+        except Exception as error:  # noqa: BLE001 - no message may end the thread
+            self._refuse(name, error)
+
+    def _on_info(self, side: str, raw: bytes) -> None:
+        """Hand a calibration to the images of its camera; one that cannot be read is a drop of its
+        own.
+        """
+        name = _name(side, "camera_info")
         self._statistics.arrive(name)
         try:
-            stamp_ns, calibration = self._readers[side].read(raw)
-        except Exception as error:  # noqa: BLE001 - a pair that polls for its own must not be lost by another's
+            stamp_ns, calibration = self._info_readers[side].read(raw)
+        except Exception as error:  # noqa: BLE001 - an image that polls must not be lost by this
             self._refuse(name, error)
             return
-        self._hand_over(self._calibrator.add_info(side, stamp_ns, calibration))
+        frame_id = self._info_readers[side].frame_id
+        self._assembler.add_info(side, stamp_ns, calibration, frame_id)
 
-    def _on_odometry(self, msg):
+    def _on_odometry(self, msg: Odometry) -> None:
         """Hand a measured position on."""
         self._statistics.arrive("odometry")
-        place = msg.pose.pose.position
-        position = np.array([place.x, place.y, place.z])
+        point = msg.pose.pose.position
+        position = np.array([point.x, point.y, point.z])
         if np.isfinite(position).all():
             self._on_position(stamp_to_ns(msg.header.stamp), position)
 
-    def _on_image(self, side, name, msg, size_bytes):
-        """Give the image to the matcher, and the pair that it may complete to the calibrator."""
-        stamp = msg.header.stamp
+    def _on_image(self, side: str, kind, raw: bytes) -> None:
+        """Read an image's header, and let it wait for its calibration."""
+        name = _name(side, "image")
+        self._statistics.arrive(name)
+        if kind is Image:
+            message = self._image_readers[side].read(raw)
+        else:
+            message = read_message(raw, kind)
+        stamp = message.header.stamp
         if stamp.sec < 0 or stamp.nanosec >= _NANOSECONDS:
-            words = (
+            reason = (
                 f"{name}: expected 0 s or more, and less than 1e9 ns, got {stamp.sec} s "
                 f"{stamp.nanosec} ns"
             )
-            self._statistics.drop("bad_stamp", words)
+            self._statistics.drop("bad_stamp", reason)
             return
-        pair = self.matcher.add(side, stamp_to_ns(stamp), msg, size_bytes)
-        if pair is not None:
-            self._drops_at_pair = dict(self.matcher.drops)
-            stamps_ns = {side: stamp_to_ns(image.header.stamp) for side, image in pair.items()}
-            self._statistics.pair(stamps_ns[self._sides[0]])
-            self.poll_infos()
-            self._hand_over(self._calibrator.add_images(pair, stamps_ns))
+        self._poll_infos()
+        self._assembler.add_image(side, CalibratedImage(stamp_to_ns(stamp), message, len(raw)))
 
-    def _hand_over(self, complete):
-        """Give complete pairs to the node; count those for which no camera_info ever came."""
-        for images, calibrations in complete:
-            left, right = (*(images[side] for side in self._sides), None)[:2]
-            stamp_ns = stamp_to_ns(left.header.stamp)
-            missing = [
-                _name(side, "camera_info") for side in self._sides if calibrations[side] is None
-            ]
-            if missing:
-                words = f"nothing yet on {' and '.join(self._topics(missing))}"
-                self._statistics.drop("no_camera_info", words, stamp_ns)
-                continue
-            frame_id, self._frame_remark = clean_frame(
-                left.header.frame_id, self._readers[self._sides[0]].frame_id
-            )
-            self._calibrations = tuple(calibrations[side] for side in self._sides)
-            self._on_pair(Pair(stamp_ns, left, right, self._calibrations, frame_id))
+    def _poll_infos(self) -> None:
+        """Take the camera_infos that are there, of all sides: those of an image that comes late
+        must not be pushed out of their queue meanwhile.
+        """
+        for side in self._sides:
+            for raw in take_all(self._subscriptions[_name(side, "camera_info")]):
+                self._on_info(side, raw)
 
-    def _topics(self, names):
-        return [self._subscriptions[name].topic_name for name in names]
-
-    def _describe(self, name, subscription) -> Stream:
-        """Look one subscription up in the graph."""
-        topic = subscription.topic_name
-        kind = subscription.msg_type
-        type_name = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
-        publishers = self._node.get_publishers_info_by_topic(topic)
-        types = [info.topic_type for info in publishers]
-        qos = subscription.qos_profile
-        text = (
-            f"{qos.reliability.name.lower().replace('_', ' ')}, {qos.durability.name.lower()}, "
-            f"depth {qos.depth}"
-        )
-        others = {} if types else self._published_by_others()
-        base = topic.removesuffix("/compressed")
-        return Stream(
-            name=name,
-            topic=topic,
-            type_name=type_name,
-            qos=text,
-            publishers=types.count(type_name),
-            received=self._statistics.since_output[name],
-            other_types=tuple(sorted({t for t in types if t != type_name}))
-            if type_name not in types
-            else (),
-            conflict=_conflict([info.qos_profile for info in publishers], subscription.qos_profile),
-            similar_topics=tuple(topic for topic, kinds in others.items() if type_name in kinds),
-            parameter=self._parameters_of[name],
-            transports={
-                t: k[0] for t, k in others.items() if t == base or t.startswith(f"{base}/")
-            },
-        )
-
-    def _published_by_others(self) -> dict[str, list[str]]:
-        """Give the topics that anybody but this node publishes, with their types."""
-        own = self._node.get_name()
-        return {
-            topic: kinds
-            for topic, kinds in self._node.get_topic_names_and_types()
-            if any(info.node_name != own for info in self._node.get_publishers_info_by_topic(topic))
-        }
+    def _refuse(self, name: str, error: Exception) -> None:
+        """Count a message that cannot be used, by its fault."""
+        cause = "internal_error"
+        for kind, its_cause in _CAUSES:
+            if isinstance(error, kind):
+                cause = its_cause
+                break
+        self._statistics.drop(cause, f"{name}: {describe(error)}")
 
 
 def _name(side: str, what: str) -> str:
     """The name of a stream: "left image"; in mono "image"."""
     return f"{side} {what}".strip()
-
-
-def _conflict(offered, asked) -> str | None:
-    """Say why none of the offered QoS profiles meets the one asked for; None where one does, or
-    none is offered.
-    """
-    checks = [qos_check_compatible(profile, asked) for profile in offered]
-    if not checks or any(result != QoSCompatibility.ERROR for result, _ in checks):
-        return None
-    return checks[0][1].strip().rstrip(";")

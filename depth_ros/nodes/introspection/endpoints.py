@@ -13,28 +13,15 @@ from depth_ros.recordings.bag import IMAGE_TYPES, IMAGES, INFO_TYPE, SIDES
 
 def guessed_streams(ros, namespace: str) -> tuple[tuple[str, ...], dict[str, Stream]]:
     """Find the topics of cameras by their endings: a pair if there is a right one."""
-    kinds = {
-        topic: types
-        for topic, types in ros.get_topic_names_and_types()
-        if is_inside(topic, namespace)
-    }
+    topics = []
+    for topic, types in sorted(ros.get_topic_names_and_types()):
+        if is_inside(topic, namespace):
+            topics += [(topic, kind) for kind in types if kind in IMAGE_TYPES]
     found: dict[str, tuple[str, str]] = {}
     for side in ("left", "right", ""):
-        endings = [
-            f"/{side}/{name}{tail}".replace("//", "/")
-            for name in IMAGES
-            for tail in ("", "/compressed")
-        ]
-        fitting = [
-            (topic, kind)
-            for ending in endings
-            for topic in sorted(kinds)
-            if topic.endswith(ending)
-            for kind in kinds[topic]
-            if kind in IMAGE_TYPES
-        ]
-        if fitting:
-            found[side] = fitting[0]
+        image = _first_image(topics, side)
+        if image is not None:
+            found[side] = image
     sides = SIDES if "right" in found else ("",)
     streams = {}
     for side in sides:
@@ -50,6 +37,17 @@ def guessed_streams(ros, namespace: str) -> tuple[tuple[str, ...], dict[str, Str
     return sides, streams
 
 
+def _first_image(topics: list[tuple[str, str]], side: str) -> tuple[str, str] | None:
+    """The (topic, type) of the images of a side by its ending, the most usual ending first."""
+    for name in IMAGES:
+        for tail in ("", "/compressed"):
+            ending = f"/{side}/{name}{tail}".replace("//", "/")
+            for topic, kind in topics:
+                if topic.endswith(ending):
+                    return topic, kind
+    return None
+
+
 def describe(ros, stream: Stream, own: str | None) -> None:
     """Fill in who publishes a stream's topic, and who cannot hear it. own: a node whose topics
     are none of a camera.
@@ -60,17 +58,20 @@ def describe(ros, stream: Stream, own: str | None) -> None:
     ]
     stream.other_types = sorted({info.topic_type for info in infos} - {stream.kind})
     stream.conflicts = conflicts(ros, stream.topic)
-    if not stream.publishers:
-        same = sorted(
-            topic for topic, kinds in ros.get_topic_names_and_types() if stream.kind in kinds
-        )
-        stream.similar = [topic for topic in same if publishers(ros, topic) - {own}]
-        base = stream.topic.removesuffix("/compressed")
-        stream.transports = {
-            topic: types[0]
-            for topic, types in ros.get_topic_names_and_types()
-            if (topic == base or topic.startswith(f"{base}/")) and publishers(ros, topic) - {own}
-        }
+    if stream.publishers:
+        return
+    # Nobody publishes it as it is asked for: what else is there?
+    base = stream.topic.removesuffix("/compressed")
+    stream.similar = []
+    stream.transports = {}
+    for topic, kinds in sorted(ros.get_topic_names_and_types()):
+        is_similar = stream.kind in kinds
+        is_transport = topic == base or topic.startswith(f"{base}/")
+        if (is_similar or is_transport) and publishers(ros, topic) - {own}:
+            if is_similar:
+                stream.similar.append(topic)
+            if is_transport:
+                stream.transports[topic] = kinds[0]
 
 
 def publishers(ros, topic: str) -> set[str]:
@@ -88,9 +89,8 @@ def conflicts(ros, topic: str) -> list[str]:
         for asked in ros.get_subscriptions_info_by_topic(topic):
             result, why = qos_check_compatible(offered.qos_profile, asked.qos_profile)
             if result == QoSCompatibility.ERROR and asked.topic_type == offered.topic_type:
-                reader, writer = (
-                    full_name(i.node_name, i.node_namespace) for i in (asked, offered)
-                )
+                reader = full_name(asked.node_name, asked.node_namespace)
+                writer = full_name(offered.node_name, offered.node_namespace)
                 why = why.split(";")[0].removeprefix("ERROR: ").strip()
                 found.append(
                     f"{reader} hears nothing of {writer} on {topic}: incompatible QoS ({why}): "
@@ -105,10 +105,12 @@ def full_name(name: str, space: str) -> str:
 
 
 def is_inside(name: str, namespace: str) -> bool:
-    """Tell whether a name lies in a namespace; "" is all of them."""
+    """Whether a name lies in a namespace; "" is all of them."""
     return not namespace or f"{name.rstrip('/')}/".startswith(f"{namespace}/")
 
 
 def resolved(topic: str, space: str) -> str:
     """The full name of a topic that a node of a namespace gave."""
-    return topic if topic.startswith("/") else f"{space.rstrip('/')}/{topic}"
+    if topic.startswith("/"):
+        return topic
+    return f"{space.rstrip('/')}/{topic}"

@@ -35,7 +35,11 @@ from .endpoints import conflicts, describe, full_name, guessed_streams, is_insid
 
 _NAME = "depth_ros_doctor"
 _NODE = "depth_node"
-_DISCOVERY_S, _SETTLING_S, _AGAIN_S, _ANSWER_S, _DIAGNOSTICS_S = 4.0, 0.5, 0.4, 2.0, 1.5
+_DISCOVERY_S = 4.0
+_SETTLING_S = 0.5
+_AGAIN_S = 0.4
+_ANSWER_S = 2.0
+_DIAGNOSTICS_S = 1.5
 _LEAST_BYTES = 12  # of a message that begins with a header
 _KEPT = 8  # images a topic that are decoded
 _PAIRS = 3
@@ -64,10 +68,15 @@ def look(
     domain_id: int | None = None,
     tick: Callable = lambda seconds: None,
 ) -> Look:
-    """Listen for some seconds to the depth_node of a namespace ("": any) and to its cameras;
-    tick(seconds): progress.
+    """Listen for some seconds to a depth_node and to its cameras.
 
     Without a depth_node the cameras are looked for by the endings of their topics, as in a bag.
+
+    Args:
+        namespace: of the node; "": any.
+        seconds: how long.
+        domain_id: of ROS; None: that of the environment.
+        tick: called with the seconds that have passed since the last call.
     """
     context = rclpy.Context()
     rclpy.init(args=[], context=context, domain_id=domain_id, signal_handler_options=None)
@@ -81,16 +90,19 @@ class _Doctor:
     """One look at one graph."""
 
     def __init__(self, context, namespace: str, seconds: float, tick: Callable):
-        self._namespace = (
-            namespace if not namespace or namespace.startswith("/") else f"/{namespace}"
-        )
-        self._seconds, self._tick = seconds, tick
+        if namespace and not namespace.startswith("/"):
+            namespace = f"/{namespace}"
+        self._namespace = namespace
+        self._seconds = seconds
+        self._tick = tick
         self._ros = rclpy.create_node(_NAME, context=context, enable_rosout=False)
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self._ros)
         self._raw: dict[str, deque] = {}
-        self._status, self._clock_ns = {}, None
-        self._tree, self._parents = FrameTree(), None
+        self._status: dict[str, dict] = {}
+        self._clock_ns: int | None = None
+        self._tree = FrameTree()
+        self._parents: dict[str, set[str]] | None = None
 
     def look(self) -> Look:
         """Discover, ask, listen, then make sense of what came."""
@@ -101,22 +113,15 @@ class _Doctor:
         )
         self._listen_to_tf()
         self._wait(self._depth_nodes, _DISCOVERY_S)
-        self._wait(
-            lambda: False, min(_SETTLING_S, self._seconds / 3)
-        )  # its endpoints, and the cameras
+        # Its endpoints, and the cameras.
+        self._wait(lambda: False, min(_SETTLING_S, self._seconds / 3))
         node = self._find_node()
         sides, streams = self._streams(node)
         if node is not None and node.parameters.get("use_sim_time"):
             self._listen_to_clock()
         end = max(end, time.monotonic() + self._seconds / 2)
-        sure = start + _DISCOVERY_S  # before that nothing counts as missing
-        while (now := time.monotonic()) < end or (
-            now < sure and not all(s.publishers for s in streams.values())
-        ):
-            for stream in streams.values():
-                describe(self._ros, stream, node and node.name)
-                self._subscribe(stream)  # those that have been discovered since
-            self._wait(lambda: False, _AGAIN_S)
+        # Before the discovery is over nothing counts as missing.
+        self._listen(streams, node, end, start + _DISCOVERY_S)
         found = Look(
             self._seconds,
             self._namespace or "graph",
@@ -133,32 +138,45 @@ class _Doctor:
         self._ros.destroy_node()
         return found
 
+    def _listen(self, streams: dict[str, Stream], node: Node | None, end: float, sure: float):
+        """Listen until the end, and until all streams are published or surely are not."""
+        while True:
+            now = time.monotonic()
+            is_complete = now >= sure or all(s.publishers for s in streams.values())
+            if now >= end and is_complete:
+                return
+            for stream in streams.values():
+                describe(self._ros, stream, node and node.name)
+                self._subscribe(stream)  # those that have been discovered since
+            self._wait(lambda: False, _AGAIN_S)
+
     # Asking
 
     def _depth_nodes(self) -> list[str]:
         """The full names of those that are there by now."""
-        pairs = self._ros.get_node_names_and_namespaces()
         names = {_NODE, *self._status}
-        return sorted(
-            full_name(*pair)
-            for pair in pairs
-            if pair[0] in names and is_inside(pair[1], self._namespace)
-        )
+        found = []
+        for name, space in self._ros.get_node_names_and_namespaces():
+            if name in names and is_inside(space, self._namespace):
+                found.append(full_name(name, space))
+        return sorted(found)
 
     def _find_node(self) -> Node | None:
-        """Find the depth_node, by its name or because /diagnostics speaks of it, and ask it for
-        its state.
+        """Find the depth_node, by its name or because /diagnostics names it, and ask it for its
+        state.
         """
         inside = self._depth_nodes()
         if not inside:
             return None
         node = Node(inside[0], others=inside[1:])
         state = self._call(GetState, f"{node.name}/get_state", GetState.Request())
-        node.state = state.current_state.label if state else ""
+        if state:
+            node.state = state.current_state.label
         request = GetParameters.Request(names=list(_PARAMETERS))
         answer = self._call(GetParameters, f"{node.name}/get_parameters", request)
-        values = zip(_PARAMETERS, answer.values, strict=False) if answer else ()
-        node.parameters = {name: parameter_value_to_python(value) for name, value in values}
+        if answer:
+            for name, value in zip(_PARAMETERS, answer.values, strict=False):
+                node.parameters[name] = parameter_value_to_python(value)
         self._wait(lambda: self._short(node) in self._status, _DIAGNOSTICS_S)
         for topic, _ in self._ros.get_publisher_names_and_types_by_node(
             self._short(node), self._space(node)
@@ -175,17 +193,17 @@ class _Doctor:
             return guessed_streams(self._ros, self._namespace)
         sides = SIDES if parameters["mode"] == "stereo" else ("",)
         compressed = parameters["image_transport"] == "compressed"
-        said = self._status.get(self._short(node), {})
+        reported = self._status.get(self._short(node), {})
         streams = {}
         for side in sides:
             for what, kind in (("image", IMAGE_TYPES[compressed]), ("camera_info", INFO_TYPE)):
                 name = f"{side} {what}".strip()
                 parameter = f"{side}_{what.replace('camera_', '')}_topic".lstrip("_")
                 topic = resolved(parameters[parameter], self._space(node))
-                topic += "/compressed" if compressed and what == "image" else ""
-                streams[name] = Stream(
-                    name, said.get(f"topic/{name}", topic), kind, parameter=parameter
-                )
+                if compressed and what == "image":
+                    topic += "/compressed"
+                topic = reported.get(f"topic/{name}", topic)
+                streams[name] = Stream(name, topic, kind, parameter=parameter)
         return sides, streams
 
     def _call(self, kind, name: str, request):
@@ -195,9 +213,10 @@ class _Doctor:
         if self._wait(client.service_is_ready, _ANSWER_S):
             future = client.call_async(request)
             self._wait(future.done, _ANSWER_S)
-        result = future.result() if future is not None and future.done() else None
         self._ros.destroy_client(client)
-        return result
+        if future is None or not future.done():
+            return None
+        return future.result()
 
     # Listening
 
@@ -217,19 +236,22 @@ class _Doctor:
             stamp_ns = cdr_stamp_ns(raw)
             stream.arrivals_s.append(time.monotonic())
             stream.stamps.append(stamp_ns)
-            stream.ages_s.append(((self._clock_ns or time.time_ns()) - stamp_ns) / 1e9)
+            now_ns = self._clock_ns or time.time_ns()
+            stream.ages_s.append((now_ns - stamp_ns) / 1e9)
             if not (is_info and kept and kept[-1][12:] == raw[12:]):
                 kept.append(raw)
 
-        # Latched camera_infos are only heard by those who ask for them.
-        infos = self._ros.get_publishers_info_by_topic(stream.topic)
-        latched = is_info and all(
-            i.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for i in infos
-        )
-        durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
-        reliability = ReliabilityPolicy.RELIABLE if latched else ReliabilityPolicy.BEST_EFFORT
-        qos = QoSProfile(depth=5, reliability=reliability, durability=durability)
+        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+        if is_info and self._is_latched(stream.topic):
+            # Latched messages are only received by those who ask for them.
+            qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+            qos.reliability = ReliabilityPolicy.RELIABLE
         self._ros.create_subscription(_KINDS[stream.kind], stream.topic, on_message, qos, raw=True)
+
+    def _is_latched(self, topic: str) -> bool:
+        """Whether all publishers of a topic keep their last message for those who come later."""
+        infos = self._ros.get_publishers_info_by_topic(topic)
+        return all(i.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for i in infos)
 
     def _listen_to_tf(self) -> None:
         """Read /tf and /tf_static, where there is a message for them."""
@@ -243,7 +265,8 @@ class _Doctor:
 
     def _on_tf(self, msg) -> None:
         for item in msg.transforms:
-            parent, child = item.header.frame_id, item.child_frame_id
+            parent = item.header.frame_id
+            child = item.child_frame_id
             self._tree.add(parent, child, transform_to_matrix(item.transform))
             self._parents.setdefault(child.lstrip("/"), set()).add(parent.lstrip("/"))
 
@@ -257,15 +280,16 @@ class _Doctor:
         self._ros.create_subscription(kind, "/clock", on_clock, qos_profile_sensor_data)
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
-        """Keep what depth_nodes say, by their short names."""
+        """Keep what depth_nodes report, by their short names."""
         for status in msg.status:
-            if status.name.endswith(": depth"):
-                level = status.level[0] if isinstance(status.level, bytes) else status.level
-                values = {item.key: item.value for item in status.values}
-                self._status[status.name.removesuffix(": depth")] = {
-                    **values,
-                    "": (level, status.message),
-                }
+            if not status.name.endswith(": depth"):
+                continue
+            level = status.level
+            if isinstance(level, bytes):
+                level = level[0]
+            values = {item.key: item.value for item in status.values}
+            values[""] = (level, status.message)
+            self._status[status.name.removesuffix(": depth")] = values
 
     # Making sense
 
@@ -286,55 +310,52 @@ class _Doctor:
 
     def _pairs(self, found: Look) -> None:
         """Make rectified pairs of the images with equal stamps."""
-        images, infos = (
-            [found.stream(side, what) for side in SIDES] for what in ("image", "camera_info")
-        )
+        images = [found.stream(side, "image") for side in SIDES]
+        infos = [found.stream(side, "camera_info") for side in SIDES]
         if not all(stream.infos for stream in infos):
             return
         calibrations = tuple(stream.infos[-1][1] for stream in infos)
         raw = [{cdr_stamp_ns(m): m for m in self._raw.get(stream.name, ())} for stream in images]
-        parameters = (
-            found.node.parameters if found.node else {"rectify": "rect" not in images[0].topic}
-        )
+        is_raw = "rect" not in images[0].topic
+        if found.node:
+            is_raw = found.node.parameters.get("rectify")
+        to_rectify = calibrations if is_raw else None
         greys = GreyRange()
         for stamp_ns in sorted(raw[0].keys() & raw[1].keys())[-_PAIRS:]:
             try:
-                msgs = [
-                    read_message(side[stamp_ns], _KINDS[s.kind])
-                    for side, s in zip(raw, images, strict=True)
-                ]
                 rig = StereoRig.from_calibrations(*calibrations)
-                pictures = images_to_rgb(msgs, greys)
-                bent = calibrations if parameters.get("rectify") else None
-                found.frames.append(rectified(Frame(stamp_ns, "", *pictures, rig, bent)))
+                messages = []
+                for side, stream in zip(raw, images, strict=True):
+                    messages.append(read_message(side[stamp_ns], _KINDS[stream.kind]))
+                pixels = images_to_rgb(messages, greys)
+                found.frames.append(rectified(Frame(stamp_ns, "", *pixels, rig, to_rectify)))
             except DepthRosError:
-                return  # the checks of each part say it better
+                return  # the checks of each part explain it better
 
     def _look_for_extrinsics(self, found: Look) -> None:
         """Ask TF whether the camera hangs on the robot, where the node needs to know."""
-        parameters, facts = found.node.parameters, found.stream(found.sides[0], "image").facts
+        parameters = found.node.parameters
+        facts = found.stream(found.sides[0], "image").facts
         found.parents = self._parents
         if not facts or not parameters or parameters["base_T_camera"]:
             return
-        if parameters["egomotion_method"] in (
-            "off",
-            False,
-        ):  # False: set by a service call, off in YAML
+        # False: set by a service call, off in YAML.
+        if parameters["egomotion_method"] in ("off", False):
             return
-        base, camera = parameters["base_frame"], facts[-1].frame_id
+        base = parameters["base_frame"]
+        camera = facts[-1].frame_id
         if camera and self._tree.find(base, camera) is None:
             found.tf_missing = (base, camera)
 
     # Names
 
     def _wait(self, condition, limit_s: float):
-        """Spin until the condition holds; gives its last value."""
+        """Spin until the condition holds; returns its last value."""
         start = time.monotonic()
         while not (value := condition()) and time.monotonic() - start < limit_s:
             before = time.monotonic()
-            with contextlib.suppress(
-                RuntimeError, ValueError
-            ):  # a message that rclpy cannot read: somebody else's
+            # A message that rclpy cannot read is somebody else's.
+            with contextlib.suppress(RuntimeError, ValueError):
                 self._executor.spin_once(timeout_sec=0.05)
             self._tick(time.monotonic() - before)
         return value
@@ -349,7 +370,7 @@ class _Doctor:
 
 
 def _keep(stream: Stream, msg, greys: GreyRange) -> None:
-    """Take in what an image or a camera_info says; raises a DepthRosError for a camera_info that
+    """Take in what an image or a camera_info holds; raises a DepthRosError for a camera_info that
     cannot be used.
     """
     if stream.kind == INFO_TYPE:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from depth_ros.odometry import EgoEstimate
 
 _PATH_POSES = 1000
-_PATH_STEP_M, _PATH_STEP_RAD = 0.1, 0.1
+_PATH_STEP_M = 0.1
+_PATH_STEP_RAD = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,8 @@ def motion_to_odometry(motion: BodyMotion) -> Odometry:
     )
     _set_pose(msg.pose.pose.position, msg.pose.pose.orientation, motion.odom_T_child)
     msg.pose.covariance = motion.covariance.reshape(-1)
-    linear, angular = msg.twist.twist.linear, msg.twist.twist.angular
+    linear = msg.twist.twist.linear
+    angular = msg.twist.twist.angular
     linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = (
         float(value) for value in motion.twist
     )
@@ -139,7 +141,8 @@ class BoundedPath:
 
     def clear(self) -> None:
         """Begin anew."""
-        self._poses, self._last = [], None
+        self._poses = []
+        self._last = None
 
     def message(self, stamp_ns: int, frame: str) -> Path:
         """Make the Path message."""

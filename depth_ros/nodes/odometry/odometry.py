@@ -35,13 +35,16 @@ class Motion:
     def __init__(
         self, node, parameters: Parameters, ego: EgoMotion, scale: ScaleSource | None = None
     ):
-        self._node, self._parameters = node, parameters
+        self._node = node
+        self._parameters = parameters
         self._extrinsics = Extrinsics(node, parameters)
         self._imu = (
             ImuInput(node, parameters.imu_topic, self._extrinsics) if parameters.imu_topic else None
         )
         self._tf = TfOutput(node, parameters.base_frame) if parameters.publish_tf else None
-        self._path, self._path_ns, self._restarts = BoundedPath(), 0, 0
+        self._path = BoundedPath()
+        self._path_ns = 0
+        self._restarts = 0
         self._child = ""
         self._started = False
         imu = self._imu.take if self._imu else no_imu
@@ -96,7 +99,8 @@ class Motion:
 
     def notes(self) -> tuple[str, ...]:
         """Say what a user must know about odometry, while it runs."""
-        latest, found = self.worker.latest, []
+        latest = self.worker.latest
+        found = []
         if latest is not None and latest.state == _LOST:
             found.append(f"odometry lost: {latest.reason}")
         elif latest is not None and latest.has_gap:
@@ -113,14 +117,11 @@ class Motion:
 
     def values(self) -> dict:
         """What /diagnostics says."""
-        latest, worker = self.worker.latest, self.worker
+        worker = self.worker
+        latest = worker.latest
         tf_state = self._tf.state if self._tf else "off"
         values = {
-            "odom": latest.state
-            if latest
-            else "resting: nobody listens"
-            if not self._started
-            else "no frame yet",
+            "odom": self._state(),
             "odom_frames": worker.frames,
             "odom_dropped/busy": worker.dropped,
             "odom_resets": worker.resets,
@@ -151,6 +152,14 @@ class Motion:
             }
         return values
 
+    def _state(self) -> str:
+        """What odometry does at present."""
+        if self.worker.latest is not None:
+            return self.worker.latest.state
+        if not self._started:
+            return "resting: nobody listens"
+        return "no frame yet"
+
     def _publish(self, estimate: EgoEstimate, camera_frame: str) -> None:
         """Publish one estimate, in the worker's thread; without a scale no place is claimed."""
         unscaled = not estimate.is_metric and estimate.state != "initialising"
@@ -167,20 +176,17 @@ class Motion:
             raise ValueError(f"expected finite numbers, got {motion}")
         if estimate.restarts != self._restarts or motion.child_frame != self._child:
             self._path.clear()
-        self._restarts, self._child, self._set_pose.camera_frame = (
-            estimate.restarts,
-            motion.child_frame,
-            camera_frame,
-        )
+        self._restarts = estimate.restarts
+        self._child = motion.child_frame
+        self._set_pose.camera_frame = camera_frame
         if self.publishers["odom"].get_subscription_count():
             self.publishers["odom"].publish(motion_to_odometry(motion))
         if self._tf is not None:
-            lost = (
-                f"odometry is {estimate.state}: {estimate.reason}"
-                if estimate.state != "tracking"
-                else ""
-            )
-            lost = lost or (f"no metres: {estimate.reason}" if unscaled else "")
+            lost = ""
+            if estimate.state != "tracking":
+                lost = f"odometry is {estimate.state}: {estimate.reason}"
+            elif unscaled:
+                lost = f"no metres: {estimate.reason}"
             self._tf.publish(motion, lost or self._extrinsics.why_not)
         self._publish_path(motion, estimate)
 
@@ -197,10 +203,8 @@ class Motion:
         """Begin anew at the origin."""
         self.worker.reset()
         self._path.clear()
-        response.success, response.message = (
-            True,
-            "odometry begins anew: the next frame is its origin",
-        )
+        response.success = True
+        response.message = "odometry begins anew: the next frame is its origin"
         return response
 
     def _on_set_pose(self, odom_T_camera: np.ndarray, covariance: np.ndarray) -> None:

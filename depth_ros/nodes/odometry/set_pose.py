@@ -42,7 +42,8 @@ class SetPose:
             apply,
         )
         self.camera_frame = ""  # whose pose follows from the base's; the images tell
-        self.refused, self.why_refused = 0, ""
+        self.refused = 0
+        self.why_refused = ""
         self._service = node.create_service(SetMap, "~/set_pose", self._on_call)
         kind = PoseWithCovarianceStamped
         self._subscription = node.create_subscription(
@@ -65,8 +66,9 @@ class SetPose:
 
     def _take(self, msg: PoseWithCovarianceStamped) -> bool:
         """Take odom_T_base as a message has it; False where it is refused."""
-        place, turn = msg.pose.pose.position, msg.pose.pose.orientation
-        numbers = [place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w]
+        t = msg.pose.pose.position
+        q = msg.pose.pose.orientation
+        numbers = [t.x, t.y, t.z, q.x, q.y, q.z, q.w]
         covariance = np.reshape(msg.pose.covariance, (6, 6)).astype(np.float64)
         base_T_camera = self._extrinsics.base_T_camera(self.camera_frame)
         frame = msg.header.frame_id.lstrip("/")
@@ -88,7 +90,8 @@ class SetPose:
 
     def _refuse(self, why: str) -> bool:
         """Say why, and count it."""
-        self.refused, self.why_refused = self.refused + 1, why
+        self.refused += 1
+        self.why_refused = why
         self._node.get_logger().warning(f"set_pose refused: {why}")
         return False
 

@@ -7,7 +7,8 @@ from collections import deque
 from rclpy.qos import QoSProfile
 
 from depth_ros.nodes.fast_path.event_callbacks import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
-from depth_ros.nodes.input.camera_info import Gate, MessageError, read_message, take_all
+from depth_ros.nodes.fast_path.polled_subscription import Gate, take_all
+from depth_ros.nodes.input.camera_info import MessageError, read_message
 from depth_ros.nodes.input.extrinsics import tf_message
 from depth_ros.recordings.decode import stamp_to_ns
 
@@ -25,7 +26,8 @@ class TfOutput:
     """
 
     def __init__(self, node, base_frame: str):
-        self._node, self._base_frame = node, base_frame
+        self._node = node
+        self._base_frame = base_frame
         self._kind = tf_message()
         self._stamps: deque[int] = deque(maxlen=_OURS)
         self._publisher = self._subscription = None

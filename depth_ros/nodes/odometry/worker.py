@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from depth_ros.core.types import Estimate
-from depth_ros.nodes.input.pairing import Mailbox
+from depth_ros.nodes.mailbox import Mailbox
 from depth_ros.odometry import EgoEstimate, EgoMotion, EstimateConverter, OdometryInputs
 
 _STOP_S = 5.0

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 _SHORT_S = 0.003  # a tenth of the time between two frames of a 30 Hz camera
 
 
-class Behind:
+class DeferredPublisher:
     """Does jobs in order in a thread of its own; a job waits for the one before it and for no
     other.
 

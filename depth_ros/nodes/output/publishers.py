@@ -30,7 +30,7 @@ _SGBM_STEP_PX = 1 / 16  # StereoSGBM counts in sixteenths of a pixel
 
 
 def outputs_of(estimator: Estimator | MonoEstimator) -> tuple[str, ...]:
-    """Name what an estimator can answer; nothing that is not metres goes to a topic that means
+    """List what an estimator can answer; nothing that is not metres goes to a topic that means
     metres.
     """
     if isinstance(estimator, Estimator):
@@ -41,7 +41,7 @@ def outputs_of(estimator: Estimator | MonoEstimator) -> tuple[str, ...]:
 
 
 def conflicts(node, publishers) -> list[str]:
-    """Name subscribers that the QoS of our publishers does not satisfy and that therefore hear
+    """List subscribers that the QoS of our publishers does not satisfy and that therefore receive
     nothing.
     """
     found = []
@@ -62,18 +62,19 @@ class Outputs:
     """
 
     def __init__(self, node, estimator: Estimator | MonoEstimator):
-        self._delta_px = _SGBM_STEP_PX if estimator.engine.name == "sgbm" else None
-        self.publishers = {
-            name: node.create_lifecycle_publisher(
+        self._delta_px = None
+        if estimator.engine.name == "sgbm":
+            self._delta_px = _SGBM_STEP_PX
+        self.publishers = {}
+        for name in outputs_of(estimator):
+            topic, kind = TOPICS[name]
+            self.publishers[name] = node.create_lifecycle_publisher(
                 kind,
                 topic,
                 QoSProfile(depth=5),
                 event_callbacks=NO_PUBLISHER_EVENTS,
                 qos_overriding_options=overridable(),
             )
-            for name, (topic, kind) in TOPICS.items()
-            if name in outputs_of(estimator)
-        }
         images = [name for name in self.publishers if TOPICS[name][1] is Image]
         self._senders = {name: ImageSender(self.publishers[name]) for name in images}
         if whys := {sender.why_plain for sender in self._senders.values()} - {""}:
@@ -82,7 +83,7 @@ class Outputs:
             )
 
     def wanted(self) -> set[str]:
-        """Name the outputs that somebody subscribes to."""
+        """Return the outputs that somebody subscribes to."""
         return {
             name
             for name, publisher in self.publishers.items()

@@ -53,8 +53,8 @@ _HALVES = (
 
 
 def account(sent: Sent, answered: set[int], counters: NodeCounters) -> dict[str, int]:
-    """Give the dropped pairs by cause; they and the answered ones add up to all pairs sent plus the
-    singles.
+    """Return the dropped pairs by cause; with the answered ones they add up to all pairs sent and
+    the singles.
 
     A cause is taken only as often as there is evidence for it, whole pairs first: what the node
     dropped after pairing, what it published and did not arrive, what was sent and did not reach it,
@@ -78,10 +78,11 @@ def account(sent: Sent, answered: set[int], counters: NodeCounters) -> dict[str,
         take(cause, counters.drops[cause])
     if counters.published is not None:
         take(LOST_OUT, counters.published - len(answered & set(sent.pairs)))
-    losses = [
-        sent.messages[stream] - got for stream, got in counters.received.items() if got is not None
-    ]
-    take(LOST_IN, max(losses, default=0))
+    lost = 0
+    for stream, received in counters.received.items():
+        if received is not None:
+            lost = max(lost, sent.messages[stream] - received)
+    take(LOST_IN, lost)
     for cause in _HALVES:
         take(cause, counters.drops.get(cause, 0))
     take(UNEXPLAINED, missing)
@@ -89,8 +90,8 @@ def account(sent: Sent, answered: set[int], counters: NodeCounters) -> dict[str,
 
 
 def surplus(sent: Sent, answered: set[int], counters: NodeCounters) -> int:
-    """Give how many pairs the node says it dropped, or published in vain, beyond those that are
-    missing.
+    """Count the pairs that the node reports as dropped, or published in vain, beyond those that
+    are missing.
 
     Above zero, one pair was counted twice, or one that was answered as dropped. Half pairs and
     losses on the way are left out: there two pieces of evidence for one pair are nothing unusual.
@@ -108,11 +109,15 @@ def surplus(sent: Sent, answered: set[int], counters: NodeCounters) -> int:
 def causes_of(
     sent: Sent, answered: set[int], dropped: dict[str, int], known: dict[int, str]
 ) -> dict[int, str]:
-    """Give the cause of every dropped pair, {stamp_ns: cause}, in order of stamps.
+    """Return the cause of every dropped pair, {stamp_ns: cause}, in order of stamps.
 
-    dropped: as account has it. known: what the node itself said of a stamp. Where the node said
-    nothing of a pair, it is one of the causes of which account has more than the node named;
-    several are joined by " or ".
+    Args:
+        sent: what was played.
+        answered: stamps of the pairs that were answered.
+        dropped: as account returns it.
+        known: causes that the node itself named, by stamp. Where it named none for a pair, that is
+            one of the causes of which account has more than the node named; several are joined by
+            " or ".
 
     >>> causes_of(Sent({1: 0, 2: 0, 3: 0}), {1}, {"busy": 1, "lost_before_node": 1}, {3: "busy"})
     {2: 'lost_before_node', 3: 'busy'}

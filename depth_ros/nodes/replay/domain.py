@@ -8,24 +8,22 @@ import socket
 from depth_ros.core.errors import InputError
 
 _HIGHEST = 101  # above it the ports are those that Linux hands out
-_BASE_PORT, _DOMAIN_GAIN, _FIRST_PARTICIPANT = (
-    7400,
-    250,
-    10,
-)  # DDSI-RTPS 2.2, 9.6.1.3: 7400 + 250 domain + 10
+# DDSI-RTPS 2.2, 9.6.1.3: 7400 + 250 domain + 10.
+_BASE_PORT = 7400
+_DOMAIN_GAIN = 250
+_FIRST_PARTICIPANT = 10
 
 
 def free_domain() -> int:
-    """Give the highest domain without a participant on this machine, never that of ROS_DOMAIN_ID.
+    """Return the highest domain without a participant on this machine, never that of ROS_DOMAIN_ID.
 
     The port at which the first participant of a domain listens says whether there is one.
     Raises InputError where all are taken.
     """
     own = os.environ.get("ROS_DOMAIN_ID", "0")
     for domain in range(_HIGHEST, 0, -1):
-        if str(domain) != own.strip() and _is_free(
-            _BASE_PORT + _DOMAIN_GAIN * domain + _FIRST_PARTICIPANT
-        ):
+        port = _BASE_PORT + _DOMAIN_GAIN * domain + _FIRST_PARTICIPANT
+        if str(domain) != own.strip() and _is_free(port):
             return domain
     raise InputError(f"expected a free ROS domain from 1 to {_HIGHEST} for the replay, got none")
 

@@ -4,7 +4,7 @@ pytest.importorskip("rclpy")
 from rclpy.serialization import serialize_message
 
 from depth_ros.core.camera import Camera
-from depth_ros.nodes.input.camera_info import Gate, InfoReader
+from depth_ros.nodes.input.camera_info import InfoReader
 from depth_ros.nodes.output.messages import camera_to_info, make_header
 
 CAMERA = Camera(96, 56, 80.0, 84.0, 44.25, 30.5)
@@ -24,10 +24,3 @@ def test_only_a_change_is_unpacked():
     stamp_ns, second = reader.read(raw(1_700_000_001_000_000_001))
     assert (stamp_ns, second is first) == (1_700_000_001_000_000_001, True)
     assert reader.read(raw(5, baseline_m=0.5))[1].P[3] == -40.0
-
-
-def test_gate():
-    gate = Gate()
-    assert not gate.can_execute(None)
-    gate.is_open = True
-    assert gate.can_execute(None)

@@ -268,7 +268,7 @@ def test_two_publishers(make_graph):
         (
             {"p": [100.0, 0, 75.5, 0, 0, 104.0, 62.25, 0, 0, 0, 1, 0]},
             "left, right",
-            "the baseline is missing",
+            "expected a baseline above 0 m (right P[3] = -fx * baseline, pixels times metres)",
         ),
     ],
 )

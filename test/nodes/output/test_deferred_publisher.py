@@ -19,13 +19,13 @@ from sensor_msgs.msg import Image
 from depth_ros.core.types import Estimate
 from depth_ros.nodes import depth_node
 from depth_ros.nodes.output import deferred_publisher, publishers
-from depth_ros.nodes.output.deferred_publisher import Behind
+from depth_ros.nodes.output.deferred_publisher import DeferredPublisher
 from nodes import dds
 
 
 def play(engine_s, publish_s, frames=6):
     """A worker as the node's, with sleeps; gives what happened, in order: (what, frame)."""
-    one, log = Behind("publish"), []
+    one, log = DeferredPublisher("publish"), []
 
     def publish(frame):
         log.append(("publishing", frame))
@@ -47,7 +47,7 @@ def between(log, first, last):
 
 
 def test_the_engine_goes_on_while_a_frame_is_published():
-    one, next_began, met = Behind("publish"), threading.Event(), []
+    one, next_began, met = DeferredPublisher("publish"), threading.Event(), []
     one.submit(lambda: met.append(next_began.wait(10)))
     next_began.set()  # of the next frame: reached only if submit has not waited for the job
     one.close()
@@ -70,7 +70,7 @@ def test_no_estimate_waits_for_more_than_the_publish_before_it(engine_s, publish
 
 
 def test_what_a_job_raises_stops_nothing():
-    one, done = Behind("publish"), threading.Event()
+    one, done = DeferredPublisher("publish"), threading.Event()
     one.submit(lambda: 1 / 0)
     one.submit(done.set)
     one.close()
@@ -82,7 +82,7 @@ def test_what_a_job_raises_stops_nothing():
 )
 def test_a_job_is_done_at_once_where_the_last_was_short(limit_s, expected, monkeypatch):
     monkeypatch.setattr(deferred_publisher, "_SHORT_S", limit_s)
-    here, at_once, one = threading.get_ident(), [], Behind("publish")
+    here, at_once, one = threading.get_ident(), [], DeferredPublisher("publish")
     for _ in range(3):
         one.submit(lambda: at_once.append(threading.get_ident() == here))
         one.wait()

@@ -15,15 +15,8 @@ from depth_ros.engine.spec import ModelSpec
 from depth_ros.evaluation.evaluate import Evaluation
 from depth_ros.evaluation.report.figures import to_report
 from depth_ros.nodes.replay.accounting import NodeCounters, Sent, account, causes_of
-from depth_ros.nodes.replay.replay import (
-    Arrival,
-    _Ledger,
-    fill,
-    node_parameters,
-    read_entries,
-    replay,
-    with_stamp,
-)
+from depth_ros.nodes.replay.playback import _Ledger, read_entries, with_stamp
+from depth_ros.nodes.replay.replay import Arrival, fill, node_parameters, replay
 from depth_ros.recordings.bag import Bag, cdr_stamp_ns
 from depth_ros.recordings.sample import open_source
 

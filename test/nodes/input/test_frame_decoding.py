@@ -1,5 +1,4 @@
 import struct
-import threading
 import zlib
 from dataclasses import replace
 from types import SimpleNamespace as Message
@@ -9,15 +8,7 @@ import pytest
 
 from depth_ros.core.errors import CalibrationError, ImageError
 from depth_ros.core.grey_range import GreyRange
-from depth_ros.nodes.input.pairing import (
-    Calibrator,
-    Mailbox,
-    Pair,
-    SizeError,
-    calibration_remarks,
-    clean_frame,
-    pair_to_frame,
-)
+from depth_ros.nodes.input.frame_decoding import Pair, SizeError, pair_to_frame
 
 HEIGHT, WIDTH, BASELINE_M = 56, 96, 0.21
 
@@ -97,78 +88,6 @@ def test_sizes_must_agree(make_calibration):
         pair_to_frame(Pair(5, image(), image(height=50), calibrations), rectify=False)
     with pytest.raises(ImageError, match="above zero"):
         pair_to_frame(Pair(5, image(height=0), image(), calibrations), rectify=False)
-
-
-STAMPS = [{"left": ns, "right": ns + 1} for ns in (10, 20, 30, 40, 50)]
-
-
-def add_infos(calibrator, stamps, calibration):
-    return [
-        done for side, ns in stamps.items() for done in calibrator.add_info(side, ns, calibration)
-    ]
-
-
-def both(calibration):
-    return {"left": calibration, "right": calibration}
-
-
-def test_a_pair_waits_for_its_own_calibration(make_calibration):
-    old, new = make_calibration(0.1), make_calibration(0.2)
-    calibrator = Calibrator()
-    add_infos(calibrator, STAMPS[0], old)
-    assert calibrator.add_images("first", STAMPS[0]) == [("first", both(old))]
-    assert calibrator.add_images("second", STAMPS[1]) == []
-    assert calibrator.add_info("left", 20, new) == []
-    assert calibrator.add_info("right", 21, new) == [("second", both(new))]
-
-
-def test_a_latched_calibration_delays_one_pair_only(make_calibration):
-    latched = make_calibration(0.1)
-    calibrator = Calibrator()
-    add_infos(calibrator, {"left": 0, "right": 0}, latched)
-    assert calibrator.add_images("first", STAMPS[0]) == []
-    assert calibrator.add_images("second", STAMPS[1]) == [
-        ("first", both(latched)),
-        ("second", both(latched)),
-    ]
-    assert calibrator.add_images("third", STAMPS[2]) == [("third", both(latched))]
-
-
-def test_after_a_lost_camera_info_pairs_wait_again(make_calibration):
-    old, new = make_calibration(0.1), make_calibration(0.2)
-    calibrator = Calibrator()
-    add_infos(calibrator, STAMPS[0], old)
-    calibrator.add_images("first", STAMPS[0])
-    assert calibrator.add_images("second", STAMPS[1]) == []  # its camera_info is lost
-    assert calibrator.add_images("third", STAMPS[2]) == [
-        ("second", both(old)),
-        ("third", both(old)),
-    ]
-    assert add_infos(calibrator, STAMPS[2], old) == []
-    assert calibrator.add_images("fourth", STAMPS[3]) == []
-    assert add_infos(calibrator, STAMPS[3], new) == [("fourth", both(new))]
-
-
-def test_without_any_calibration_nothing_is_made_up():
-    calibrator = Calibrator()
-    assert calibrator.add_images("first", STAMPS[0]) == []
-    assert calibrator.add_images("second", STAMPS[1]) == [("first", both(None))]
-    assert calibrator.add_images("third", STAMPS[2]) == [("second", both(None))]
-
-
-def test_mailbox_keeps_the_newest():
-    box = Mailbox()
-    assert [box.put(n) for n in (1, 2, 3)] == [None, 1, 2]
-    assert box.take() == 3
-    taken = []
-    thread = threading.Thread(target=lambda: taken.append(box.take()))
-    thread.start()
-    box.put(4)
-    thread.join(5)
-    assert taken == [4]
-    box.put(5)
-    assert box.close() == 5
-    assert box.take() is None
 
 
 def test_rgb_pixels_are_not_copied(make_calibration):
@@ -254,63 +173,3 @@ def test_a_compressed_image_of_another_size_is_refused_before_it_is_decoded(
 def test_the_frame_of_a_pair_is_that_of_the_outputs(make_calibration):
     pair = Pair(5, image(), None, (make_calibration(),), "cleaned")
     assert pair_to_frame(pair, False).frame_id == "cleaned"
-
-
-@pytest.mark.parametrize(
-    "frames, expected, words",
-    [
-        (("left", "right"), "left", ""),
-        (("/left", "left"), "left", "begins with a slash"),
-        (("//left/optical", ""), "left/optical", "begins with a slash"),
-        (("", "/left"), "left", "that of camera_info is taken"),
-        (("/", "left"), "left", "that of camera_info is taken"),
-        (("", ""), "", "set it in the driver"),
-    ],
-)
-def test_frames_are_as_tf2_takes_them(frames, expected, words):
-    frame, said = clean_frame(*frames)
-    assert frame == expected
-    assert words in said and bool(words) == bool(said)
-
-
-def test_a_pair_that_was_late_gets_the_calibration_of_its_time(make_calibration):
-    """The right image comes 20 frames after its left one; meanwhile the camera was set to half
-    its size.
-    """
-    calibrator = Calibrator()
-    full, half = make_calibration(), make_calibration(width=48, height=28)
-    for stamp in range(100, 130):
-        for side in ("left", "right"):
-            calibrator.add_info(side, stamp, full if stamp < 115 else half)
-    for stamp, expected in ((110, full), (114, full), (115, half)):
-        pairs = calibrator.add_images({"left": "L", "right": "R"}, {"left": stamp, "right": stamp})
-        assert pairs == [({"left": "L", "right": "R"}, {"left": expected, "right": expected})]
-
-
-def test_a_slow_camera_info_is_that_in_force(make_calibration):
-    calibrator = Calibrator(("",))
-    old, new = make_calibration(), make_calibration(model="equidistant")
-    calibrator.add_info("", 100, old)
-    calibrator.add_info("", 200, new)
-    calibrator.add_images({"": "A"}, {"": 150})
-    assert calibrator.add_images({"": "B"}, {"": 250}) == [
-        ({"": "A"}, {"": old}),
-        ({"": "B"}, {"": new}),
-    ]
-
-
-def test_numbers_that_no_camera_has_are_named_with_their_factor(make_calibration):
-    good = make_calibration(), make_calibration(BASELINE_M)
-    assert calibration_remarks(good, True) == ()
-    assert calibration_remarks((), True) == ()
-    cx, cy = WIDTH - 0.5, HEIGHT - 0.5  # the middle of an image of twice the size
-    fx, fy = 2 * good[0].P[0], 2 * good[0].P[5]
-    doubled = [replace(c, P=(fx, 0, cx, 4 * c.P[3], 0, fy, cy, 0, 0, 0, 1, 0)) for c in good]
-    words = calibration_remarks(tuple(doubled), True)
-    assert len(words) == 2
-    assert words[0].startswith("left camera_info cannot be right: P: the principal point")
-    assert "is the middle of 192x112, not of 96x56" in words[0] and "wrong by 2" in words[0]
-    assert words[1].startswith("right camera_info cannot be right")
-    millimetres = make_calibration(BASELINE_M * 1000)
-    (word,) = calibration_remarks((good[0], millimetres), True)
-    assert "baseline 210 m" in word and "In millimetres it would be 0.21 m" in word
