@@ -25,7 +25,10 @@ class NullEstimator:
     engines give.
     """
 
-    is_metric, scale = True, None
+    is_metric = True
+    scale = None
+    engines = ()
+    scale_name = "stereo baseline"
 
     def __init__(self, durations_ms: tuple[float, ...] = (0.0,), fresh: bool = False):
         self.engine = SimpleNamespace(

@@ -33,21 +33,20 @@ def load_engine(
     """Load an engine.
 
     Args:
-        model: An ONNX file; None or "" = the released one of the task. backend: A name, or options
-        with one. "auto": the model, on TensorRT where GPU, driver, its binding, TensorRT
-            and onnx are there and no execution provider was named, else on ONNX Runtime; SGBM only
-            in stereo where no model was named and none is installed. "onnxruntime": in int8 where
-            no model was named, see for_this_cpu. "tensorrt": ONNX Runtime answers until the engine
-            is there. "sgbm": takes no model.
+        model: An ONNX file; None or "": the released one of the task.
+        backend: A name, or options with one. "auto": the model, on TensorRT where GPU, driver, its
+            binding, TensorRT and onnx are there and no execution provider was named, else on ONNX
+            Runtime; SGBM only in stereo where no model was named and none is installed.
+            "onnxruntime": in int8 where no model was named, see for_this_cpu. "tensorrt": ONNX
+            Runtime answers until the engine is there. "sgbm": takes no model.
         max_disparity_px: What SGBM searches, pixels.
         task: "stereo", "mono" or "pose".
         say: Told in words when engines change, in the thread that runs.
 
     Raises:
         EngineError: For an unknown backend, a file that is absent or corrupt, a model named beside
-        "sgbm", or where
-            "tensorrt", an engine or an execution provider was asked for and a part of it is
-            missing.
+            "sgbm", or where "tensorrt", an engine or an execution provider was asked for and a part
+            of it is missing.
         SpecError: For a spec that does not fit.
 
     >>> load_engine(backend="sgbm").name

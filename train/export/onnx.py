@@ -5,7 +5,6 @@ compute the same.
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from depth_ros.core.errors import EngineError, InputError
 from depth_ros.engine.matching import matched_prior
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.spec import METADATA_KEY, RELATIVE, ModelSpec
+from depth_ros.files import replacing
 from depth_ros.synthetic.renderer import render
 from depth_ros.synthetic.scenes import clip_pose, clip_rig, clip_scene
 from train.model.stereo_cascade import DIVISOR, CascadeStereoNet, FastStereoNet
@@ -199,17 +199,13 @@ def export(
     output.
     """
     path = Path(path)
-    part = path.with_suffix(".part.onnx")
-    path.parent.mkdir(parents=True, exist_ok=True)
     net = net.eval()
     size = {2: "height", 3: "width"}
     axes = dict.fromkeys((n for n in (*spec.inputs, *spec.outputs) if n != "pose"), size)
     if "prior" in axes:
         axes["prior"] = {2: "prior_height", 3: "prior_width"}
-    try:
-        with (
-            warnings.catch_warnings()
-        ):  # of PyTorch about its own exporter; parity is checked below
+    with replacing(path, ".onnx") as part:
+        with warnings.catch_warnings():  # about its own exporter; parity is checked below
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 net,
@@ -236,9 +232,6 @@ def export(
             raise EngineError(
                 f"{path}: expected parity within {limit} {unit}, got {worst:.4g}; not written"
             )
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return worst, unit
 
 
