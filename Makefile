@@ -27,6 +27,7 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.dev types docs
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m pytest
 
 docs: $(VENV)/.dev

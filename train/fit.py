@@ -20,6 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from depth_ros.core.errors import InputError
+from depth_ros.files import replacing
 from train.data.batches import StepBatches
 from train.objective import make_objective
 from train.recipe import Fit, Recipe
@@ -301,14 +302,13 @@ def _save(path: Path, state: dict, step: int, spent: float, last: bool = False) 
 
     Only the last must succeed.
     """
-    part = path.with_suffix(".part")
+    checkpoint = {"step": step, "spent": spent}
+    for name, part in state.items():
+        checkpoint[name] = part.state_dict()
     try:
-        torch.save(
-            {"step": step, "spent": spent, **{k: v.state_dict() for k, v in state.items()}}, part
-        )
-        os.replace(part, path)
+        with replacing(path) as file:
+            torch.save(checkpoint, file)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError where a write fails
-        part.unlink(missing_ok=True)
         if last:
             raise
         tqdm.write(

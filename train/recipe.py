@@ -5,7 +5,6 @@ a surprise.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import dacite
 import yaml
 
 from depth_ros.core.errors import InputError
+from depth_ros.files import write_atomic
 
 
 @dataclass(frozen=True)
@@ -194,10 +194,9 @@ class Recipe:
         return json.dumps(asdict(self))
 
     def save(self, path: Path) -> None:
-        """Write the recipe as YAML, aside and renamed."""
-        part = path.with_suffix(".part")
-        part.write_text(yaml.safe_dump(json.loads(self.to_json()), sort_keys=False))
-        os.replace(part, path)
+        """Write the recipe as YAML."""
+        text = yaml.safe_dump(json.loads(self.to_json()), sort_keys=False)
+        write_atomic(path, text.encode())
 
     def with_fit(self, **changes) -> Recipe:
         """Return the recipe with changes in its section fit; those that are None are left out."""

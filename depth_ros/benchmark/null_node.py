@@ -27,6 +27,8 @@ class NullEstimator:
 
     is_metric = True
     scale = None
+    engines = ()
+    scale_name = "stereo baseline"
 
     def __init__(self, durations_ms: tuple[float, ...] = (0.0,), fresh: bool = False):
         self.engine = SimpleNamespace(

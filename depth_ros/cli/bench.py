@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import click
+
+from depth_ros.files import write_atomic
 
 
 def bench(
@@ -66,7 +67,4 @@ def _module(name: str):
 
 def _write(path: Path, results: dict) -> None:
     """Write JSON as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(results, indent=1) + "\n")
-    os.replace(temporary, path)
+    write_atomic(path, (json.dumps(results, indent=1) + "\n").encode())

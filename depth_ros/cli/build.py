@@ -144,13 +144,12 @@ def _only_graph(network, request, command: BuildCommand) -> bool:
     """
     from depth_ros.engine.tensorrt.api import import_library
     from depth_ros.engine.tensorrt.build import convert_checked
-    from depth_ros.engine.tensorrt.cache import write_whole
+    from depth_ros.files import write_atomic
 
     converted = convert_checked(request, network, threading.Event())
     file = command.save_onnx
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, converted.model)
+        write_atomic(file, converted.model, durable=True)
     except OSError as error:
         raise EngineError(
             f"{file}: expected to write the graph, got {error.strerror or error}"

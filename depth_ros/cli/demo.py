@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 from depth_ros.core.depth import depth_to_disparity
-from depth_ros.engine.load import BACKENDS, load_engine
-from depth_ros.estimator.stereo import Estimator
+from depth_ros.engine.load import BACKENDS
+from depth_ros.estimator.factory import EstimatorOptions, make_estimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.evaluation.evaluate import Evaluation
 from depth_ros.evaluation.report.figures import percentile
 from depth_ros.evaluation.report.image_panels import side_by_side
@@ -38,7 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = _options(arguments)
     require_ros()  # both refuse before half a minute of rendering
-    load_engine(options.model, options.backend, _MAX_DISPARITY_PX)
+    estimator = make_estimator(
+        EstimatorOptions("stereo", options.model, options.backend, _MAX_DISPARITY_PX)
+    )
     bag = Bag(_clip(options.out / "clip", options.frames))
     print(f"playing {len(bag)} pairs at 10 Hz over DDS into depth_node", flush=True)
     start = time.monotonic()
@@ -46,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     run.input = "rendered clip"
     report = write_report(run, options.out)
     print("\n".join(table(run, report)))
-    pictures = write_pictures(bag, options)
+    pictures = write_pictures(bag, estimator, options.out)
     print(f"replayed and judged in {time.monotonic() - start:.0f} s; left in {options.out}/:")
     print("  report.html  report.json  cloud.ply  " + "  ".join(pictures))
     if run.results and not unaccounted(report):
@@ -94,13 +97,8 @@ def unaccounted(report: dict) -> int:
     return frames["in"] - frames["out"] - sum(frames["dropped"].values())
 
 
-def write_pictures(bag: Bag, options: argparse.Namespace) -> list[str]:
-    """Write left | inverse depth | truth | error of a few frames, and a cloud; the estimator
-    here is the node's own.
-    """
-    estimator = Estimator(
-        load_engine(options.model, options.backend, _MAX_DISPARITY_PX), _MAX_DISPARITY_PX
-    )
+def write_pictures(bag: Bag, estimator: StereoEstimator, out: Path) -> list[str]:
+    """Write left | inverse depth | ground truth | error of a few frames, and a cloud."""
     chosen = {round(i * (len(bag) - 1) / (_PICTURES - 1)) for i in range(_PICTURES)}
     names = []
     for i, sample in enumerate(bag):
@@ -110,11 +108,9 @@ def write_pictures(bag: Bag, options: argparse.Namespace) -> list[str]:
         rig = estimate.rig
         truth = depth_to_disparity(sample.truth_depth, rig.left.fx, rig.baseline_m, rig.doffs_px)
         names.append(f"frame_{i:02d}.png")
-        write_bytes(options.out / names[-1], encode_image(side_by_side(estimate, truth)))
+        write_bytes(out / names[-1], encode_image(side_by_side(estimate, truth)))
         if len(names) == 1:
-            write_bytes(
-                options.out / "cloud.ply", encode_ply(estimate.depth, rig.left, estimate.left)
-            )
+            write_bytes(out / "cloud.ply", encode_ply(estimate.depth, rig.left, estimate.left))
     return names
 
 

@@ -93,7 +93,7 @@ def replayed(source, reading: Reading, egomotion: str):
     """Play a bag into the real node; where odom was heard, the same estimator offline stands
     beside it.
     """
-    from depth_ros.estimator.factory import twin_estimator
+    from depth_ros.estimator.factory import EstimatorOptions, make_estimator
     from depth_ros.nodes.replay.replay import replay
 
     egomotion = _method(source, egomotion)
@@ -101,17 +101,19 @@ def replayed(source, reading: Reading, egomotion: str):
     run = replay(source, *chosen, reading.sync_tolerance_s, egomotion)
     if run.track is None:
         return run, []
-    estimator = twin_estimator(source.mode, *chosen)
+    estimator = make_estimator(EstimatorOptions(source.mode, *chosen))
     return run, [evaluate_offline(source, estimator, f"{run.model}, offline", egomotion)]
 
 
 def evaluate_offline(source, estimator, label: str, egomotion: str):
     """Evaluate without ROS, with a progress bar."""
+    from depth_ros.estimator.factory import rest_unless_wanted
     from depth_ros.evaluation.evaluate import evaluate as run_evaluation
     from depth_ros.evaluation.odometry_runner import Follower
     from depth_ros.odometry import OdometryInputs
 
     method = _method(source, egomotion)
+    rest_unless_wanted(estimator, method != "off", method)
     follower = None
     if method != "off":
         follower = Follower(method, OdometryInputs.from_scale(estimator.scale))

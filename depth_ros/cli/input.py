@@ -154,23 +154,11 @@ def make_estimator(engine, mode: str, reading: Reading):
     """Make the estimator of an engine (None: the shipped one), and the words that name the model
     in a report.
     """
-    from depth_ros.core.errors import EngineError
-    from depth_ros.engine.load import default_model, load_engine
-    from depth_ros.estimator.fused_engine import stereo_estimator
-    from depth_ros.estimator.stereo import MonoEstimator
+    from depth_ros.estimator import factory
 
-    if mode == "mono":
-        if engine is None and (path := default_model("mono")) is None:
-            raise EngineError(
-                "expected --model for a mono input, got none, and no released mono model "
-                "is installed"
-            )
-        engine = engine or load_engine(path, reading.engine, task="mono", say=_say)
-        estimator = MonoEstimator(engine)
-    else:
-        engine = engine or load_engine(None, reading.engine, reading.range_px, say=_say)
-        estimator = stereo_estimator(engine, reading.range_px, reading.engine, _say)
-    return estimator, f"{engine.spec.name} ({engine.model_hash})"
+    options = factory.EstimatorOptions(mode, reading.model, reading.engine, reading.range_px)
+    estimator = factory.make_estimator(options, engine, _say)
+    return estimator, factory.describe_model(estimator)
 
 
 def _say(words: str) -> None:

@@ -93,11 +93,13 @@ def run(input, out, reading):
     PNG, PLY cloud.
     """
     from depth_ros.core.errors import InputError
+    from depth_ros.estimator.factory import rest_unless_wanted
     from depth_ros.evaluation.evaluate import Evaluation, estimates, noun, said_of
     from depth_ros.recordings.output import write_estimate
 
     expect_writable(out)
     source, estimator, label = open_both(input, reading)
+    rest_unless_wanted(estimator, False, "off")  # no motion is written
     done = Evaluation(source.name, label, estimator.engine.name, source.mode)
     scaleless = 0
     with progress(len(source)) as bar:

@@ -56,6 +56,7 @@ def view(
 
 def _recording(source, estimator, page, egomotion: str) -> None:
     """Send a recording or a folder of scenes to the page, with a progress bar."""
+    from depth_ros.estimator.factory import rest_unless_wanted
     from depth_ros.evaluation.evaluate import said_of
     from depth_ros.evaluation.odometry_runner import Follower
     from depth_ros.odometry import OdometryInputs
@@ -64,6 +65,7 @@ def _recording(source, estimator, page, egomotion: str) -> None:
     follower = None
     if egomotion != "off" and source.is_sequence:
         follower = Follower(egomotion, OdometryInputs.from_scale(estimator.scale))
+    rest_unless_wanted(estimator, follower is not None, egomotion)
     with progress(len(source)) as bar:
         show_recording(source, estimator, page, follower, bar.update)
     for line in said_of(source):

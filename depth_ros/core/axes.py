@@ -19,9 +19,13 @@ body_R_optical = optical_R_body.T
 
 
 def optical_pose_to_body(odom_T_optical: np.ndarray) -> np.ndarray:
-    """Turn the pose of an optical frame into that of the body-axes frame at the same place.
+    """Convert the pose of an optical frame to that of the body-axes frame at the same place.
 
-    odom_T_optical: (4, 4), odom in any axes. Returns odom_T_body, (4, 4) float64.
+    Args:
+        odom_T_optical: (4, 4), odom in any axes.
+
+    Returns:
+        odom_T_body, (4, 4) float64.
 
     >>> optical_pose_to_body(np.eye(4))[:3, 0].tolist()
     [0.0, 0.0, 1.0]
@@ -34,12 +38,18 @@ def optical_pose_to_body(odom_T_optical: np.ndarray) -> np.ndarray:
 def carry_pose(
     odom_T_a: np.ndarray, covariance: np.ndarray, a_T_b: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the pose of frame b, which is fixed to frame a, and its covariance.
+    """Convert the pose of frame a, with its covariance, to that of frame b, which is fixed to a.
 
     The error of the rotation moves b by its lever arm l = odom_R_a a_t_b: dp_b = dp_a - l x dtheta.
-    odom_T_a, a_T_b: (4, 4). covariance: (6, 6) of odom_T_a as in ROS, axes of odom: m^2 of its
-    place, then rad^2 of the rotation vector that would correct it from the left; a_T_b is taken as
-    exact. Returns (odom_T_b (4, 4), covariance (6, 6) in the same convention).
+
+    Args:
+        odom_T_a: (4, 4).
+        covariance: (6, 6) of odom_T_a as in ROS, axes of odom: m^2 of its position, then rad^2 of
+            the rotation vector that would correct it from the left.
+        a_T_b: (4, 4), taken as exact.
+
+    Returns:
+        (odom_T_b (4, 4), covariance (6, 6) in the same convention).
 
     >>> lever = np.eye(4)
     >>> lever[0, 3] = 2.0
@@ -52,7 +62,14 @@ def carry_pose(
 
 
 def turn_covariance(covariance: np.ndarray, b_R_a: np.ndarray) -> np.ndarray:
-    """Give a (6, 6) covariance of two vectors in axes a in the axes b, b_R_a: (3, 3).
+    """Rotate the covariance of two vectors into other axes.
+
+    Args:
+        covariance: (6, 6), axes a.
+        b_R_a: (3, 3).
+
+    Returns:
+        (6, 6), axes b.
 
     >>> turn_covariance(np.diag([1.0, 2, 3, 4, 5, 6]), body_R_optical).diagonal().tolist()
     [3.0, 1.0, 2.0, 6.0, 4.0, 5.0]
@@ -64,12 +81,17 @@ def turn_covariance(covariance: np.ndarray, b_R_a: np.ndarray) -> np.ndarray:
 def carry_twist(
     twist: np.ndarray, covariance: np.ndarray, b_T_a: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the twist of frame b, in its own axes, where that of frame a is known, which is fixed to
-    the same body.
+    """Convert the twist of frame a, with its covariance, to that of frame b of the same rigid body.
 
     w_b = b_R_a w_a, v_b = b_R_a v_a + b_t_a x w_b: the adjoint of b_T_a.
-    twist: (6,) m/s then rad/s, axes of a. covariance: (6, 6) of it. b_T_a: (4, 4), taken as exact.
-    Returns (twist (6,), covariance (6, 6)), axes of b.
+
+    Args:
+        twist: (6,) m/s then rad/s, axes of a.
+        covariance: (6, 6) of it.
+        b_T_a: (4, 4), taken as exact.
+
+    Returns:
+        (twist (6,), covariance (6, 6)), axes of b.
 
     >>> ahead = np.eye(4)
     >>> ahead[0, 3] = 2.0

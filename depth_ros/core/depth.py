@@ -15,9 +15,15 @@ def disparity_to_depth(
 ) -> np.ndarray:
     """Convert disparity to depth: z = fx * baseline / (disparity + doffs).
 
-    disparity: any shape, pixels. fx, doffs_px: pixels at the resolution of disparity. baseline_m:
-    metres. Returns float32 metres of the same shape; NaN where disparity is not finite, where
-    disparity + doffs <= 0, or so near 0 that depth would be infinite.
+    Args:
+        disparity: Any shape, pixels.
+        fx: Focal length, pixels at the resolution of disparity.
+        baseline_m: Between the cameras.
+        doffs_px: cx_right - cx_left, pixels at the resolution of disparity.
+
+    Returns:
+        float32 metres of the same shape; NaN where disparity is not finite, where disparity + doffs
+        <= 0, or so near 0 that depth would be infinite.
 
     >>> disparity_to_depth(np.array([10.0, 0.0, np.nan]), fx=100.0, baseline_m=0.5).tolist()
     [5.0, nan, nan]
@@ -28,8 +34,16 @@ def disparity_to_depth(
 def depth_to_disparity(
     depth: np.ndarray, fx: float, baseline_m: float, doffs_px: float = 0.0
 ) -> np.ndarray:
-    """Convert depth in metres to float32 disparity in pixels, the inverse of disparity_to_depth;
-    unknown is NaN.
+    """Convert depth to disparity, the inverse of disparity_to_depth.
+
+    Args:
+        depth: Any shape, metres, NaN unknown.
+        fx: Focal length, pixels at the resolution of depth.
+        baseline_m: Between the cameras.
+        doffs_px: cx_right - cx_left, pixels.
+
+    Returns:
+        float32 pixels of the same shape, NaN unknown.
 
     >>> depth_to_disparity(np.array([5.0, 0.0]), fx=100.0, baseline_m=0.5).tolist()
     [10.0, nan]
@@ -40,28 +54,38 @@ def depth_to_disparity(
 def depth_sigma(
     depth: np.ndarray, sigma_disparity_px: np.ndarray, fx: float, baseline_m: float
 ) -> np.ndarray:
-    """Carry one standard deviation of disparity over to depth, to first order: sigma_z = z^2 / (fx
-    b) sigma_d.
+    """Propagate one standard deviation of disparity to depth: sigma_z = z^2 / (fx b) sigma_d.
 
-    depth: metres, NaN unknown. sigma_disparity_px: pixels, same shape or a number. Returns float32
-    metres, NaN unknown.
+    To first order.
+
+    Args:
+        depth: Any shape, metres, NaN unknown.
+        sigma_disparity_px: Pixels, the same shape or a number.
+        fx: Focal length, pixels.
+        baseline_m: Between the cameras.
+
+    Returns:
+        float32 metres of the same shape, NaN unknown.
 
     >>> depth_sigma(np.array([5.0]), 0.5, fx=100.0, baseline_m=0.5).tolist()
     [0.25]
     """
     depth = np.asarray(depth, np.float32)
-    with np.errstate(
-        over="ignore"
-    ):  # at disparities near zero depth is next to infinite, and so is its sigma
-        sigma = (
-            depth * depth * np.asarray(sigma_disparity_px, np.float32) / np.float32(fx * baseline_m)
-        )
+    sigma_disparity = np.asarray(sigma_disparity_px, np.float32)
+    # At disparities near zero depth is next to infinite, and so is its sigma
+    with np.errstate(over="ignore"):
+        sigma = depth * depth * sigma_disparity / np.float32(fx * baseline_m)
     return sigma.astype(np.float32)
 
 
 def depth_to_mm(depth: np.ndarray) -> np.ndarray:
-    """Convert metres to uint16 millimetres, 0 unknown (REP 118); what does not fit into 65.535 m is
-    unknown too.
+    """Convert metres to uint16 millimetres, 0 unknown (REP 118).
+
+    Args:
+        depth: Any shape, metres, NaN unknown.
+
+    Returns:
+        uint16 of the same shape; what does not fit into 65.535 m is unknown too.
 
     >>> depth_to_mm(np.array([1.2344, np.nan, 70.0])).tolist()
     [1234, 0, 0]
@@ -86,10 +110,20 @@ def resize_disparity(disparity: np.ndarray, height: int, width: int) -> np.ndarr
     """Resize a disparity map without inventing surfaces between foreground and background.
 
     Bilinear over the four neighbours, but only over those within 1 px (at input resolution) of the
-    nearest one: the others lie on another surface, or are unknown, and give their weight up. Values
-    are scaled by the width ratio. disparity: (H, W) float pixels, NaN unknown. Returns (height,
-    width) float32; NaN where the nearest input is NaN. Raises ImageError for another shape or an
-    empty size. The same size gives the same values, exactly.
+    nearest one: the others lie on another surface, or are unknown, and lose their weight. Values
+    are scaled by the ratio of the widths.
+
+    Args:
+        disparity: (H, W) float pixels, NaN unknown.
+        height: Of the result.
+        width: Of the result.
+
+    Returns:
+        (height, width) float32, NaN where the nearest input is NaN; the same size returns the same
+        values, exactly.
+
+    Raises:
+        ImageError: For another shape or an empty size.
 
     >>> resize_disparity(np.array([[10.0, 10.0, 40.0, 40.0]]), 1, 8).tolist()
     [[20.0, 20.0, 20.0, 20.0, 80.0, 80.0, 80.0, 80.0]]
@@ -102,7 +136,8 @@ def resize_disparity(disparity: np.ndarray, height: int, width: int) -> np.ndarr
     v0, v1, v_weight = _taps(disparity.shape[0], height)
     u0, u1, u_weight = _taps(disparity.shape[1], width)
     nearest = resize_nearest(disparity, height, width)
-    total, weights = np.zeros_like(nearest), np.zeros_like(nearest)
+    total = np.zeros_like(nearest)
+    weights = np.zeros_like(nearest)
     for rows, row_weight in ((v0, 1 - v_weight), (v1, v_weight)):
         lines = disparity[rows]
         for columns, column_weight in ((u0, 1 - u_weight), (u1, u_weight)):
@@ -133,12 +168,10 @@ def _reciprocal(numerator: float, denominator: np.ndarray) -> np.ndarray:
     finite.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        quotient = (
-            np.float32(numerator) / denominator
-        )  # 0 of an infinite denominator, infinite of one next to 0
-        return np.where(
-            (quotient > 0) & np.isfinite(quotient), quotient, np.float32(np.nan)
-        ).astype(np.float32)
+        # 0 of an infinite denominator, infinite of one next to 0
+        quotient = np.float32(numerator) / denominator
+        known = (quotient > 0) & np.isfinite(quotient)
+        return np.where(known, quotient, np.float32(np.nan)).astype(np.float32)
 
 
 def _check_resize(values: np.ndarray, height: int, width: int) -> None:

@@ -11,7 +11,7 @@ _SMALL = 1e-8  # radians; below, the first terms of the series are exact in floa
 
 
 def hat(vector: np.ndarray) -> np.ndarray:
-    """Give the (3, 3) matrix with hat(a) @ b = a x b.
+    """Return the (3, 3) matrix with hat(a) @ b = a x b.
 
     >>> (hat([1.0, 2.0, 3.0]) @ [0.0, 0.0, 1.0]).tolist()
     [2.0, -1.0, 0.0]
@@ -21,7 +21,7 @@ def hat(vector: np.ndarray) -> np.ndarray:
 
 
 def so3_exp(rotvec: np.ndarray) -> np.ndarray:
-    """Give the (3, 3) rotation of a rotation vector in radians, by Rodrigues' formula.
+    """Return the (3, 3) rotation of a rotation vector in radians, by Rodrigues' formula.
 
     >>> so3_exp([0.0, 0.0, np.pi / 2]).round(12)[0].tolist()
     [0.0, -1.0, 0.0]
@@ -33,8 +33,9 @@ def so3_exp(rotvec: np.ndarray) -> np.ndarray:
 
 
 def so3_log(R: np.ndarray) -> np.ndarray:
-    """Give the rotation vector (3,) of a (3, 3) rotation, radians, length 0 to pi; by the
-    quaternion: always stable.
+    """Return the rotation vector (3,) of a (3, 3) rotation, radians, of length 0 to pi.
+
+    By way of the quaternion, which is stable at every angle.
 
     >>> so3_log(so3_exp([0.1, -0.2, 0.3])).round(12).tolist()
     [0.1, -0.2, 0.3]
@@ -47,7 +48,7 @@ def so3_log(R: np.ndarray) -> np.ndarray:
 
 
 def se3_exp(twist: np.ndarray) -> np.ndarray:
-    """Give the (4, 4) transform of a twist (6,): metres, then radians.
+    """Return the (4, 4) transform of a twist (6,): metres, then radians.
 
     >>> se3_exp([1.0, 2.0, 3.0, 0.0, 0.0, 0.0])[:3, 3].tolist()
     [1.0, 2.0, 3.0]
@@ -60,7 +61,7 @@ def se3_exp(twist: np.ndarray) -> np.ndarray:
 
 
 def se3_log(T: np.ndarray) -> np.ndarray:
-    """Give the twist (6,) of a (4, 4) transform, the inverse of se3_exp.
+    """Return the twist (6,) of a (4, 4) transform, the inverse of se3_exp.
 
     >>> se3_log(se3_exp([1.0, 2.0, 3.0, 0.1, -0.2, 0.3])).round(12).tolist()
     [1.0, 2.0, 3.0, 0.1, -0.2, 0.3]
@@ -70,7 +71,7 @@ def se3_log(T: np.ndarray) -> np.ndarray:
 
 
 def inverse(a_T_b: np.ndarray) -> np.ndarray:
-    """Give b_T_a of the (4, 4) a_T_b.
+    """Return b_T_a of the (4, 4) a_T_b.
 
     >>> inverse(se3_exp([1.0, 2.0, 3.0, 0.0, 0.0, 0.0]))[:3, 3].tolist()
     [-1.0, -2.0, -3.0]
@@ -93,7 +94,7 @@ def renormalised(R: np.ndarray) -> np.ndarray:
 
 
 def quat_to_matrix(quat_xyzw: np.ndarray) -> np.ndarray:
-    """Give the (3, 3) rotation of a quaternion (x, y, z, w), which need not be of unit length.
+    """Return the (3, 3) rotation of a quaternion (x, y, z, w), which need not be of unit length.
 
     >>> quat_to_matrix([0.0, 0.0, 1.0, 1.0]).round(12)[0].tolist()
     [0.0, -1.0, 0.0]
@@ -123,8 +124,9 @@ def pose_to_matrix(pose: np.ndarray) -> np.ndarray:
 
 
 def matrix_to_quat(R: np.ndarray) -> np.ndarray:
-    """Give the quaternion (x, y, z, w), w >= 0, of a (3, 3) rotation, from its largest component
-    (Shepperd 1978).
+    """Return the quaternion (x, y, z, w), w >= 0, of a (3, 3) rotation.
+
+    From its largest component (Shepperd 1978).
 
     >>> matrix_to_quat(np.diag([1.0, -1.0, -1.0])).tolist()
     [1.0, 0.0, 0.0, 0.0]
@@ -137,7 +139,9 @@ def matrix_to_quat(R: np.ndarray) -> np.ndarray:
     products[3, 3] = 1 + np.trace(R)
     quat_xyzw = products[np.argmax(np.diag(products))]
     quat_xyzw = quat_xyzw / np.linalg.norm(quat_xyzw)
-    return -quat_xyzw if quat_xyzw[3] < 0 else quat_xyzw
+    if quat_xyzw[3] < 0:
+        return -quat_xyzw
+    return quat_xyzw
 
 
 def _left_jacobian(rotvec: np.ndarray) -> np.ndarray:
@@ -151,13 +155,11 @@ def _coefficients(angle: float) -> tuple[float, float, float]:
     """sin(a)/a, (1 - cos a)/a^2 and (a - sin a)/a^3, without cancellation near zero."""
     if angle < _SMALL:
         return 1.0, 0.5, 1 / 6
-    # 2 sin^2(a/2) is 1 - cos(a) without its cancellation; the series takes over where a - sin(a)
-    # cancels.
+    a = np.sin(angle) / angle
+    # 2 sin^2(a/2) is 1 - cos(a) without its cancellation
     b = 2 * (np.sin(angle / 2) / angle) ** 2
+    if angle > 0.1:
+        return a, b, (angle - np.sin(angle)) / angle**3
+    # The Taylor series, where a - sin(a) cancels
     a2 = angle * angle
-    c = (
-        (angle - np.sin(angle)) / angle**3
-        if angle > 0.1
-        else 1 / 6 - a2 / 120 + a2 * a2 / 5040 - a2**3 / 362880
-    )
-    return np.sin(angle) / angle, b, c
+    return a, b, 1 / 6 - a2 / 120 + a2 * a2 / 5040 - a2**3 / 362880

@@ -21,12 +21,9 @@ DEPTH_KEYS = (
     "coverage",
 )
 SCALINGS = ("none", "median", "scale-shift")
-_GARG_CROP = (
-    0.40810811,
-    0.99189189,
-    0.03594771,
-    0.96405229,
-)  # first and last row, first and last column, as shares
+# Shares of the image's height and width
+_GARG_ROWS = (0.40810811, 0.99189189)
+_GARG_COLUMNS = (0.03594771, 0.96405229)
 
 
 def depth_metrics(
@@ -36,16 +33,24 @@ def depth_metrics(
     max_m: float = 80.0,
     scaling: str = "none",
 ) -> dict:
-    """Compare depth with truth (Eigen et al. 2014), over answered pixels whose truth lies in
-    [min_m, max_m].
+    """Compare depth with ground truth (Eigen et al. 2014), where that lies in [min_m, max_m].
 
-    pred, truth: same shape, metres, NaN unknown (0 and inf count as unknown too). Predictions are
-    clipped to the range. scaling: what align does to pred first, over the judged pixels; its name
-    is in the result, so that figures of metric depth and of depth with a borrowed scale cannot be
-    mixed. Returns abs_rel, sq_rel (m), rmse (m), rmse_log, silog (100 x standard deviation of the
-    log error), delta1-3 (shares of max(p/t, t/p) < 1.25^k), coverage (share answered), scaling.
-    Figures are NaN where nothing was answered. Raises ImageError for shapes that differ, truth
-    without a pixel in the range, an empty range, or an unknown scaling.
+    Args:
+        pred: Any shape, metres, NaN unknown (0 and inf count as unknown too); clipped to the range.
+        truth: Ground truth, the same shape and unit.
+        min_m: Of the range.
+        max_m: Of the range.
+        scaling: What align does to pred first, over the judged pixels. Its name is in the result,
+            so that figures of metric depth and of depth with a borrowed scale cannot be mixed.
+
+    Returns:
+        abs_rel, sq_rel (m), rmse (m), rmse_log, silog (100 x standard deviation of the log error),
+        delta1-3 (shares of max(p/t, t/p) < 1.25^k), coverage (share of judged pixels with a
+        prediction), scaling. Figures are NaN where nothing was predicted.
+
+    Raises:
+        ImageError: For shapes that differ, ground truth without a pixel in the range, an empty
+            range, or an unknown scaling.
 
     >>> depth_metrics(np.array([2.0, 5.0]), np.array([2.0, 4.0]))["abs_rel"]
     0.125
@@ -59,21 +64,30 @@ def depth_metrics(
         answered = judged & np.isfinite(pred) & (pred > 0)
     if not judged.any():
         raise ImageError(f"expected truth between {min_m} and {max_m} m, got none")
-    p, t = pred[answered], truth[answered]
     result = {"coverage": float(answered.sum() / judged.sum()), "scaling": scaling}
-    if not len(p):
+    if not answered.any():
         return {**dict.fromkeys(DEPTH_KEYS, float("nan")), **result}
-    return {**_depth_errors(np.clip(align(p, t, scaling), min_m, max_m), t), **result}
+    t = truth[answered]
+    p = np.clip(align(pred[answered], t, scaling), min_m, max_m)
+    return {**_depth_errors(p, t), **result}
 
 
 def align(pred: np.ndarray, truth: np.ndarray, how: str) -> np.ndarray:
-    """Give depth the scale of the truth, over the pixels where both are known (finite and above 0).
+    """Scale depth to ground truth, over the pixels where both are known (finite and above 0).
 
-    pred, truth: same shape, metres (pred up to scale). how: "none" = as it is; "median" = pred
-    times median(truth) / median(pred) (Zhou et al. 2017); "scale-shift" = s / pred + t fitted to 1
-    / truth by least squares (Ranftl et al. 2020, eq. 4): for inverse depth of unknown scale and
-    offset. What that turns behind the camera is inf. Returns float64, NaN unknown. Raises
-    ImageError for shapes that differ, an unknown name, or no pixel in common.
+    Args:
+        pred: Any shape, metres up to scale.
+        truth: Ground truth, the same shape, metres.
+        how: "none": as it is. "median": pred times median(truth) / median(pred) (Zhou et al. 2017).
+            "scale-shift": s / pred + t fitted to 1 / truth by least squares (Ranftl et al. 2020,
+            eq. 4), for inverse depth of unknown scale and offset; what that moves behind the camera
+            is inf.
+
+    Returns:
+        float64 of the same shape, NaN unknown.
+
+    Raises:
+        ImageError: For shapes that differ, an unknown name, or no pixel in common.
 
     >>> align(np.array([1.0, 2.0, 8.0]), np.array([3.0, 6.0, 9.0]), "median").tolist()
     [3.0, 6.0, 24.0]
@@ -90,35 +104,47 @@ def align(pred: np.ndarray, truth: np.ndarray, how: str) -> np.ndarray:
         raise ImageError("expected a pixel where prediction and truth are known, got none")
     if how == "median":
         return pred * (np.median(truth[both]) / np.median(pred[both]))
+    # [1 / pred, 1] (s, t)^T = 1 / truth
     columns = np.stack([1 / pred[both], np.ones(both.sum())], axis=1)
     scale, shift = np.linalg.lstsq(columns, 1 / truth[both], rcond=None)[0]
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = scale / pred + shift
-        return np.where(known, np.where(inverse > 0, 1 / inverse, np.inf), np.nan)
+        aligned = np.where(inverse > 0, 1 / inverse, np.inf)
+    return np.where(known, aligned, np.nan)
 
 
 def garg_crop(height: int, width: int) -> np.ndarray:
-    """Make the mask in which the field judges KITTI (Garg et al. 2016): without sky, bonnet and the
-    outer columns.
+    """Make the mask in which KITTI is evaluated (Garg et al. 2016).
 
-    Returns (height, width) bool, True where truth counts.
+    It leaves out sky, bonnet and the outer columns.
+
+    Args:
+        height: Of the image.
+        width: Of the image.
+
+    Returns:
+        (height, width) bool, True where ground truth counts.
 
     >>> mask = garg_crop(375, 1242)
     >>> np.argwhere(mask).min(0).tolist(), np.argwhere(mask).max(0).tolist()
     ([153, 44], [370, 1196])
     """
-    top, bottom, left, right = (
-        int(share * side) for share, side in zip(_GARG_CROP, (height, height, width, width))
-    )
+    top, bottom = (int(share * height) for share in _GARG_ROWS)
+    left, right = (int(share * width) for share in _GARG_COLUMNS)
     mask = np.zeros((height, width), bool)
     mask[top:bottom, left:right] = True
     return mask
 
 
 def rotation_error_deg(pred: np.ndarray, truth: np.ndarray) -> float:
-    """Measure the angle of the rotation that leads from one pose to the other, degrees in [0, 180].
+    """Measure the angle of the rotation between two transforms.
 
-    pred, truth: (4, 4), both a_T_b of the same a and b.
+    Args:
+        pred: (4, 4) a_T_b.
+        truth: (4, 4), of the same a and b.
+
+    Returns:
+        Degrees in [0, 180].
 
     >>> turned = np.diag([-1.0, -1.0, 1.0, 1.0])
     >>> rotation_error_deg(turned, np.eye(4))
@@ -129,30 +155,42 @@ def rotation_error_deg(pred: np.ndarray, truth: np.ndarray) -> float:
 
 
 def translation_direction_error_deg(pred: np.ndarray, truth: np.ndarray) -> float:
-    """Measure the angle between the directions of two translations, degrees in [0, 180]; scale does
-    not matter.
+    """Measure the angle between the directions of two translations; scale does not matter.
 
-    pred, truth: (4, 4), both a_T_b of the same a and b. NaN where either does not move: it has no
-    direction.
+    Args:
+        pred: (4, 4) a_T_b.
+        truth: (4, 4), of the same a and b.
 
-    >>> sideways, forward = np.eye(4), np.eye(4)
-    >>> sideways[0, 3], forward[2, 3] = 0.1, 2.0
+    Returns:
+        Degrees in [0, 180]; NaN where either does not move: it has no direction.
+
+    >>> sideways = np.eye(4)
+    >>> sideways[0, 3] = 0.1
+    >>> forward = np.eye(4)
+    >>> forward[2, 3] = 2.0
     >>> translation_direction_error_deg(sideways, forward)
     90.0
     """
-    a, b = np.asarray(pred, np.float64)[:3, 3], np.asarray(truth, np.float64)[:3, 3]
+    a = np.asarray(pred, np.float64)[:3, 3]
+    b = np.asarray(truth, np.float64)[:3, 3]
     if not (a.any() and b.any()):
         return float("nan")
     return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b)))
 
 
 def stereo_metrics(pred: np.ndarray, truth: np.ndarray) -> dict:
-    """Compare disparity with truth, over all pixels with truth, occluded ones included.
+    """Compare disparity with ground truth, occluded pixels included.
 
-    pred, truth: same shape, pixels; NaN or inf = no answer, no truth. A pixel without answer is
-    bad, lowers coverage. Returns epe_px (mean error of the answered), bad1_pct, bad2_pct (errors
-    over 1 and 2 px), d1_pct (KITTI: over 3 px and over 5 % of the truth), coverage. Raises
-    ImageError for shapes that differ, or without truth.
+    Args:
+        pred: Any shape, pixels; NaN or inf: unknown, which counts as bad and lowers coverage.
+        truth: The same shape, pixels; NaN or inf: no ground truth, which counts for nothing.
+
+    Returns:
+        epe_px (mean error where pred is known), bad1_pct, bad2_pct (errors over 1 and 2 px), d1_pct
+        (KITTI: over 3 px and over 5 % of the ground truth), coverage.
+
+    Raises:
+        ImageError: For shapes that differ, or without ground truth.
 
     >>> stereo_metrics(np.array([10.0, 13.0, np.nan, 4.0]), np.array([10.0, 10.0, 10.0, np.inf]))[
     ...     "epe_px"
@@ -163,11 +201,15 @@ def stereo_metrics(pred: np.ndarray, truth: np.ndarray) -> dict:
     judged = np.isfinite(truth)
     if not judged.any():
         raise ImageError("expected at least one pixel with truth, got none")
-    p, t = pred[judged], truth[judged]
-    answered = np.isfinite(p)
-    error = np.where(answered, np.abs(np.where(answered, p, 0) - t), np.inf)
+    t = truth[judged]
+    error = np.abs(pred[judged] - t)
+    answered = np.isfinite(error)
+    error[~answered] = np.inf
+    epe_px = float("nan")
+    if answered.any():
+        epe_px = float(error[answered].mean())
     return {
-        "epe_px": float(error[answered].mean()) if answered.any() else float("nan"),
+        "epe_px": epe_px,
         "bad1_pct": _percent(error > 1),
         "bad2_pct": _percent(error > 2),
         "d1_pct": _percent((error > 3) & (error > 0.05 * np.abs(t))),
@@ -176,11 +218,14 @@ def stereo_metrics(pred: np.ndarray, truth: np.ndarray) -> dict:
 
 
 def mean_metrics(metrics: list[dict]) -> dict:
-    """Average figures over frames or scenes, each counting alike; NaN are left out, texts must
-    agree.
+    """Average figures over frames or scenes, each counting alike.
 
-    Raises ImageError for an empty list, other keys, or texts that differ (scalings must not be
-    mixed).
+    Args:
+        metrics: Of one frame or scene each, with the same keys; NaN are left out, texts must agree.
+
+    Raises:
+        ImageError: For an empty list, other keys, or texts that differ (scalings must not be
+            mixed).
 
     >>> mean_metrics([{"epe_px": 1.0}, {"epe_px": 2.0}])
     {'epe_px': 1.5}
@@ -222,12 +267,15 @@ def _mean(key: str, values: list):
             raise ImageError(f"{key}: expected one value, got {sorted(set(values))}")
         return values[0]
     known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else float("nan")
+    if not known:
+        return float("nan")
+    return float(np.mean(known))
 
 
 def _pair(pred, truth) -> tuple[np.ndarray, np.ndarray]:
     """Both as float64 of one shape; float32 sums of millions of pixels lose digits."""
-    pred, truth = np.asarray(pred, np.float64), np.asarray(truth, np.float64)
+    pred = np.asarray(pred, np.float64)
+    truth = np.asarray(truth, np.float64)
     if pred.shape != truth.shape:
         raise ImageError(
             f"expected prediction and truth of one shape, got {pred.shape} and {truth.shape}"

@@ -9,12 +9,19 @@ from .errors import ImageError
 
 
 def depth_to_cloud(depth: np.ndarray, camera: Camera, rgb: np.ndarray | None = None) -> np.ndarray:
-    """Make the points of a depth map, in the optical frame of its camera (x right, y down, z
-    forward).
+    """Convert a depth map to points in the optical frame (x right, y down, z forward).
 
-    depth: (H, W) metres, NaN unknown. camera: of this size. rgb: (H, W, 3) uint8 or None (white
-    points). Returns (H, W, 4) float32: x, y, z in metres, NaN unknown, and the bits 0x00RRGGBB (the
-    "rgb" field of PCL). Raises ImageError for sizes that differ.
+    Args:
+        depth: (H, W) metres, NaN unknown.
+        camera: Of this size.
+        rgb: (H, W, 3) uint8; None: white points.
+
+    Returns:
+        (H, W, 4) float32: x, y, z in metres, NaN unknown, and the bits 0x00RRGGBB (the "rgb" field
+        of PCL).
+
+    Raises:
+        ImageError: For sizes that differ.
 
     >>> cloud = depth_to_cloud(np.array([[2.0, np.nan]]), Camera(2, 1, 4.0, 5.0, 1.0, 0.0))
     >>> cloud[0, 0, :3].tolist()

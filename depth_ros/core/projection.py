@@ -8,7 +8,7 @@ from .camera import Camera
 
 
 def pixel_grid(height: int, width: int) -> np.ndarray:
-    """Give the (height, width, 2) float64 coordinates (u, v) of all pixel centres.
+    """Return the (height, width, 2) float64 coordinates (u, v) of all pixel centres.
 
     >>> pixel_grid(2, 3)[1, 2].tolist()
     [2.0, 1.0]
@@ -20,8 +20,12 @@ def pixel_grid(height: int, width: int) -> np.ndarray:
 def project(points: np.ndarray, camera: Camera) -> np.ndarray:
     """Project points of the optical frame: u = fx x / z + cx, v = fy y / z + cy.
 
-    points: (..., 3) metres. Returns (..., 2) float64 pixels (u, v), NaN for points that are not in
-    front (z <= 0).
+    Args:
+        points: (..., 3) metres.
+        camera: Whose pixels are wanted.
+
+    Returns:
+        (..., 2) float64 pixels (u, v), NaN for points that are not in front (z <= 0).
 
     >>> project(np.array([1.0, -1.0, 2.0]), Camera(8, 6, 4.0, 6.0, 3.0, 2.0)).tolist()
     [5.0, -1.0]
@@ -35,24 +39,33 @@ def project(points: np.ndarray, camera: Camera) -> np.ndarray:
 def unproject(depth: np.ndarray, camera: Camera, pixels: np.ndarray | None = None) -> np.ndarray:
     """Lift pixels into the optical frame, the inverse of project.
 
-    depth: (...) metres along the axis, NaN unknown. pixels: (..., 2) as (u, v); None: the grid of
-    depth (H, W). Returns (..., 3) float64 metres, NaN unknown.
+    Args:
+        depth: (...) metres along the optical axis, NaN unknown.
+        camera: Whose pixels they are.
+        pixels: (..., 2) as (u, v); None: the grid of depth (H, W).
+
+    Returns:
+        (..., 3) float64 metres, NaN unknown.
 
     >>> unproject(np.array(2.0), Camera(8, 6, 4.0, 6.0, 3.0, 2.0), np.array([5.0, -1.0])).tolist()
     [1.0, -1.0, 2.0]
     """
-    depth = np.asarray(depth, np.float64)[..., None]
-    pixels = pixel_grid(*depth.shape[:2]) if pixels is None else np.asarray(pixels, np.float64)
-    return np.concatenate(
-        [(pixels - (camera.cx, camera.cy)) / (camera.fx, camera.fy) * depth, depth], axis=-1
-    )
+    z = np.asarray(depth, np.float64)[..., None]
+    if pixels is None:
+        pixels = pixel_grid(*z.shape[:2])
+    rays = (np.asarray(pixels, np.float64) - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
+    return np.concatenate([rays * z, z], axis=-1)
 
 
 def transform_points(target_T_source: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Map points of source into target.
 
-    target_T_source: (4, 4). points: (..., 3) metres in source. Returns (..., 3) float64 metres in
-    target.
+    Args:
+        target_T_source: (4, 4).
+        points: (..., 3) metres in source.
+
+    Returns:
+        (..., 3) float64 metres in target.
 
     >>> transform_points(
     ...     np.array([[0, -1, 0, 1], [1, 0, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1]]), [5.0, 6.0, 7.0]

@@ -15,14 +15,21 @@ _BEHIND = np.float32(-1e6)  # far outside of any image: remap fills it with the 
 
 
 def rectify_map(calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the raw position of every rectified pixel, the way cv2.initUndistortRectifyMap does.
+    """Compute the raw position of every rectified pixel, as cv2.initUndistortRectifyMap does.
 
     ray = (P[:3, :3] R)^-1 (u, v, 1), then x = X / Z, y = Y / Z, then the distortion model, then K.
     plumb_bob (Brown 1966) and rational_polynomial: k1 k2 p1 p2 k3 k4 k5 k6; equidistant (Kannala,
     Brandt 2006): k1-k4. An empty D means no distortion; "fisheye" is an alias of equidistant.
-    Returns map_x, map_y: (H, W) float32 pixels of the raw image, outside of it where nothing was
-    seen. Raises CalibrationError for an unknown model, too many coefficients, numbers that are not
-    finite, zero K, R or P.
+
+    Args:
+        calibration: Of the raw image.
+
+    Returns:
+        map_x, map_y: (H, W) float32 pixels of the raw image, outside of it where nothing was seen.
+
+    Raises:
+        CalibrationError: For an unknown model, too many coefficients, numbers that are not finite,
+            zero K, R or P.
 
     >>> one = (1, 0, 0, 0, 1, 0, 0, 0, 1)
     >>> cal = Calibration(
@@ -41,12 +48,18 @@ def rectify_map(calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
     Camera.from_calibration(calibration)  # refuses zero or unknown K and P
     ray = _rays(calibration)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        x, y = ray[0] / ray[2], ray[1] / ray[2]
-        x, y = _equidistant(x, y, D) if model == "equidistant" else _rational(x, y, D)
+        x = ray[0] / ray[2]
+        y = ray[1] / ray[2]
+        if model == "equidistant":
+            x, y = _equidistant(x, y, D)
+        else:
+            x, y = _rational(x, y, D)
         K = calibration.K
-        maps = (K[0] * x + K[1] * y + K[2], K[4] * y + K[5])
-    seen = (ray[2] > 0) & np.isfinite(maps[0]) & np.isfinite(maps[1])
-    map_x, map_y = (np.where(seen, values, _BEHIND).astype(np.float32) for values in maps)
+        u = K[0] * x + K[1] * y + K[2]
+        v = K[4] * y + K[5]
+    seen = (ray[2] > 0) & np.isfinite(u) & np.isfinite(v)
+    map_x = np.where(seen, u, _BEHIND).astype(np.float32)
+    map_y = np.where(seen, v, _BEHIND).astype(np.float32)
     return map_x, map_y
 
 
@@ -83,10 +96,9 @@ def _rational(x, y, D):
     k1, k2, p1, p2, k3, k4, k5, k6 = D
     r2 = x * x + y * y
     radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
-    return (
-        x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
-        y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
-    )
+    distorted_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+    distorted_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+    return distorted_x, distorted_y
 
 
 def _equidistant(x, y, D):

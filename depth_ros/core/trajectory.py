@@ -14,7 +14,13 @@ CHI2_95_OF_6 = 12.592  # a NEES of six dimensions stays below it in 95 % of the 
 
 
 def path_m(poses: np.ndarray) -> float:
-    """Sum the ways between neighbouring poses (N, 4, 4), metres.
+    """Measure the length of a path.
+
+    Args:
+        poses: (N, 4, 4) world_T_camera, metres.
+
+    Returns:
+        The sum of the distances between neighbouring positions, metres.
 
     >>> poses = np.stack([np.eye(4)] * 3)
     >>> poses[1:, 2, 3] = 1.0, 3.0
@@ -25,20 +31,24 @@ def path_m(poses: np.ndarray) -> float:
 
 
 def segment_lengths(length_m: float) -> tuple[tuple[int, ...], int]:
-    """Choose segment lengths for a path: KITTI's 100 to 800 m from 100 m on, else 10 to 80 m, else
-    1 to 8 m.
+    """Choose segment lengths for a path: KITTI's 100 to 800 m, or a tenth or a hundredth of that.
 
-    Those that fit into length_m. Returns (lengths in metres, frames between the starts): KITTI
-    starts at every tenth frame, a short clip at every one. No length where the path is shorter than
-    1 m: a segment would measure noise.
+    Args:
+        length_m: Of the path.
+
+    Returns:
+        (the lengths in metres that fit into the path, frames between the starts): KITTI starts at
+        every tenth frame, a short clip at every one. No length where the path is shorter than 1 m:
+        a segment would measure noise.
 
     >>> segment_lengths(60.0)
     ((10, 20, 30, 40, 50), 1)
     """
-    unit = next((unit for unit in (100, 10, 1) if length_m > unit), None)
-    if unit is None:
-        return (), 1
-    return tuple(unit * k for k in range(1, 9) if unit * k < length_m), 10 if unit == 100 else 1
+    for unit_m in (100, 10, 1):
+        if length_m > unit_m:
+            lengths_m = tuple(unit_m * k for k in range(1, 9) if unit_m * k < length_m)
+            return lengths_m, 10 if unit_m == 100 else 1
+    return (), 1
 
 
 def segment_metrics(
@@ -48,12 +58,22 @@ def segment_metrics(
     devkit_odometry).
 
     A segment starts at each `every`-th frame and ends at the first frame beyond its length along
-    the truth. Its error is (pred_first^-1 pred_last)^-1 truth_first^-1 truth_last: translation over
-    length, angle over length. truth, pred: (N, 4, 4), world_T_camera of the same frames, each in
-    its own world; metres. Returns t_err_pct, r_err_deg_per_100m (means over all segments),
-    segments_m (the lengths that were reached), segments (count), by_length {length: (t_err_pct,
-    r_err_deg_per_100m)}; NaN where no segment fits. Raises InputError for shapes that differ,
-    lengths or `every` that are not above 0.
+    the ground truth. Its error is (pred_first^-1 pred_last)^-1 truth_first^-1 truth_last:
+    translation over length, angle over length.
+
+    Args:
+        truth: (N, 4, 4) world_T_camera, ground truth, metres.
+        pred: (N, 4, 4) of the same frames, in its own world.
+        lengths_m: Of the segments.
+        every: Frames between their starts.
+
+    Returns:
+        t_err_pct, r_err_deg_per_100m (means over all segments), segments_m (the lengths that were
+        reached), segments (count), by_length {length: (t_err_pct, r_err_deg_per_100m)}; NaN where
+        no segment fits.
+
+    Raises:
+        InputError: For shapes that differ, lengths or `every` that are not above 0.
 
     >>> truth = np.stack([np.eye(4)] * 13)
     >>> truth[:, 2, 3] = np.arange(13)
@@ -67,24 +87,12 @@ def segment_metrics(
         raise InputError(
             f"expected lengths and a stride above 0, got {tuple(lengths_m)} m and {every}"
         )
-    way = np.concatenate(
-        [[0.0], np.cumsum(np.linalg.norm(np.diff(truth[:, :3, 3], axis=0), axis=1))]
-    )
-    found: dict[int, list] = {}
-    for first in range(0, len(truth), every):
-        for length in lengths_m:
-            last = int(np.searchsorted(way, way[first] + length, side="right"))
-            if last < len(truth):
-                found.setdefault(length, []).append(
-                    _segment_error(truth, pred, first, last, length)
-                )
-    every_one = np.array([error for errors in found.values() for error in errors]).reshape(-1, 2)
-    mean = every_one.mean(0) if len(every_one) else np.full(2, np.nan)
-    by_length = {
-        length: tuple(np.mean(found[length], axis=0).tolist())
-        for length in lengths_m
-        if length in found
-    }
+    errors = _segment_errors(truth, pred, lengths_m, every)
+    by_length = {}
+    for length, of_length in errors.items():
+        by_length[length] = tuple(np.mean(of_length, axis=0).tolist())
+    every_one = [error for of_length in errors.values() for error in of_length]
+    mean = np.mean(every_one, axis=0) if every_one else np.full(2, np.nan)
     return {
         "t_err_pct": float(mean[0]),
         "r_err_deg_per_100m": float(mean[1]),
@@ -181,24 +189,37 @@ def relative_pose_error(truth: np.ndarray, pred: np.ndarray) -> tuple[float, flo
 
 
 def end_drift(truth: np.ndarray, pred: np.ndarray) -> tuple[float, float]:
-    """Measure where the last pose is off when the first poses agree: (metres, degrees).
+    """Measure the error of the last pose when the first poses agree.
 
-    truth, pred: as in segment_metrics. Raises InputError for shapes that differ.
+    Args:
+        truth: As in segment_metrics.
+        pred: As in segment_metrics.
+
+    Returns:
+        (metres, degrees).
+
+    Raises:
+        InputError: For shapes that differ.
     """
     truth, pred = _same(truth, pred)
     error = inverse(inverse(truth[0]) @ truth[-1]) @ inverse(pred[0]) @ pred[-1]
-    return float(np.linalg.norm(error[:3, 3])), float(
-        np.degrees(np.linalg.norm(so3_log(error[:3, :3])))
-    )
+    angle_deg = np.degrees(np.linalg.norm(so3_log(error[:3, :3])))
+    return float(np.linalg.norm(error[:3, 3])), float(angle_deg)
 
 
 def nees(pred: np.ndarray, truth: np.ndarray, covariance: np.ndarray) -> float:
-    """Give the normalised estimation error squared of one transform: xi^T covariance^-1 xi with
-    truth = pred exp(xi).
+    """Compute the normalised estimation error squared (NEES) of one transform.
 
-    pred, truth: (4, 4). covariance: (6, 6) of xi: translation m^2, rotation rad^2, axes of the
-    moved frame. Mean 6 where the covariance is true; above CHI2_95_OF_6 in 5 % of the cases. NaN
-    for a covariance that cannot be inverted. (Bar-Shalom et al. 2001, sec. 5.4.)
+    xi^T covariance^-1 xi with truth = pred exp(xi) (Bar-Shalom et al. 2001, sec. 5.4). Its mean is
+    6 where the covariance is true, and it is above CHI2_95_OF_6 in 5 % of the cases.
+
+    Args:
+        pred: (4, 4).
+        truth: (4, 4), ground truth.
+        covariance: (6, 6) of xi: translation m^2, rotation rad^2, axes of the moved frame.
+
+    Returns:
+        NaN for a covariance that cannot be inverted.
 
     >>> off = np.eye(4)
     >>> off[0, 3] = 0.2
@@ -215,6 +236,23 @@ def nees(pred: np.ndarray, truth: np.ndarray, covariance: np.ndarray) -> float:
 def in_frame_of_first(truth: np.ndarray, odom_T_first: np.ndarray) -> np.ndarray:
     """Express poses (N, 4, 4) in another world, in which the first one is odom_T_first (4, 4)."""
     return odom_T_first @ inverse(truth[0]) @ truth
+
+
+def _segment_errors(truth, pred, lengths_m, every: int) -> dict[int, list]:
+    """The errors of all segments by their length, of the lengths that were reached."""
+    steps_m = np.linalg.norm(np.diff(truth[:, :3, 3], axis=0), axis=1)
+    travelled_m = np.concatenate([[0.0], np.cumsum(steps_m)])
+    errors = {}
+    for length in lengths_m:
+        of_length = []
+        for first in range(0, len(truth), every):
+            # The first frame beyond the length, if there is one
+            last = int(np.searchsorted(travelled_m, travelled_m[first] + length, side="right"))
+            if last < len(truth):
+                of_length.append(_segment_error(truth, pred, first, last, length))
+        if of_length:
+            errors[length] = of_length
+    return errors
 
 
 def _segment_error(truth, pred, first: int, last: int, length: float) -> tuple[float, float]:
@@ -238,7 +276,8 @@ def _poses(poses) -> np.ndarray:
 
 def _same(truth, pred) -> tuple[np.ndarray, np.ndarray]:
     """Both as float64 poses of one number."""
-    truth, pred = _poses(truth), _poses(pred)
+    truth = _poses(truth)
+    pred = _poses(pred)
     if len(truth) != len(pred):
         raise InputError(f"expected as many poses as truth has, got {len(pred)} and {len(truth)}")
     return truth, pred

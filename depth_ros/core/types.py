@@ -7,20 +7,28 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .camera import Calibration, Camera, StereoRig
-from .errors import CalibrationError, ImageError
+from .errors import CalibrationError, ImageError, InputError
+from .pointcloud import depth_to_cloud
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One stereo pair (or one image) at one instant.
 
-    stamp_ns: integer nanoseconds of the image header. frame_id: the optical frame of the left
-    camera. left, right: (H, W, 3) uint8 RGB, the same size; right is None in mono. rig: of the
-    rectified images, H x W; None in mono, where camera is given instead. camera: of the (left)
-    rectified image; rig.left wherever there is a rig. calibrations: (left, right), in mono (left,),
-    where the images are raw and must be rectified first; None where they are rectified.
-    max_disparity_px: the range to search, where this frame knows better than the estimator. Raises
-    ImageError for a wrong shape, type or size.
+    Attributes:
+        stamp_ns: Integer nanoseconds of the image header.
+        frame_id: The optical frame of the left camera.
+        left: (H, W, 3) uint8 RGB.
+        right: The same size; None in mono.
+        rig: Of the rectified images, H x W; None in mono, where camera stands instead.
+        calibrations: (left, right), in mono (left,), where the images are raw and must be rectified
+            first; None where they are rectified.
+        max_disparity_px: The range to search, where this frame knows better than the estimator.
+        camera: Of the (left) rectified image; rig.left wherever there is a rig.
+
+    Raises:
+        ImageError: For a wrong shape, type or size.
+        CalibrationError: For neither a rig nor a camera.
 
     >>> from depth_ros.core.camera import Camera
     >>> image = np.zeros((48, 64, 3), np.uint8)
@@ -58,27 +66,35 @@ class Frame:
             raise ImageError(f"expected a disparity range above 0 px, got {self.max_disparity_px}")
 
     def left_only(self) -> Frame:
-        """Give the same instant as a mono frame: the left image and its camera."""
-        return replace(
-            self, right=None, rig=None, calibrations=self.calibrations and self.calibrations[:1]
-        )
+        """Return the same instant as a mono frame: the left image and its camera."""
+        calibrations = self.calibrations
+        if calibrations is not None:
+            calibrations = calibrations[:1]
+        return replace(self, right=None, rig=None, calibrations=calibrations)
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """What the estimator knows about one frame; it has the stamp and the frame_id of its input.
+    """What the estimator knows about one frame. An unknown value is NaN.
 
-    rig: of the maps below, None in mono. camera: of the maps below. left: (H, W, 3) uint8 RGB,
-    rectified. depth: (H, W) float32 metres along the optical axis; None where no scale is known:
-    never relative numbers. right: the same of the right camera, None in mono. disparity: (H, W)
-    float32 pixels, None in mono. sigma_m: (H, W) float32, one standard deviation of depth in
-    metres, or None. An unknown value is NaN. timing_ms: "prepare", "engine", "decode", "total";
-    mono also "pose". inv_depth: mono, (H, W) float32, 1/m, or relative (true up to one factor)
-    where depth is None. scale: where metres come from, "none" where nothing gives them.
-    scale_reason: why a source that was asked for gives none at present; "" otherwise. prev_T_curr:
-    (4, 4) float64 or None: maps points of this camera into that of the frame at prev_stamp_ns,
-    optical axes; metres, or the relative unit of inv_depth. Where the steps lead is for egomotion
-    to say.
+    Attributes:
+        stamp_ns: Of the frame.
+        frame_id: Of the frame.
+        rig: Of the maps below; None in mono.
+        left: (H, W, 3) uint8 RGB, rectified.
+        depth: (H, W) float32 metres along the optical axis; None where no scale is known: never
+            relative numbers.
+        disparity: (H, W) float32 pixels; None in mono.
+        sigma_m: (H, W) float32, one standard deviation of depth in metres, or None.
+        timing_ms: "prepare", "engine", "decode", "total"; in mono also "pose".
+        camera: Of the maps.
+        inv_depth: In mono, (H, W) float32, 1/m, or relative (up to one factor) where depth is None.
+        scale: Where metres come from; "none" where nothing knows them.
+        scale_reason: Why a scale source that was asked for knows none at present; else "".
+        prev_T_curr: (4, 4) float64, maps points of this camera into that of the frame at
+            prev_stamp_ns, optical axes; metres, or the relative unit of inv_depth. None: unknown.
+        prev_stamp_ns: Stamp of the frame before, or None.
+        right: (H, W, 3) uint8 RGB, rectified; None in mono.
     """
 
     stamp_ns: int
@@ -100,10 +116,26 @@ class Estimate:
     def __post_init__(self):
         _set_camera(self)
 
+    def cloud(self) -> np.ndarray:
+        """Return the coloured points of a metric estimate, see pointcloud.depth_to_cloud.
+
+        Returns:
+            (H, W, 4) float32: x, y, z in metres in the optical frame, NaN unknown, and packed rgb.
+
+        Raises:
+            InputError: Where depth is relative.
+        """
+        if self.depth is None:
+            raise InputError("expected depth in metres for points, got relative depth")
+        assert self.camera is not None  # it is set from the rig in __post_init__
+        return depth_to_cloud(self.depth, self.camera, self.left)
+
 
 def _set_camera(item: Frame | Estimate) -> Camera:
     """Take the camera from the rig, so that replacing the one cannot leave the other behind."""
-    camera = item.camera if item.rig is None else item.rig.left
+    camera = item.camera
+    if item.rig is not None:
+        camera = item.rig.left
     if camera is None:
         raise CalibrationError("expected a rig or a camera, got neither")
     object.__setattr__(item, "camera", camera)

@@ -33,7 +33,7 @@ def load_engine(
     """Load an engine.
 
     Args:
-        model: An ONNX file; None or "" = the released one of the task.
+        model: An ONNX file; None or "": the released one of the task.
         backend: A name, or options with one. "auto": the model, on TensorRT where GPU, driver, its
             binding, TensorRT and onnx are there and no execution provider was named, else on ONNX
             Runtime; SGBM only in stereo where no model was named and none is installed.

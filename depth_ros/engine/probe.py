@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from depth_ros.core.errors import EngineError
+from depth_ros.files import write_atomic
 
 from .onnx import OnnxEngine
-from .tensorrt.cache import default_folder, write_whole
+from .tensorrt.cache import default_folder
 
 _SIZE = (
     192,
@@ -48,8 +49,7 @@ def fits_cpu(model: Path, int8: Path, folder: Path | None = None) -> Path:
     if times is None:
         times = _measured(model, int8)
         with contextlib.suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(file, json.dumps(times).encode())
+            write_atomic(file, json.dumps(times).encode(), durable=True)
     return int8 if times["int8_ms"] < _GAIN * times["float_ms"] else model
 
 

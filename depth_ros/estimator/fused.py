@@ -1,19 +1,18 @@
-"""The whole step, images to metres and points, as a GPU runs it in one replay; and the plain way
-that judges it.
+"""The whole step, images to metres and points, as a GPU runs it in one replay; and the same step
+by NumPy and OpenCV, which is its reference.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 
 from depth_ros.core.camera import Camera, StereoRig
-from depth_ros.core.depth import depth_sigma, depth_to_disparity, disparity_to_depth
+from depth_ros.core.depth import depth_to_disparity
 from depth_ros.core.errors import EngineError
 from depth_ros.core.pointcloud import depth_to_cloud
-from depth_ros.core.types import Estimate, Frame
+from depth_ros.core.types import Frame
 from depth_ros.engine.background import LIVE, UpgradingEngine
 from depth_ros.engine.base import Engine
 from depth_ros.engine.spec import ModelSpec
@@ -21,23 +20,27 @@ from depth_ros.engine.tensorrt.fused_graph import CAMERA_NUMBERS, Step, step_sha
 from depth_ros.engine.tensorrt.tensors import STEP_OUTPUTS, Tensors
 
 from .preprocess import (
-    from_tensors,
     inv_depth_from_tensors,
-    rectified,
     tensor_size,
     to_image_tensor,
     to_prior,
     to_tensors,
     working_size,
 )
-from .stereo import Estimator
+from .stereo import Decoded, StereoEstimator, decode_stereo
 
 Say = Callable[[str], None]
 
 
 def step_of(spec: ModelSpec, image_size: tuple[int, int]) -> Step:
-    """The sizes of the whole step for images of a (height, width); raises EngineError where the
-    model has none.
+    """Return the sizes of the whole step.
+
+    Args:
+        spec: Of a stereo or mono network.
+        image_size: (height, width) of the rectified images.
+
+    Raises:
+        EngineError: For a model without uncertainty, or of another task.
     """
     if spec.task not in CAMERA_NUMBERS or len(spec.outputs) != 2:
         raise EngineError(
@@ -48,36 +51,50 @@ def step_of(spec: ModelSpec, image_size: tuple[int, int]) -> Step:
 
 
 def step_inputs(frame: Frame, spec: ModelSpec, max_disparity_px: int) -> dict[str, np.ndarray]:
-    """Make the inputs of the whole step: bytes as they come, the camera's numbers, and the prior,
-    which SGBM makes.
+    """Make the inputs of the whole step.
 
-    frame: rectified. max_disparity_px: pixels of the frame, where it does not say.
+    Args:
+        frame: Rectified.
+        spec: Of the network.
+        max_disparity_px: Pixels of the frame, where it does not say.
+
+    Returns:
+        By name: the images as (H, W, 3) uint8; "camera", float32 (fx, fy, cx, cy), in stereo also
+        baseline_m and doffs_px; "prior" as SGBM makes it, where the network takes one.
     """
-    ndisp, camera = frame.max_disparity_px or max_disparity_px, frame.camera
+    range_px = frame.max_disparity_px or max_disparity_px
+    camera = frame.camera
     numbers = [camera.fx, camera.fy, camera.cx, camera.cy]
-    numbers += [frame.rig.baseline_m, frame.rig.doffs_px] if spec.task == "stereo" else []
+    if spec.task == "stereo":
+        numbers += [frame.rig.baseline_m, frame.rig.doffs_px]
     inputs = {"camera": np.array(numbers, np.float32)}
     for name in spec.inputs:
         if name == "prior":
-            inputs[name] = to_prior(frame, spec, ndisp)
+            inputs[name] = to_prior(frame, spec, range_px)
         elif name == "max_disparity_px":
-            inputs[name] = np.array([ndisp], np.float32)
+            inputs[name] = np.array([range_px], np.float32)
+        elif name == "right":
+            inputs[name] = frame.right
         else:
-            inputs[name] = frame.right if name == "right" else frame.left
+            inputs[name] = frame.left
     return inputs
 
 
 class PlainStep:
-    """The whole step around an engine of the bare network, by NumPy and OpenCV: what node and
-    estimator do.
+    """The whole step around an engine of the bare network, by NumPy and OpenCV: the reference of
+    the fused step, and its substitute until that is built.
 
-    with_points: also pack the cloud.
+    Args:
+        engine: Of a stereo or mono network with uncertainty.
+        with_points: Also pack the point cloud.
     """
 
     outputs = STEP_OUTPUTS
 
     def __init__(self, engine: Engine, with_points: bool = True):
-        self.engine, self.spec, self.with_points = engine, engine.spec, with_points
+        self.engine = engine
+        self.spec = engine.spec
+        self.with_points = with_points
         self.name = engine.name
         self.model_hash = engine.model_hash
         self.precision = engine.precision
@@ -93,62 +110,79 @@ class PlainStep:
         Tensors.of(self.spec, shapes).check(inputs)
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Inputs as step_inputs makes them; metres, sigma_m, and points where they are wanted."""
+        """Compute metres and sigma, and the point cloud where it is wanted.
+
+        Args:
+            inputs: As step_inputs makes them.
+
+        Returns:
+            "metres" and "sigma_m", (H, W) float32, NaN unknown; "points", see core.pointcloud.
+        """
         self.check(inputs)
-        image, camera = inputs[self.spec.inputs[0]], _camera(inputs, self.spec)
-        metres, sigma_m = (self._stereo if self.spec.task == "stereo" else self._mono)(
-            inputs, camera
-        )
-        found = {"metres": metres, "sigma_m": sigma_m}
-        return (
-            {**found, "points": depth_to_cloud(metres, camera, image)}
-            if self.with_points
-            else found
-        )
+        if self.spec.task == "stereo":
+            metres, sigma_m = self._stereo(inputs)
+        else:
+            metres, sigma_m = self._mono(inputs)
+        outputs = {"metres": metres, "sigma_m": sigma_m}
+        if self.with_points:
+            image = inputs[self.spec.inputs[0]]
+            outputs["points"] = depth_to_cloud(metres, _camera(image, inputs), image)
+        return outputs
 
     def tensors(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The inputs of the stereo network, made of those of the step."""
+        """Make the inputs of the bare stereo network.
+
+        Args:
+            inputs: As step_inputs makes them.
+
+        Returns:
+            Arrays by name, as preprocess.to_tensors makes them.
+        """
         frame = Frame(0, "", inputs["left"], inputs["right"], _rig(inputs))
-        ndisp = (
-            int(inputs["max_disparity_px"][0]) if "max_disparity_px" in inputs else 1
-        )  # else in the prior already
-        return to_tensors(frame, self.spec, ndisp, inputs.get("prior"))
+        range_px = 1  # already in the prior, where the network takes no range
+        if "max_disparity_px" in inputs:
+            range_px = int(inputs["max_disparity_px"][0])
+        return to_tensors(frame, self.spec, range_px, inputs.get("prior"))
 
-    def _stereo(self, inputs: dict, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-        rig = _rig(inputs)
+    def _stereo(self, inputs: dict) -> tuple[np.ndarray, np.ndarray]:
+        """Metres and sigma of a pair."""
         outputs = self.engine.run(self.tensors(inputs))
-        disparity, sigma_px = from_tensors(outputs, self.spec, camera.height, camera.width)
-        depth = disparity_to_depth(disparity, camera.fx, rig.baseline_m, rig.doffs_px)
-        return depth, depth_sigma(depth, sigma_px, camera.fx, rig.baseline_m)
+        _, depth, sigma_m = decode_stereo(outputs, self.spec, _rig(inputs))
+        return depth, sigma_m
 
-    def _mono(self, inputs: dict, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-        tensor, small = to_image_tensor(inputs["image"], camera, self.spec)
+    def _mono(self, inputs: dict) -> tuple[np.ndarray, np.ndarray]:
+        """Metres and sigma of one image."""
+        image = inputs["image"]
+        tensor, network_camera = to_image_tensor(image, _camera(image, inputs), self.spec)
         outputs = self.engine.run({"image": tensor})
-        inverse, relative = inv_depth_from_tensors(
-            outputs, self.spec, small, camera.height, camera.width
+        inv_depth, rel_sigma = inv_depth_from_tensors(
+            outputs, self.spec, network_camera, *image.shape[:2]
         )
-        depth = 1 / inverse
-        return depth, depth * relative
+        depth = 1 / inv_depth
+        return depth, depth * rel_sigma
 
 
-def _camera(inputs: dict[str, np.ndarray], spec: ModelSpec) -> Camera:
+def _camera(image: np.ndarray, inputs: dict) -> Camera:
     """The camera of the step's inputs."""
-    height, width = inputs[spec.inputs[0]].shape[:2]
+    height, width = image.shape[:2]
     return Camera(width, height, *inputs["camera"].astype(np.float64)[:4])
 
 
-def _rig(inputs: dict[str, np.ndarray]) -> StereoRig:
+def _rig(inputs: dict) -> StereoRig:
     """The rig of the step's inputs, stereo."""
-    height, width = inputs["left"].shape[:2]
-    numbers = inputs["camera"].astype(np.float64)
-    return StereoRig(Camera(width, height, *numbers[:4]), numbers[4], numbers[5])
+    baseline_m, doffs_px = inputs["camera"].astype(np.float64)[4:6]
+    return StereoRig(_camera(inputs["left"], inputs), baseline_m, doffs_px)
 
 
-class StepEstimator(Estimator):
+class StepEstimator(StereoEstimator):
     """The stereo estimator around the whole step: one replay of a GPU's graph is one frame.
 
-    plain: does the step until `prepare` (see engine.upgrade) has built it, and for good where that
-    is refused. policy: see engine.upgrade.
+    Args:
+        plain: Does the step until `prepare` has built it, and for good where that is refused.
+        prepare: See engine.background.
+        max_disparity_px: Pixels of the frame, where it does not say.
+        say: Called with a sentence whenever the engine changes.
+        policy: See engine.background.
     """
 
     def __init__(
@@ -160,43 +194,34 @@ class StepEstimator(Estimator):
         policy: str = LIVE,
     ):
         super().__init__(plain.engine, max_disparity_px)
-        self.engine = UpgradingEngine(plain, prepare, say or (lambda words: None), policy)
+        self.engine = UpgradingEngine(plain, prepare, say or (lambda sentence: None), policy)
 
-    def estimate(self, frame: Frame) -> Estimate:
-        """Estimate as Estimator does; raises the same errors."""
-        clock = [time.perf_counter()]
-        frame = rectified(frame)
-        inputs = step_inputs(frame, self.engine.spec, self.max_disparity_px)
-        clock.append(time.perf_counter())
-        outputs = self.engine.run(inputs)
-        clock.append(time.perf_counter())
-        # Copied: the engine's own buffers are overwritten by the next frame, while others still
-        # read this one.
-        depth, sigma_m = (np.copy(outputs[name]) for name in STEP_OUTPUTS[:2])
+    def _inputs(self, frame: Frame) -> dict[str, np.ndarray]:
+        """The images as they come, the camera's numbers and the prior."""
+        return step_inputs(frame, self.engine.spec, self.max_disparity_px)
+
+    def _decode(self, outputs: dict[str, np.ndarray], frame: Frame) -> Decoded:
+        """Metres are in the outputs already; disparity follows from them."""
+        # Copied: the engine overwrites its buffers with the next frame, while others still read
+        # this one.
+        depth = np.copy(outputs["metres"])
+        sigma_m = np.copy(outputs["sigma_m"])
         rig = frame.rig
         disparity = depth_to_disparity(depth, rig.left.fx, rig.baseline_m, rig.doffs_px)
-        clock.append(time.perf_counter())
-        steps = [1e3 * (b - a) for a, b in zip(clock, clock[1:])]
-        timing_ms = {**dict(zip(("prepare", "engine", "decode"), steps)), "total": sum(steps)}
-        return Estimate(
-            frame.stamp_ns,
-            frame.frame_id,
-            rig,
-            frame.left,
-            depth,
-            disparity,
-            sigma_m,
-            timing_ms,
-            right=frame.right,
-        )
+        return disparity, depth, sigma_m
 
 
 def rendered(spec: ModelSpec, image_size: tuple[int, int]) -> list[Frame]:
-    """Frames of the procedural room in a (height, width), for a gate that has no others."""
+    """Return frames of the procedural room, to compare on where there are no others.
+
+    Args:
+        spec: Of the network; one of one camera gets the left images only.
+        image_size: (height, width).
+    """
     from depth_ros.engine.parity import rendered_pairs
 
-    frames = [
-        Frame(i, "left", left, right, rig)
-        for i, (rig, left, right) in enumerate(rendered_pairs(image_size))
-    ]
-    return frames if spec.task == "stereo" else [frame.left_only() for frame in frames]
+    frames = []
+    for number, (rig, left, right) in enumerate(rendered_pairs(image_size)):
+        frame = Frame(number, "left", left, right, rig)
+        frames.append(frame if spec.task == "stereo" else frame.left_only())
+    return frames

@@ -20,7 +20,7 @@ from depth_ros.engine.tensorrt.tensors import STEP_OUTPUTS
 
 from .fused import PlainStep, Say, StepEstimator, rendered, step_inputs, step_of
 from .preprocess import tensor_size
-from .stereo import Estimator
+from .stereo import StereoEstimator
 
 Frames = Callable[[], Iterator[dict]]
 
@@ -30,7 +30,7 @@ def stereo_estimator(
     max_disparity_px: int = 128,
     options: EngineOptions | None = None,
     say: Say | None = None,
-) -> Estimator:
+) -> StereoEstimator:
     """Make the stereo estimator of an engine: where a GPU takes over, one replay of it is one
     frame.
 
@@ -42,7 +42,7 @@ def stereo_estimator(
     """
     if isinstance(engine, UpgradingEngine) and len(engine.spec.outputs) == 2:
         return step_on_tensorrt(engine.first, max_disparity_px, say, options)
-    return Estimator(engine, max_disparity_px)
+    return StereoEstimator(engine, max_disparity_px)
 
 
 def step_on_tensorrt(

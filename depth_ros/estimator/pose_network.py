@@ -19,60 +19,84 @@ _MAX_GAP_NS = 1_000_000_000  # over a longer one hardly anything is seen by both
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """prev_T_curr: (4, 4) float64, optical axes, metres or relative; None where there is no last
-    frame to go by.
+    """The motion between two frames.
+
+    Attributes:
+        prev_T_curr: (4, 4) float64, optical axes, metres or relative; None where unknown.
+        prev_stamp_ns: Stamp of the earlier frame; None where unknown.
     """
 
     prev_T_curr: np.ndarray | None = None
     prev_stamp_ns: int | None = None
 
 
-class NetworkMotion:
-    """Remember the last frame, and ask the pose network what happened since.
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is kept of a frame: its tensor, and the camera of the part that is not padding."""
 
-    engine: of a pose model; None: no motion is ever known. Raises SpecError for an engine of
-    another task.
+    stamp_ns: int
+    camera: Camera
+    tensor: np.ndarray
+
+
+class NetworkMotion:
+    """Keeps the last frame and runs the pose network on it and the next one.
+
+    Args:
+        engine: Of a pose model; None: no motion is ever known.
+
+    Raises:
+        SpecError: For an engine of another task.
     """
 
     def __init__(self, engine: Engine | None):
         if engine is not None and engine.spec.task != "pose":
             raise SpecError(f"expected a pose model, got one for {engine.spec.task!r}")
         self.engine = engine
-        self._last: tuple[int, Camera, np.ndarray] | None = None
+        self._last: _Seen | None = None
 
     def update(self, frame: Frame) -> Motion:
-        """Give the motion since the last frame; without any for the first, another camera, or a gap
-        above 1 s.
+        """Estimate the motion since the last frame.
 
-        frame: rectified. Raises EngineError.
+        Args:
+            frame: Rectified; the left image is used.
+
+        Returns:
+            Unknown for the first frame, after a change of camera, after a gap above 1 s, and for a
+            stamp that is not later.
+
+        Raises:
+            EngineError: Where the engine fails.
         """
         if self.engine is None:
             return Motion()
-        last, spec = self._last, self.engine.spec
+        spec = self.engine.spec
         tensor, camera = to_image_tensor(frame.left, frame.camera, spec)
-        self._last = (frame.stamp_ns, camera, tensor)
-        if last is None or last[1] != camera or not 0 < frame.stamp_ns - last[0] <= _MAX_GAP_NS:
+        last = self._last
+        self._last = _Seen(frame.stamp_ns, camera, tensor)
+        if last is None or last.camera != camera:
             return Motion()
-        outputs = self.engine.run({"first": last[2], "second": tensor})
-        return Motion(
-            network_pose_to_matrix(outputs["pose"][0], spec.focal_ratio(camera.fx)), last[0]
-        )
+        if not 0 < frame.stamp_ns - last.stamp_ns <= _MAX_GAP_NS:
+            return Motion()
+        outputs = self.engine.run({"first": last.tensor, "second": tensor})
+        prev_T_curr = network_pose_to_matrix(outputs["pose"][0], spec.focal_ratio(camera.fx))
+        return Motion(prev_T_curr, last.stamp_ns)
 
 
 def network_pose_to_matrix(pose: np.ndarray, focal_ratio: float = 1.0) -> np.ndarray:
-    """Return the metric transform of a pose network's answer, which holds for a canonical camera.
+    """Convert the canonical output of a pose network to a metric transform.
 
     To first order a camera of focal length f that sees what a canonical one of focal_px would see
-    moves with the same t_x and t_y, with t_z f / focal_px, turns about x and y by focal_px / f and
-    about z alike: the motion field of Longuet-Higgins and Prazdny (1980) with depth scaled by f /
-    focal_px.
+    moves with the same t_x and t_y, with t_z f / focal_px, and rotates about x and y by
+    focal_px / f as much, about z alike: the motion field of Longuet-Higgins and Prazdny (1980)
+    with depth scaled by f / focal_px.
 
     Args:
-        pose: (6,) rotation vector (rad), then translation, first_T_second, optical axes.
+        pose: (6,) rotation vector (rad), then translation, of first_T_second, optical axes.
         focal_ratio: f / focal_px.
 
     Returns:
-        (4, 4) float64 first_T_second; its translation in the unit of pose.
+        (4, 4) float64, the translation in the unit of pose.
 
     >>> network_pose_to_matrix([0, 0, 0, 1.0, 2.0, 3.0], focal_ratio=2.0)[:3, 3].tolist()
     [1.0, 2.0, 6.0]

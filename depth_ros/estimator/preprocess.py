@@ -18,17 +18,24 @@ from depth_ros.core.types import Frame
 from depth_ros.engine.matching import matched_prior
 from depth_ros.engine.spec import ModelSpec
 
-_SAME_SURFACE = (
-    0.1  # neighbours whose inverse depths differ by more than this share lie on two surfaces
-)
+from .resize import resize_image, resize_inv_depth, resize_map_nearest
 
 
 def rectified(frame: Frame) -> Frame:
-    """Give the frame with rectified images; the same frame where they are rectified already.
+    """Rectify a frame; return the same frame where it is rectified already.
 
-    Rig and camera are made anew from the calibrations, so that they cannot contradict them. What
-    the raw image missed is black. Raises CalibrationError for numbers that cannot be used,
-    InputError for a rig without a right image, ImageError for a size.
+    Rig and camera are made anew from the calibrations, so that they cannot contradict them.
+
+    Args:
+        frame: Raw, with its calibrations, or rectified.
+
+    Returns:
+        The frame without calibrations; what the raw images did not see is black.
+
+    Raises:
+        CalibrationError: For numbers that cannot be used.
+        InputError: For a rig without a right image.
+        ImageError: For images of another size than their calibrations.
     """
     if frame.rig is not None and frame.right is None:
         raise InputError("expected a stereo pair, got a left image only")
@@ -37,43 +44,51 @@ def rectified(frame: Frame) -> Frame:
     if frame.rig is None:
         (calibration,) = frame.calibrations
         camera = Camera.from_calibration(calibration)
-        return replace(
-            frame, left=_remap(frame.left, calibration), camera=camera, calibrations=None
-        )
-    rig = StereoRig.from_calibrations(*frame.calibrations)
+        image = _remap(frame.left, calibration)
+        return replace(frame, left=image, camera=camera, calibrations=None)
+    left_calibration, right_calibration = frame.calibrations
+    rig = StereoRig.from_calibrations(left_calibration, right_calibration)
     if (rig.left.height, rig.left.width) != frame.left.shape[:2]:
         raise ImageError(
             f"expected images of {rig.left.width}x{rig.left.height} as camera_info says, "
             f"got {frame.left.shape[1]}x{frame.left.shape[0]}"
         )
-    left, right = (
-        _remap(image, cal)
-        for image, cal in zip((frame.left, frame.right), frame.calibrations, strict=True)
-    )
+    left = _remap(frame.left, left_calibration)
+    right = _remap(frame.right, right_calibration)
     return replace(frame, left=left, right=right, rig=rig, calibrations=None)
 
 
 def to_tensors(
     frame: Frame, spec: ModelSpec, max_disparity_px: int, prior: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Make the inputs that the spec names.
+    """Make the inputs of a stereo network.
 
-    frame: rectified. A network of any size gets the images padded at the bottom and the right, by
-    repetition of the border, to multiples of spec.divisor; one of a fixed size gets them resized.
-    max_disparity_px: the range to search, pixels of the frame. prior: taken where it was made
-    already. Returns float32 arrays, shapes as in engine.spec.INPUTS.
+    A network of any size gets the images padded at the bottom and the right, by repetition of the
+    border, to multiples of spec.divisor; one of a fixed size gets them resized.
+
+    Args:
+        frame: Rectified.
+        spec: Of the network.
+        max_disparity_px: The range to search, pixels of the frame.
+        prior: As to_prior makes it, where it is there already.
+
+    Returns:
+        float32 arrays by the names of the spec, shapes as in engine.spec.INPUTS.
+
+    Raises:
+        EngineError: For a spec with an input of another task.
     """
-    pair = {"left": _fit(frame.left, spec), "right": _fit(frame.right, spec)}
-    scale = 1.0 if spec.is_dynamic else spec.width / frame.left.shape[1]
-    ndisp = max(1, int(np.ceil(max_disparity_px * scale)))
     tensors = {}
     for name in spec.inputs:
-        if name in pair:
-            tensors[name] = _normalised(pair[name], spec)
+        if name == "left":
+            tensors[name] = _normalised(_fit(frame.left, spec), spec)
+        elif name == "right":
+            tensors[name] = _normalised(_fit(frame.right, spec), spec)
         elif name == "prior":
             tensors[name] = to_prior(frame, spec, max_disparity_px) if prior is None else prior
         elif name == "max_disparity_px":
-            tensors[name] = np.array([ndisp], np.float32)
+            range_px = _range_at_network(frame, spec, max_disparity_px)
+            tensors[name] = np.array([range_px], np.float32)
         else:
             raise EngineError(f"expected a stereo model, got one that wants the input {name!r}")
     return tensors
@@ -81,11 +96,17 @@ def to_tensors(
 
 def to_prior(frame: Frame, spec: ModelSpec, max_disparity_px: int) -> np.ndarray:
     """Make only the prior of to_tensors: (1, 2, h, w) float32."""
-    scale = 1.0 if spec.is_dynamic else spec.width / frame.left.shape[1]
-    ndisp = max(1, int(np.ceil(max_disparity_px * scale)))
-    return matched_prior(_fit(frame.left, spec), _fit(frame.right, spec), ndisp, spec.prior_scale)[
-        None
-    ]
+    range_px = _range_at_network(frame, spec, max_disparity_px)
+    left = _fit(frame.left, spec)
+    right = _fit(frame.right, spec)
+    return matched_prior(left, right, range_px, spec.prior_scale)[None]
+
+
+def _range_at_network(frame: Frame, spec: ModelSpec, max_disparity_px: int) -> int:
+    """The range to search in pixels of the network's images."""
+    if spec.is_dynamic:
+        return max(1, int(np.ceil(max_disparity_px)))
+    return max(1, int(np.ceil(max_disparity_px * spec.width / frame.left.shape[1])))
 
 
 def from_tensors(
@@ -93,49 +114,69 @@ def from_tensors(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Undo what to_tensors did to the size.
 
-    outputs: of the engine, (1, 1, h, w) float32. height, width: of the frame. Returns disparity and
-    sigma of disparity or None, both (height, width) float32 pixels of the frame, NaN unknown.
-    Raises EngineError for an output of another shape.
+    Args:
+        outputs: Of the engine, (1, 1, h, w) float32.
+        spec: Of the network.
+        height: Of the frame.
+        width: Of the frame.
+
+    Returns:
+        Disparity and its sigma (None where the network has none), both (height, width) float32
+        pixels of the frame, NaN unknown.
+
+    Raises:
+        EngineError: For an output of another shape.
     """
-    expected = _fitted_size(height, width, spec)
-    maps = {}
-    for name in ("disparity", "log_sigma"):
-        if name in outputs:
-            if outputs[name].shape != (1, 1, *expected):
-                raise EngineError(
-                    f"output {name}: expected {(1, 1, *expected)}, got {outputs[name].shape}"
-                )
-            maps[name] = outputs[name][0, 0]
-    disparity = np.where(np.isfinite(maps["disparity"]), maps["disparity"], np.float32(np.nan))
+    size = _fitted_size(height, width, spec)
+    raw = _map_of(outputs, "disparity", size)
+    known = np.isfinite(raw)
+    disparity = np.where(known, raw, np.float32(np.nan))
     sigma = None
-    with np.errstate(over="ignore", invalid="ignore"):
-        if "log_sigma" in maps:
-            sigma = np.where(np.isfinite(disparity), np.exp(maps["log_sigma"]), np.float32(np.nan))
-    if spec.is_dynamic:
-        return disparity[:height, :width], None if sigma is None else sigma[:height, :width]
+    if "log_sigma" in outputs:
+        with np.errstate(over="ignore", invalid="ignore"):
+            sigma = np.exp(_map_of(outputs, "log_sigma", size))
+        sigma = np.where(known, sigma, np.float32(np.nan))
+    if spec.is_dynamic:  # it was padded at the bottom and the right
+        disparity = disparity[:height, :width]
+        return disparity, None if sigma is None else sigma[:height, :width]
     if sigma is not None:
         # Nearest: a mean of two sigmas across an edge would belong to neither surface.
         sigma = resize_nearest(sigma, height, width) * np.float32(width / spec.width)
     return resize_disparity(disparity, height, width), sigma
 
 
+def _map_of(outputs: dict, name: str, size: tuple[int, int]) -> np.ndarray:
+    """The (h, w) map of an output; raises EngineError where its shape is not (1, 1, *size)."""
+    expected = (1, 1, *size)
+    if outputs[name].shape != expected:
+        raise EngineError(f"output {name}: expected {expected}, got {outputs[name].shape}")
+    return outputs[name][0, 0]
+
+
 def to_image_tensor(
     image: np.ndarray, camera: Camera, spec: ModelSpec
 ) -> tuple[np.ndarray, Camera]:
-    """Make the tensor of one image for a mono or pose model.
+    """Make the tensor of one image for a mono or pose network.
 
-    image: (H, W, 3) uint8 RGB, rectified. camera: of it. With spec.working_pixels the image is
-    resized, its aspect kept, to about that many pixels; then it is padded at the bottom and the
-    right, by repetition of the border, to multiples of spec.divisor. A network of a fixed size gets
-    it resized. Returns (1, 3, h, w) float32 and the camera of the part of it that is not padding,
-    which starts at its first pixel.
+    With spec.working_pixels the image is resized, its aspect kept, to about that many pixels; then
+    it is padded at the bottom and the right, by repetition of the border, to multiples of
+    spec.divisor. A network of a fixed size gets it resized.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, rectified.
+        camera: Of the image.
+        spec: Of the network.
+
+    Returns:
+        (1, 3, h, w) float32, and the camera of the part of it that is not padding, which starts at
+        its first pixel.
     """
-    resized = _resize(image, *working_size(camera.height, camera.width, spec))
+    resized = resize_image(image, *working_size(camera.height, camera.width, spec))
     return _normalised(_fit(resized, spec), spec), camera.resized(*resized.shape[:2])
 
 
 def working_size(height: int, width: int, spec: ModelSpec) -> tuple[int, int]:
-    """The (height, width) to which an image is resized, ahead of padding.
+    """Return the (height, width) to which an image is resized, ahead of padding.
 
     >>> working_size(
     ...     480, 640, ModelSpec("m", "mono", ("image",), ("depth",), 0, 0, working_pixels=76_800)
@@ -144,12 +185,14 @@ def working_size(height: int, width: int, spec: ModelSpec) -> tuple[int, int]:
     """
     if not spec.is_dynamic:
         return spec.height, spec.width
-    scale = (spec.working_pixels / (height * width)) ** 0.5 if spec.working_pixels else 1.0
+    if not spec.working_pixels:
+        return height, width
+    scale = (spec.working_pixels / (height * width)) ** 0.5
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def tensor_size(height: int, width: int, spec: ModelSpec) -> tuple[int, int]:
-    """The (height, width) of the tensors for an image of this size.
+    """Return the (height, width) of the tensors for an image of this size.
 
     >>> tensor_size(370, 1226, ModelSpec("m", "stereo", ("left", "right"), ("disparity",), 0, 0))
     (384, 1248)
@@ -162,47 +205,35 @@ def inv_depth_from_tensors(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Undo what to_image_tensor did to size and focal length.
 
-    outputs: of the engine, (1, 1, h, w) float32. camera: as to_image_tensor gave it. height, width:
-    of the frame. Returns inverse depth, and one standard deviation of depth relative to depth or
-    None: both (height, width) float32, inverse depth in 1/m (relative where the spec is), NaN
-    unknown. Raises EngineError for an output of another shape.
+    Args:
+        outputs: Of the engine, (1, 1, h, w) float32.
+        spec: Of the network.
+        camera: As to_image_tensor returned it.
+        height: Of the frame.
+        width: Of the frame.
+
+    Returns:
+        Inverse depth, and one standard deviation of depth relative to depth (None where the network
+        has none): both (height, width) float32, inverse depth in 1/m (relative where the spec is),
+        NaN unknown.
+
+    Raises:
+        EngineError: For an output of another shape.
     """
-    maps = {}
-    for name in ("depth", "log_rel_sigma"):
-        if name in outputs:
-            expected = (1, 1, *_fitted_size(camera.height, camera.width, spec))
-            if outputs[name].shape != expected:
-                raise EngineError(f"output {name}: expected {expected}, got {outputs[name].shape}")
-            maps[name] = outputs[name][0, 0, : camera.height, : camera.width]
+    size = _fitted_size(camera.height, camera.width, spec)
     # All that can be done is done at the network's size, which is a small part of the frame's.
+    raw = _map_of(outputs, "depth", size)[: camera.height, : camera.width]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        known = np.isfinite(maps["depth"]) & (maps["depth"] > 0)
-        inv_depth = np.where(
-            known, 1 / (maps["depth"] * np.float32(spec.focal_ratio(camera.fx))), np.float32(np.nan)
-        )
+        known = np.isfinite(raw) & (raw > 0)
+        # The network answers for a canonical focal length: depth grows with the real one
+        depth = raw * np.float32(spec.focal_ratio(camera.fx))
+        inv_depth = np.where(known, 1 / depth, np.float32(np.nan))
         rel_sigma = None
-        if "log_rel_sigma" in maps:
-            rel_sigma = np.where(known, np.exp(maps["log_rel_sigma"]), np.float32(np.nan))
-            rel_sigma = _resize_nearest(rel_sigma, height, width)
-        return _resize_inverse(inv_depth, height, width), rel_sigma
-
-
-def _resize_inverse(inv_depth: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize inverse depth, in which planes are straight: bilinear, but nearest where that would
-    bridge surfaces.
-    """
-    if inv_depth.shape == (height, width):
-        return inv_depth
-    smooth = cv2.resize(inv_depth, (width, height), interpolation=cv2.INTER_LINEAR)
-    nearest = _resize_nearest(inv_depth, height, width)
-    off = cv2.absdiff(smooth, nearest)
-    np.copyto(smooth, nearest, where=~(off <= _SAME_SURFACE * nearest))  # the negation takes NaN in
-    return smooth
-
-
-def _resize_nearest(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    """What core.depth.resize_nearest does, in a tenth of its time."""
-    return cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        if "log_rel_sigma" in outputs:
+            log = _map_of(outputs, "log_rel_sigma", size)[: camera.height, : camera.width]
+            rel_sigma = np.where(known, np.exp(log), np.float32(np.nan))
+            rel_sigma = resize_map_nearest(rel_sigma, height, width)
+        return resize_inv_depth(inv_depth, height, width), rel_sigma
 
 
 @lru_cache(maxsize=4)
@@ -240,18 +271,7 @@ def _fit(image: np.ndarray, spec: ModelSpec) -> np.ndarray:
         return cv2.copyMakeBorder(
             image, 0, height - old_height, 0, width - old_width, cv2.BORDER_REPLICATE
         )
-    return _resize(image, height, width)
-
-
-def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The image in another size: areas averaged where it shrinks, bilinear where it grows."""
-    old_height, old_width = image.shape[:2]
-    if (height, width) == (old_height, old_width):
-        return image
-    shrinks = height * width < old_height * old_width
-    return cv2.resize(
-        image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    return resize_image(image, height, width)
 
 
 def _normalised(image: np.ndarray, spec: ModelSpec) -> np.ndarray:

@@ -11,8 +11,8 @@ import numpy as np
 
 from depth_ros.core.depth import depth_to_disparity
 from depth_ros.core.metrics import depth_metrics, mean_metrics, stereo_metrics
+from depth_ros.estimator.factory import EstimatorOptions, make_estimator
 from depth_ros.estimator.preprocess import rectified
-from depth_ros.estimator.stereo import Estimator, MonoEstimator
 from depth_ros.recordings.sample import Sample, known_depth
 
 _STEREO, _DEPTH = ("bad1_pct", "bad2_pct", "epe_px"), ("abs_rel", "delta1")
@@ -43,10 +43,8 @@ def truth_errors(
     task = next(iter(engines.values())).spec.task
     if task == "pose":
         return {}
-    makers = {
-        name: Estimator(engine, max_disparity_px) if task == "stereo" else MonoEstimator(engine)
-        for name, engine in engines.items()
-    }
+    options = EstimatorOptions(task, max_disparity_px=max_disparity_px)
+    makers = {name: make_estimator(options, engine) for name, engine in engines.items()}
     found: dict[str, dict[str, list]] = {name: {"disparity": [], "depth": []} for name in engines}
     for sample in samples:
         truth = known_depth(sample) if sample.metric else None

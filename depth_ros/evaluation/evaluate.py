@@ -102,7 +102,7 @@ def evaluate(
 ) -> Evaluation:
     """Estimate every sample of a source and compare it with what truth it has.
 
-    estimator: an estimator.Estimator or MonoEstimator, as the source's mode wants.
+    estimator: an estimator.StereoEstimator or MonoEstimator, as the source's mode wants.
     on_step: called once a sample, for a progress bar. follower: ego-motion, to be judged too.
     Raises InputError where the source gives no sample at all.
     """

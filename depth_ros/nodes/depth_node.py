@@ -19,13 +19,14 @@ from depth_ros.core.errors import (
     SpecError,
 )
 from depth_ros.core.grey_range import GreyRange
+from depth_ros.estimator.factory import rest_unless_wanted
+from depth_ros.estimator.scale import OdometryScale
 
 from .factory import (
     close_engines,
     make_egomotion,
     make_estimator,
     notes,
-    rest_unless_wanted,
     set_engine_logger,
 )
 from .fast_path.parameter_overrides import parameter_overrides
@@ -121,7 +122,8 @@ class DepthNode(GuardedNode):
         self._worker.start()
         if self._motion:
             self._motion.start()
-        on_odometry = getattr(getattr(self._estimator, "scale", None), "add_position", None)
+        scale = self._estimator.scale
+        on_odometry = scale.add_position if isinstance(scale, OdometryScale) else None
         topics = [name for name in vars(self.parameters) if name.endswith("_topic")]
         with naming(self.parameters, *topics, "qos_overrides"):
             self._inputs = Inputs(
@@ -249,7 +251,7 @@ class DepthNode(GuardedNode):
 
     @property
     def estimator(self):
-        """The Estimator or MonoEstimator; None while unconfigured."""
+        """The StereoEstimator or MonoEstimator; None while unconfigured."""
         return self._estimator
 
     def drops_of_matching(self) -> dict[str, int]:

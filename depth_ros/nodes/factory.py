@@ -1,49 +1,52 @@
-"""What differs between stereo and mono: which engines, and where metres come from. No ROS."""
+"""What the node's parameters ask for: the estimator and the odometry. No ROS."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 
 from depth_ros.core.errors import EngineError
-from depth_ros.engine.base import Engine
-from depth_ros.engine.load import default_model, load_engine
 from depth_ros.engine.options import EngineOptions
 from depth_ros.engine.spec import RELATIVE
-from depth_ros.estimator.fused_engine import stereo_estimator
-from depth_ros.estimator.scale import CameraHeightScale, OdometryScale, ScaleSource
-from depth_ros.estimator.stereo import Estimator, MonoEstimator
+from depth_ros.estimator import factory
+from depth_ros.estimator.factory import EstimatorOptions
+from depth_ros.estimator.mono import MonoEstimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.odometry import EgoMotion
 
 from .parameters import Parameters
 
-NO_POSE_MODEL = "none"
 
+def make_estimator(parameters: Parameters) -> StereoEstimator | MonoEstimator:
+    """Make the estimator that the parameters ask for, ready for the first frame.
 
-def make_estimator(parameters: Parameters) -> Estimator | MonoEstimator:
-    """Load the engines that the parameters ask for; raises EngineError or SpecError where they
-    cannot be had.
+    Raises:
+        EngineError, SpecError: As estimator.factory.make_estimator.
     """
-    options = engine_options(parameters)
-    engine = load_engine(
-        parameters.model or None, options, parameters.max_disparity_px, parameters.mode
+    estimator = factory.make_estimator(estimator_options(parameters))
+    for engine in estimator.engines:
+        engine.warmup()
+    return estimator
+
+
+def estimator_options(parameters: Parameters) -> EstimatorOptions:
+    """Return the part of the parameters of which an estimator is made."""
+    return EstimatorOptions(
+        mode=parameters.mode,
+        model=parameters.model,
+        backend=engine_options(parameters),
+        max_disparity_px=parameters.max_disparity_px,
+        pose_model=parameters.pose_model,
+        scale_source=parameters.scale_source,
+        camera_height_m=parameters.camera_height_m,
+        has_odometry=bool(parameters.odometry_topic),
     )
-    engine.warmup()
-    if parameters.mode == "stereo":
-        return stereo_estimator(engine, parameters.max_disparity_px, options)
-    pose_engine = _pose_engine(parameters)
-    scale = _scale(parameters, engine.spec.is_metric)
-    if isinstance(scale, OdometryScale) and pose_engine is None:
-        raise EngineError(
-            "scale_source odometry: expected a pose model (pose_model) to compare it with, got none"
-        )
-    return MonoEstimator(engine, pose_engine, scale)
 
 
 def engine_options(parameters: Parameters) -> EngineOptions:
-    """How engines are to be had, as the parameters say; raises EngineError where they contradict
-    each other.
+    """Return how engines are to be had, as the parameters say.
+
+    Raises:
+        EngineError: For parameters that contradict each other.
     """
     names = ("backend", "precision", "workspace_mib", "engine", "providers", "cuda_binding")
     return EngineOptions(
@@ -51,45 +54,40 @@ def engine_options(parameters: Parameters) -> EngineOptions:
     )
 
 
-def set_engine_logger(estimator: Estimator | MonoEstimator, say: Callable[[str], None]) -> None:
-    """Let engines that change while they run say so, as when TensorRT takes over."""
-    for engine in _engines(estimator):
+def set_engine_logger(
+    estimator: StereoEstimator | MonoEstimator, say: Callable[[str], None]
+) -> None:
+    """Log changes of engines while they run, as when TensorRT takes over."""
+    for engine in estimator.engines:
         if hasattr(engine, "say"):
             engine.say = say
 
 
-def close_engines(estimator: Estimator | MonoEstimator) -> None:
-    """Let go of a GPU that engines hold, and of builds that are under way; no frame may be
-    answered meanwhile.
-    """
-    for engine in _engines(estimator):
+def close_engines(estimator: StereoEstimator | MonoEstimator) -> None:
+    """Release a GPU that engines hold, and stop builds; no frame may be estimated meanwhile."""
+    for engine in estimator.engines:
         getattr(engine, "close", lambda: None)()
 
 
-def _engines(estimator: Estimator | MonoEstimator) -> tuple:
-    return estimator.engine, getattr(getattr(estimator, "motion", None), "engine", None)
-
-
 def make_egomotion(
-    parameters: Parameters, estimator: Estimator | MonoEstimator
+    parameters: Parameters, estimator: StereoEstimator | MonoEstimator
 ) -> EgoMotion | None:
-    """Make what follows the camera; None where it is off, or would be a network's steps that are
-    not metres.
+    """Make the odometry that the parameters ask for.
 
-    Without metres geometry still knows turns, and finds metres by wheels or the camera's height
-    where it can.
+    Returns:
+        None where it is off, or would chain a network's motion that is not metric. Geometry without
+        metres still knows rotations, and finds metres by wheels or camera height where it can.
 
-    Raises EngineError for the method network without a pose network, and where TF is asked of no
-    method.
+    Raises:
+        EngineError: For the method network without a pose network, and for publish_tf without a
+            method.
     """
     method = parameters.egomotion_method
     if method == "off":
         if parameters.publish_tf:
             raise EngineError("publish_tf: expected an egomotion_method that gives a pose, got off")
         return None
-    if method == "network" and (
-        isinstance(estimator, Estimator) or estimator.motion.engine is None
-    ):
+    if method == "network" and not _has_pose_network(estimator):
         raise EngineError(
             "egomotion_method network: expected mode mono with a pose model, got none; set "
             "hybrid or off"
@@ -99,56 +97,16 @@ def make_egomotion(
     return EgoMotion(method)
 
 
-def rest_unless_wanted(estimator: Estimator | MonoEstimator, with_odom: bool, method: str) -> None:
-    """Let the pose network work only while odom is wanted and made with it, or the scale is
-    taken from steps.
-    """
-    if isinstance(estimator, MonoEstimator):
-        used = with_odom and method in ("network", "hybrid")
-        estimator.with_motion = used or isinstance(estimator.scale, OdometryScale)
+def _has_pose_network(estimator: StereoEstimator | MonoEstimator) -> bool:
+    """True where a network estimates the motion between frames."""
+    return isinstance(estimator, MonoEstimator) and estimator.motion.engine is not None
 
 
-def scale_name(estimator: Estimator | MonoEstimator) -> str:
-    """Name where the metres of an estimator come from; "none": its answers are relative."""
-    scale = getattr(estimator, "scale", None)
-    return scale.name if scale else estimator.engine.spec.scale_source
-
-
-def notes(estimator: Estimator | MonoEstimator) -> tuple[str, ...]:
-    """Say what a user must know about the outputs although nothing is wrong."""
-    if scale_name(estimator) != RELATIVE:
+def notes(estimator: StereoEstimator | MonoEstimator) -> tuple[str, ...]:
+    """Return what a user must know about the outputs although nothing is wrong."""
+    if estimator.scale_name != RELATIVE:
         return ()
     return (
         "scale source: none: inv_depth/image_rect is relative, not 1/m; give "
         "camera_height_m or odometry_topic",
     )
-
-
-def _pose_engine(parameters: Parameters) -> Engine | None:
-    """The pose network; the shipped one belongs to the shipped depth network, and to no other."""
-    path = parameters.pose_model
-    if path == NO_POSE_MODEL:
-        return None
-    if not path:
-        path = None if parameters.model else default_model("pose")
-    if path is None:
-        return None
-    options = replace(engine_options(parameters), engine="")  # that one is of the model
-    engine = load_engine(Path(path), options, task="pose")
-    engine.warmup()
-    return engine
-
-
-def _scale(parameters: Parameters, is_metric: bool) -> ScaleSource | None:
-    """What gives metres beside the model; auto asks for it only where the model has none."""
-    source = parameters.scale_source
-    if source == "auto" and not is_metric:
-        if parameters.camera_height_m:
-            source = "camera_height"
-        elif parameters.odometry_topic:
-            source = "odometry"
-    if source == "camera_height":
-        return CameraHeightScale(parameters.camera_height_m)
-    if source == "odometry":
-        return OdometryScale()
-    return None

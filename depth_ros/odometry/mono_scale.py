@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
 from depth_ros.core.lie import so3_log
-from depth_ros.estimator.scale import plane_height
+from depth_ros.estimator.factor_window import (
+    LEAST_FACTORS,
+    FactorWindow,
+    agrees,
+    relative_spread,
+)
+from depth_ros.estimator.ground_plane import plane_height
 
 from .tracking import sample
 from .types import EgoFrame
 
 SOURCES = ("depth", "odometry", "camera height", "network")  # the first that is known is believed
-_WINDOW = 31
-_LEAST = 5
-_MOST_SPREAD = 0.25
 _LEAST_SIGMA = 0.02  # relative; a map drifts between the measurements
 _MEDIAN_SIGMA = 1.9  # of a median of n values, standard deviation, in median deviations / sqrt(n)
 _LEAST_STEP_M = 0.03  # of less, wheels measure little but their own error
@@ -41,7 +42,7 @@ class MonoScale:
 
     def clear(self) -> None:
         """Forget all: the map is new, and so is its unit."""
-        self._factors = {name: deque(maxlen=_WINDOW) for name in SOURCES}
+        self._factors = {name: FactorWindow() for name in SOURCES}
         self._depth_name = "depth"
         self.name = "none"
         self.unit_m: float | None = None
@@ -79,9 +80,8 @@ class MonoScale:
 
     def rescaled(self, factor: float) -> None:
         """Change the unit: the new one is what factor old ones were."""
-        for factors in self._factors.values():
-            for i in range(len(factors)):
-                factors[i] /= factor
+        for window in self._factors.values():
+            window.rescale(factor)
         if self.unit_m is not None:
             self.unit_m /= factor
 
@@ -117,11 +117,11 @@ class MonoScale:
         turn_rad = np.linalg.norm(so3_log(key_T_curr[:3, :3]))
         wheels_m = self.travelled_m
         if wheels_m is not None and wheels_m > _LEAST_STEP_M and turn_rad <= _MOST_TURN_RAD:
-            self._factors["odometry"].append(wheels_m / length)
+            self._factors["odometry"].add(wheels_m / length)
         if self._network is not None:
             network_m = float(np.linalg.norm(self._network[:3, 3]))
             if network_m > _LEAST_STEP_M:
-                self._factors["network"].append(network_m / length)
+                self._factors["network"].add(network_m / length)
 
     def _measure_height(self, frame: EgoFrame, rays: np.ndarray, inv: np.ndarray) -> None:
         """Compare the height over the ground with that of the camera."""
@@ -133,7 +133,7 @@ class MonoScale:
         if height is None:
             self.reason = why_not
         else:
-            self._factors["camera height"].append(frame.camera_height_m / height)
+            self._factors["camera height"].add(frame.camera_height_m / height)
 
     def _measure_depth(self, frame: EgoFrame, rays: np.ndarray, inv: np.ndarray) -> None:
         """Compare with metric depth at the points of the map: a few are enough, and at once."""
@@ -146,29 +146,29 @@ class MonoScale:
         if len(ratio) < _FEW_DEPTHS:
             return
         self._depth_name = frame.scale or "depth"
-        median = float(np.median(ratio))
-        if np.median(np.abs(ratio / median - 1)) < _MOST_SPREAD:
-            # one frame of many points is worth five steps
-            self._factors["depth"].extend([median] * _LEAST)
+        if agrees(relative_spread(ratio)):
+            median = float(np.median(ratio))
+            for _ in range(LEAST_FACTORS):  # one frame of many points is worth five steps
+                self._factors["depth"].add(median)
 
     def _choose(self) -> None:
         """Believe the first source whose factors are enough and agree."""
         for name in SOURCES:
-            values = np.array(self._factors[name])
-            if len(values) < _LEAST:
+            window = self._factors[name]
+            if not window.is_enough:
                 continue
-            median = float(np.median(values))
-            spread = float(np.median(np.abs(values / median - 1)))
-            if spread > _MOST_SPREAD:
-                self.reason = f"{name}: the measurements disagree by {100 * spread:.0f} %"
+            if window.disagreement:
+                self.reason = f"{name}: {window.disagreement}"
                 continue
             self.name = self._depth_name if name == "depth" else name
-            self.unit_m = median
+            self.unit_m = window.median
             self.reason = ""
-            sigma = _MEDIAN_SIGMA * spread / np.sqrt(len(values))
+            sigma = _MEDIAN_SIGMA * window.spread / np.sqrt(len(window))
             self.sigma = float(max(_LEAST_SIGMA, sigma))
             return
         if not self.reason or self.unit_m is None:
             most = max(SOURCES, key=lambda name: len(self._factors[name]))
             if self._factors[most]:
-                self.reason = f"{most}: {len(self._factors[most])} of {_LEAST} measurements so far"
+                self.reason = (
+                    f"{most}: {len(self._factors[most])} of {LEAST_FACTORS} measurements so far"
+                )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 from pathlib import Path
 
 import cv2
@@ -15,28 +13,19 @@ from depth_ros.core.depth import depth_to_mm
 from depth_ros.core.errors import InputError
 from depth_ros.core.pointcloud import depth_to_cloud
 from depth_ros.core.types import Estimate
+from depth_ros.files import write_atomic
 
 _NEAR_M = 0.3  # colour scale where nothing is known
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:
-    """Write a file under a temporary name, then rename it; raises InputError where the disk
-    refuses.
-    """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write a file as a whole; raises InputError where the disk refuses."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        os.replace(part, path)
+        return write_atomic(path, content)
     except OSError as error:
         raise InputError(
             f"{path}: expected to write a file here, got: {error.strerror or error}"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):  # gone after the rename
-            part.unlink()
-    return path
 
 
 def write_json(path: str | Path, value: dict) -> Path:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from depth_ros.core.axes import body_R_optical
 from depth_ros.core.errors import InputError
+from depth_ros.files import replacing
 
 from .snapshot import Moment, cloud, depth_picture, picture, sigma_picture
 
@@ -40,13 +40,12 @@ class Page:
         self._rr = load_rerun()
         self._recording = self._rr.RecordingStream("depth_ros", recording_id=None)
         self._way: list[np.ndarray] = []
-        self._part = None if save is None else save.with_name(f".{save.name}.{os.getpid()}.part")
-        self._save = save
+        self._file = None if save is None else replacing(save)
         self.blueprint = blueprint(self._rr)
-        if self._part is not None:
+        if self._file is not None:
             try:
-                self._part.parent.mkdir(parents=True, exist_ok=True)
-                self._recording.save(str(self._part), default_blueprint=self.blueprint)
+                part = self._file.__enter__()
+                self._recording.save(str(part), default_blueprint=self.blueprint)
             except (OSError, RuntimeError) as error:
                 raise InputError(f"{save}: expected to write a file here, got: {error}") from error
         self._recording.log("odom", self._rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
@@ -58,13 +57,11 @@ class Page:
     def __enter__(self) -> Page:
         return self
 
-    def __exit__(self, kind, *_) -> None:
+    def __exit__(self, *error) -> None:
         self._recording.flush()
         self._recording.disconnect()
-        if self._part is not None and kind is None:
-            self._part.replace(self._save)
-        elif self._part is not None:
-            self._part.unlink(missing_ok=True)
+        if self._file is not None:
+            self._file.__exit__(*error)
 
     def serve(
         self, port: int, data_port: int, host: str = "127.0.0.1", open_browser: bool = False

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from depth_ros.files import write_atomic
+
 AIMS_MS = {"stereo 480x640 fp16": 1.0, "mono 192x640 fp16": 0.4}
 
 
@@ -45,10 +47,7 @@ class Report:
 
     def write(self) -> None:
         """Write the report whole."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_suffix(".part")
-        part.write_text(json.dumps(self.found, indent=1))
-        os.replace(part, self.path)
+        write_atomic(self.path, json.dumps(self.found, indent=1).encode())
 
     def give_up(self) -> None:
         """End the process, where something hangs, ahead of whoever would end it without a table."""

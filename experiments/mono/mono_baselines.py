@@ -22,7 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # train/ is not an installed package
 
 from depth_ros.engine.onnx import OnnxEngine
-from depth_ros.estimator.stereo import MonoEstimator
+from depth_ros.estimator.mono import MonoEstimator
 from depth_ros.evaluation.evaluate import mono_depth
 from depth_ros.recordings.sample import open_source
 from train.data.view import View

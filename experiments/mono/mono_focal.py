@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from depth_ros.core.camera import Camera
 from depth_ros.core.types import Frame
 from depth_ros.engine.onnx import OnnxEngine
-from depth_ros.estimator.stereo import MonoEstimator
+from depth_ros.estimator.mono import MonoEstimator
 from depth_ros.synthetic.clips import random_clip, random_mono_camera, render_clip
 
 MODELS = Path(__file__).resolve().parents[2] / "models"

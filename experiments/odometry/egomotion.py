@@ -26,7 +26,7 @@ from depth_ros.core.lie import inverse, se3_log, so3_log
 from depth_ros.core.trajectory import CHI2_95_OF_6, nees
 from depth_ros.engine.sgbm import SgbmEngine
 from depth_ros.estimator.preprocess import rectified
-from depth_ros.estimator.stereo import Estimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.odometry import EgoFrame, EgoMotion
 from depth_ros.recordings.bag import cdr_stamp_ns, open_reader, raw_messages
 from depth_ros.recordings.decode import pose_message_to_matrix
@@ -57,7 +57,7 @@ def truth_poses(path: Path) -> dict[int, np.ndarray]:
 def frames_of(path: Path) -> list[EgoFrame]:
     """All frames of a bag with their depth."""
     source = open_source(path)
-    estimator = Estimator(SgbmEngine())
+    estimator = StereoEstimator(SgbmEngine())
     frames = []
     for sample in source:
         frame = rectified(sample.frame)

@@ -14,7 +14,7 @@ from pnp_baseline import PnpOnDepth
 from tqdm import tqdm
 
 from depth_ros.engine.load import load_engine
-from depth_ros.estimator.stereo import Estimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.evaluation.odometry_runner import Follower
 from depth_ros.evaluation.report.path_plot import plot_path
 from depth_ros.evaluation.trajectory import judge_track, write_track
@@ -85,7 +85,7 @@ def main(sequence, methods, depth, poses, cache, out, frames, render_only):
             bar.update()
     if render_only:
         return
-    estimator = Estimator(load_engine(backend=depth, max_disparity_px=64), 64)
+    estimator = StereoEstimator(load_engine(backend=depth, max_disparity_px=64), 64)
     followers = {
         name: Follower(name, ego=PnpOnDepth() if name == "baseline" else None) for name in methods
     }

@@ -4,7 +4,6 @@ things move.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
@@ -12,6 +11,7 @@ import numpy as np
 
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.engine.matching import match_sgbm
+from depth_ros.files import replacing
 from depth_ros.odometry import EgoFrame
 from depth_ros.synthetic.clips import is_usable, random_clip, render_clip
 
@@ -37,10 +37,8 @@ def load_clip(
     path = cache / f"{place}_{camera.width}x{camera.height}_{seed}_{frames}.npz"
     if not path.exists():
         made = _rendered(place, seed, frames, camera)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.stem}.{os.getpid()}.part.npz")
-        np.savez_compressed(partial, **made)
-        os.replace(partial, path)
+        with replacing(path, ".npz") as part:
+            np.savez_compressed(part, **made)
     with np.load(path) as stored:
         return {
             **{key: stored[key] for key in stored.files},

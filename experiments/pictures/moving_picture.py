@@ -20,7 +20,7 @@ from PIL import Image
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.types import Frame
 from depth_ros.engine.load import load_engine
-from depth_ros.estimator.stereo import Estimator as StereoEstimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.synthetic.raster.culling import visible
 from depth_ros.synthetic.raster.places import PLACES, content, random_place
 from depth_ros.synthetic.raster.renderer import Renderer

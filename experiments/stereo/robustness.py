@@ -18,7 +18,7 @@ import numpy as np
 from depth_ros.core.metrics import stereo_metrics
 from depth_ros.core.types import Frame
 from depth_ros.engine.load import load_engine
-from depth_ros.estimator.stereo import Estimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.recordings.scenes import SceneFolder
 
 _DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data" / "pairs"
@@ -85,7 +85,7 @@ def spoiled(frame: Frame, spoil: Callable) -> Frame:
     return replace(frame, left=left, right=right)
 
 
-def mean_bad2(estimator: Estimator, samples: list, spoil: Callable) -> float:
+def mean_bad2(estimator: StereoEstimator, samples: list, spoil: Callable) -> float:
     """Mean bad2 over scenes, percent of all pixels with truth; no answer is wrong."""
     scores = []
     for sample in samples:
@@ -107,7 +107,9 @@ def main(folder, model):
     print(f"bad2, % of all pixels with truth, mean of {len(samples)} scenes\n")
     print("| input | " + " | ".join(engines) + " |\n|---|" + "---|" * len(engines))
     for name, spoil in SPOILERS.items():
-        figures = [mean_bad2(Estimator(engine), samples, spoil) for engine in engines.values()]
+        figures = [
+            mean_bad2(StereoEstimator(engine), samples, spoil) for engine in engines.values()
+        ]
         print(f"| {name} | " + " | ".join(f"{figure:.1f}" for figure in figures) + " |", flush=True)
 
 

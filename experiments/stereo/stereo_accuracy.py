@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from depth_ros.engine.load import load_engine
-from depth_ros.estimator.stereo import Estimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.recordings.scenes import SceneFolder
 
 _DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data" / "pairs"
@@ -79,7 +79,7 @@ def kinds(image: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def row(sample, estimator: Estimator) -> list[float]:
+def row(sample, estimator: StereoEstimator) -> list[float]:
     """The figures of COLUMNS for one scene."""
     truth = sample.truth_disparity
     began = time.process_time()
@@ -137,7 +137,7 @@ def main(folders, models, each):
         print(f"\n{folder}, mean of {len(samples)} scenes\n\n| | " + " | ".join(COLUMNS) + " |")
         print("|---|" + "---|" * len(COLUMNS))
         for name, engine in engines.items():
-            estimator = Estimator(engine)
+            estimator = StereoEstimator(engine)
             rows = []
             for sample in samples:
                 rows.append(row(sample, estimator))

@@ -25,7 +25,7 @@ from depth_ros.engine.matching import match_sgbm, matched_prior
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.sgbm import SgbmEngine
 from depth_ros.estimator.preprocess import from_tensors, to_tensors
-from depth_ros.estimator.stereo import Estimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.recordings.scenes import SceneFolder
 from depth_ros.synthetic.renderer import render_stereo
 from depth_ros.synthetic.scenes import clip_pose, clip_rig, clip_scene
@@ -91,7 +91,7 @@ def match_alone(frame: Frame, scale: int) -> np.ndarray:
 
 
 def _estimate(engine):
-    estimator = Estimator(engine)
+    estimator = StereoEstimator(engine)
     return lambda frame: estimator.estimate(frame).disparity
 
 

@@ -16,8 +16,9 @@ from depth_ros.engine.spec import ModelSpec
 from depth_ros.engine.tensorrt.fused_graph import step_shapes
 from depth_ros.engine.tensorrt.tensors import Tensors
 from depth_ros.estimator.fused import PlainStep, StepEstimator, rendered, step_inputs, step_of
+from depth_ros.estimator.mono import MonoEstimator
 from depth_ros.estimator.preprocess import tensor_size
-from depth_ros.estimator.stereo import Estimator, MonoEstimator
+from depth_ros.estimator.stereo import StereoEstimator
 
 SIZE = (90, 150)  # neither side fits the network
 
@@ -34,7 +35,7 @@ def load(task):
 def test_the_plain_step_is_the_estimator(task):
     engine, frame = load(task)
     frame = dataclasses.replace(frame, max_disparity_px=48) if task == "stereo" else frame
-    wanted = (Estimator if task == "stereo" else MonoEstimator)(engine).estimate(frame)
+    wanted = (StereoEstimator if task == "stereo" else MonoEstimator)(engine).estimate(frame)
     inputs = step_inputs(frame, engine.spec, 128)
     got = PlainStep(engine).run(inputs)
     np.testing.assert_allclose(got["metres"], wanted.depth, rtol=1e-5)
@@ -70,7 +71,9 @@ def test_one_replay_is_one_frame():
     plain = PlainStep(engine, with_points=False)
     estimator = StepEstimator(plain, lambda inputs, cancelled: fast, 64, said.append)
     first = estimator.estimate(frame)
-    np.testing.assert_allclose(first.depth, Estimator(engine, 64).estimate(frame).depth, rtol=1e-5)
+    np.testing.assert_allclose(
+        first.depth, StereoEstimator(engine, 64).estimate(frame).depth, rtol=1e-5
+    )
     assert estimator.engine.name == "onnxruntime" and "150x90 in the background" in said[0]
     estimator.engine.wait(10)
     second, third = estimator.estimate(frame), estimator.estimate(frame)
@@ -163,7 +166,7 @@ def test_the_node_takes_it_where_a_gpu_is(monkeypatch):
     from depth_ros.nodes.parameters import Parameters
 
     _, frame = load("stereo")
-    assert type(make_estimator(Parameters())) is Estimator
+    assert type(make_estimator(Parameters())) is StereoEstimator
     monkeypatch.setattr("depth_ros.engine.load.tensorrt_lacks", lambda options: "")
     library = types.SimpleNamespace(__name__="tensorrt")
     monkeypatch.setattr("depth_ros.engine.tensorrt.build.import_library", lambda name: library)

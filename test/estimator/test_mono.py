@@ -13,9 +13,9 @@ from depth_ros.core.errors import EngineError, ImageError, SpecError
 from depth_ros.core.types import Frame
 from depth_ros.engine.sgbm import SgbmEngine
 from depth_ros.engine.spec import ModelSpec
-from depth_ros.estimator.preprocess import _resize_nearest
+from depth_ros.estimator.mono import MonoEstimator
+from depth_ros.estimator.resize import resize_map_nearest
 from depth_ros.estimator.scale import CameraHeightScale
-from depth_ros.estimator.stereo import MonoEstimator
 from depth_ros.synthetic.renderer import QUAD, Scene, render
 
 FOCAL_PX = 100.0
@@ -284,4 +284,6 @@ def test_the_nearest_pixel_is_that_of_the_core():
     # No size with two equally near pixels: OpenCV 4 and 5 take another one of them (22 to 15
     # columns, for example).
     for size in ((13, 22), (26, 44), (40, 71), (9, 16)):
-        np.testing.assert_array_equal(_resize_nearest(values, *size), resize_nearest(values, *size))
+        np.testing.assert_array_equal(
+            resize_map_nearest(values, *size), resize_nearest(values, *size)
+        )

@@ -6,11 +6,11 @@ import pytest
 from depth_ros.core.camera import Camera
 from depth_ros.core.errors import InputError
 from depth_ros.core.lie import se3_exp, so3_exp
+from depth_ros.estimator.ground_plane import height_over_ground
 from depth_ros.estimator.scale import (
     CameraHeightScale,
     OdometryScale,
     factor_of_step,
-    height_over_ground,
 )
 
 CAMERA = Camera(96, 56, 80.0, 84.0, 44.25, 24.5)

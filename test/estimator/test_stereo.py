@@ -8,7 +8,7 @@ from depth_ros.core.errors import CalibrationError, EngineError, ImageError, Inp
 from depth_ros.core.types import Frame
 from depth_ros.engine.sgbm import SgbmEngine
 from depth_ros.engine.spec import ModelSpec
-from depth_ros.estimator.stereo import Estimator
+from depth_ros.estimator.stereo import StereoEstimator
 
 
 class FakeEngine:
@@ -35,7 +35,7 @@ def frame(rig, make_pair):
 
 
 def test_depth_of_a_plane(frame, rig):
-    estimate = Estimator(SgbmEngine(), max_disparity_px=32).estimate(frame)
+    estimate = StereoEstimator(SgbmEngine(), max_disparity_px=32).estimate(frame)
     expected = 80.0 * 0.21 / 8.0
     assert (estimate.stamp_ns, estimate.frame_id, estimate.rig) == (
         frame.stamp_ns,
@@ -53,10 +53,10 @@ def test_depth_of_a_plane(frame, rig):
 def test_doffs_and_unknown(frame, rig):
     shifted = dataclasses.replace(frame, rig=dataclasses.replace(rig, doffs_px=2.0))
     np.testing.assert_allclose(
-        Estimator(FakeEngine(8.0)).estimate(shifted).depth, 80.0 * 0.21 / 10.0, rtol=1e-6
+        StereoEstimator(FakeEngine(8.0)).estimate(shifted).depth, 80.0 * 0.21 / 10.0, rtol=1e-6
     )
     for unknown in (np.nan, np.inf):
-        estimate = Estimator(FakeEngine(unknown, 0.0)).estimate(frame)
+        estimate = StereoEstimator(FakeEngine(unknown, 0.0)).estimate(frame)
         assert all(
             np.isnan(a).all() for a in (estimate.disparity, estimate.depth, estimate.sigma_m)
         )
@@ -65,7 +65,7 @@ def test_doffs_and_unknown(frame, rig):
 @pytest.mark.parametrize("size", [{"height": 0, "width": 0}, {"height": 64, "width": 32}])
 def test_sigma_in_metres_at_any_size(frame, size):
     scale = 1.0 if size["width"] == 0 else 96 / 32
-    estimate = Estimator(FakeEngine(4.0, np.log(0.5), **size)).estimate(frame)
+    estimate = StereoEstimator(FakeEngine(4.0, np.log(0.5), **size)).estimate(frame)
     z = 80.0 * 0.21 / (4.0 * scale)
     np.testing.assert_allclose(estimate.depth, np.full((56, 96), z), rtol=1e-5)
     np.testing.assert_allclose(
@@ -75,7 +75,7 @@ def test_sigma_in_metres_at_any_size(frame, size):
 
 def test_padding_repeats_the_border_and_is_cut_off_again(frame):
     engine = FakeEngine(8.0, divisor=40)
-    assert Estimator(engine).estimate(frame).disparity.shape == (56, 96)
+    assert StereoEstimator(engine).estimate(frame).disparity.shape == (56, 96)
     left = engine.inputs["left"]
     assert left.shape == (1, 3, 80, 120) and left.dtype == np.float32
     np.testing.assert_allclose(left[0, :, :56, :96], frame.left.transpose(2, 0, 1) / 255, atol=1e-6)
@@ -85,7 +85,7 @@ def test_padding_repeats_the_border_and_is_cut_off_again(frame):
 
 def test_normalisation_and_channel_order(frame):
     engine = FakeEngine(mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 8.0))
-    Estimator(engine).estimate(frame)
+    StereoEstimator(engine).estimate(frame)
     expected = (frame.right - np.array([10.0, 20.0, 30.0])) / (2.0, 4.0, 8.0)
     np.testing.assert_allclose(
         engine.inputs["right"][0, :, :56, :96], expected.transpose(2, 0, 1), atol=1e-4
@@ -94,17 +94,19 @@ def test_normalisation_and_channel_order(frame):
 
 def test_range_and_prior_follow_the_size(frame):
     engine = FakeEngine(inputs=("left", "right", "prior", "max_disparity_px"), height=32, width=192)
-    Estimator(engine, max_disparity_px=20).estimate(frame)
+    StereoEstimator(engine, max_disparity_px=20).estimate(frame)
     assert engine.inputs["max_disparity_px"].tolist() == [40.0]
     engine = FakeEngine(inputs=("left", "right", "prior", "max_disparity_px"), divisor=8)
-    Estimator(engine, max_disparity_px=99).estimate(dataclasses.replace(frame, max_disparity_px=32))
+    StereoEstimator(engine, max_disparity_px=99).estimate(
+        dataclasses.replace(frame, max_disparity_px=32)
+    )
     assert engine.inputs["max_disparity_px"].tolist() == [32.0]
     prior = engine.inputs["prior"]
     assert prior.shape == (1, 2, 56, 96) and prior.dtype == np.float32
     assert np.isfinite(prior).all()
     assert np.median(prior[0, 0]) == 8.0
     engine = FakeEngine(inputs=("left", "right", "prior"), divisor=8, prior_scale=2)
-    Estimator(engine, max_disparity_px=32).estimate(frame)
+    StereoEstimator(engine, max_disparity_px=32).estimate(frame)
     assert engine.inputs["prior"].shape == (1, 2, 28, 48)
     assert np.median(engine.inputs["prior"][0, 0]) == pytest.approx(8.0, abs=0.25)
 
@@ -116,7 +118,7 @@ def calibrations_of_a_distorted_pair(make_calibration):
 
 def test_raw_images_are_rectified_and_the_rig_made_of_their_calibrations(frame, make_calibration):
     calibrations = calibrations_of_a_distorted_pair(make_calibration)
-    estimate = Estimator(FakeEngine(8.0)).estimate(
+    estimate = StereoEstimator(FakeEngine(8.0)).estimate(
         dataclasses.replace(frame, calibrations=calibrations)
     )
     assert estimate.rig == StereoRig.from_calibrations(*calibrations)
@@ -126,12 +128,12 @@ def test_raw_images_are_rectified_and_the_rig_made_of_their_calibrations(frame, 
 
 def test_identity_rectification_changes_nothing(frame, make_calibration):
     pair = (make_calibration(), make_calibration(baseline_m=0.21))
-    estimate = Estimator(FakeEngine()).estimate(dataclasses.replace(frame, calibrations=pair))
+    estimate = StereoEstimator(FakeEngine()).estimate(dataclasses.replace(frame, calibrations=pair))
     np.testing.assert_array_equal(estimate.left, frame.left)
 
 
 def test_refuses(frame, rig, make_calibration):
-    estimator = Estimator(FakeEngine())
+    estimator = StereoEstimator(FakeEngine())
     with pytest.raises(InputError, match="expected a stereo pair"):
         estimator.estimate(dataclasses.replace(frame, right=None))
     with pytest.raises(CalibrationError, match="swapped"):
@@ -142,22 +144,22 @@ def test_refuses(frame, rig, make_calibration):
     with pytest.raises(ImageError, match="expected images of 90x56"):
         estimator.estimate(dataclasses.replace(frame, calibrations=tuple(small)))
     with pytest.raises(EngineError, match="expected a disparity range"):
-        Estimator(FakeEngine(), max_disparity_px=0)
+        StereoEstimator(FakeEngine(), max_disparity_px=0)
     mono = FakeEngine()
     mono.spec = ModelSpec("m", "mono", ("image",), ("depth",), 0, 0)
     with pytest.raises(SpecError, match="expected a stereo model"):
-        Estimator(mono)
+        StereoEstimator(mono)
 
 
 def test_an_output_of_another_shape_is_refused(frame):
     engine = FakeEngine()
     engine.run = lambda inputs: {"disparity": np.zeros((1, 1, 5, 5), np.float32)}
     with pytest.raises(EngineError, match=r"expected .*got"):
-        Estimator(engine).estimate(frame)
+        StereoEstimator(engine).estimate(frame)
 
 
 def test_the_next_frame_may_have_another_size(frame, rig, make_pair):
-    estimator = Estimator(SgbmEngine(), max_disparity_px=32)
+    estimator = StereoEstimator(SgbmEngine(), max_disparity_px=32)
     estimator.estimate(frame)
     other = Frame(2, "left_optical", *make_pair(5, 40, 70), rig.cropped(2, 3, 40, 70))
     estimate = estimator.estimate(other)

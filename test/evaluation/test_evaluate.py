@@ -8,7 +8,7 @@ import pytest
 
 from depth_ros.core.errors import InputError
 from depth_ros.engine.load import load_engine
-from depth_ros.estimator.stereo import Estimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.evaluation.evaluate import Evaluation, FrameResult, evaluate
 from depth_ros.evaluation.report.figures import KEYS, to_report
 from depth_ros.evaluation.report.report import chosen, write_report
@@ -18,7 +18,7 @@ from depth_ros.recordings.sample import open_source
 
 @pytest.fixture
 def estimator():
-    return Estimator(load_engine(backend="sgbm", max_disparity_px=32), 32)
+    return StereoEstimator(load_engine(backend="sgbm", max_disparity_px=32), 32)
 
 
 def keys_of(report):

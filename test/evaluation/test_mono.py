@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from depth_ros.cli import main as cli
 from depth_ros.core.errors import InputError
 from depth_ros.engine.spec import METADATA_KEY, ModelSpec
-from depth_ros.estimator.stereo import MonoEstimator
+from depth_ros.estimator.mono import MonoEstimator
 from depth_ros.evaluation.evaluate import evaluate
 from depth_ros.evaluation.report.figures import MONO_KEYS, to_report
 from depth_ros.evaluation.report.report import write_report
@@ -137,13 +137,16 @@ def test_command_refuses_what_does_not_fit(mono_bag, make_bag, monkeypatch):
     monkeypatch.setattr("depth_ros.engine.load.default_model", lambda task: None)
     mono = str(mono_bag())
     for arguments, words in (
-        (["evaluate", mono], "expected --model for a mono input"),
+        (["evaluate", mono], "expected a model (mono)"),
         (["evaluate", mono, "--mode", "stereo"], "expected left images"),
         (
             ["evaluate", mono, "--replay", "--backend", "sgbm"],
             "expected a network's for mono, got 'sgbm', which needs two cameras",
         ),
-        (["evaluate", str(make_bag()), "--mode", "mono", "--backend", "sgbm"], "expected --model"),
+        (
+            ["evaluate", str(make_bag()), "--mode", "mono", "--backend", "sgbm"],
+            "expected a network's for mono, got 'sgbm', which needs two cameras",
+        ),
     ):
         result = CliRunner().invoke(cli.main, arguments)
         assert result.exit_code == 2 and words in result.stderr, result.output

@@ -10,7 +10,7 @@ import pytest
 
 from depth_ros.core.lie import matrix_to_quat, se3_exp
 from depth_ros.engine.load import load_engine
-from depth_ros.estimator.stereo import Estimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.evaluation import odometry_runner
 from depth_ros.evaluation.evaluate import evaluate
 from depth_ros.evaluation.report.figures import to_report
@@ -64,7 +64,7 @@ def follow_estimate(stamp_ns, step, pose, state):
 
 @pytest.fixture
 def estimator():
-    return Estimator(load_engine(backend="sgbm", max_disparity_px=32), 32)
+    return StereoEstimator(load_engine(backend="sgbm", max_disparity_px=32), 32)
 
 
 @pytest.fixture

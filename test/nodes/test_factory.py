@@ -3,17 +3,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from depth_ros.core.errors import EngineError, SpecError
+from depth_ros.core.errors import EngineError
+from depth_ros.engine.options import EngineOptions
 from depth_ros.engine.spec import ModelSpec
-from depth_ros.estimator.scale import CameraHeightScale, OdometryScale
-from depth_ros.nodes import factory
+from depth_ros.estimator import factory
+from depth_ros.estimator.factory import EstimatorOptions
 from depth_ros.nodes.factory import (
     close_engines,
+    estimator_options,
     make_egomotion,
     make_estimator,
     notes,
-    rest_unless_wanted,
-    scale_name,
     set_engine_logger,
 )
 from depth_ros.nodes.parameters import Parameters
@@ -39,7 +39,7 @@ def install(monkeypatch):
             for key, spec in specs.items()
         }
 
-        def load(model, backend="auto", max_disparity_px=128, task="stereo"):
+        def load(model, backend="auto", max_disparity_px=128, task="stereo", say=None):
             return engines[str(model) if model else task]
 
         monkeypatch.setattr(factory, "load_engine", load)
@@ -54,72 +54,31 @@ def pose(scale_source="procedural metric"):
     return ModelSpec("p", "pose", **POSE, scale_source=scale_source)
 
 
-def test_the_shipped_pose_model_belongs_to_the_shipped_model(install):
-    install(mono=MONO, pose=pose(), mine=RELATIVE)
-    assert make_estimator(Parameters(mode="mono")).motion.engine.spec.name == "p"
-    assert make_estimator(Parameters(mode="mono", pose_model="none")).motion.engine is None
-    assert make_estimator(Parameters(mode="mono", model="mine")).motion.engine is None
-    assert (
-        make_estimator(Parameters(mode="mono", model="mono", pose_model="pose")).motion.engine
-        is not None
+def test_the_parameters_become_options_of_the_same_names():
+    parameters = Parameters(
+        mode="mono",
+        model="m.onnx",
+        backend="onnxruntime",
+        max_disparity_px=96,
+        pose_model="p.onnx",
+        scale_source="odometry",
+        camera_height_m=1.25,
+        odometry_topic="wheels",
+        precision="fp32",
+        providers="cuda",
+        wait_for_engine=True,
     )
-    with pytest.raises(SpecError, match="one scale"):
-        make_estimator(Parameters(mode="mono", model="mine", pose_model="pose"))
-
-
-def test_without_a_pose_model_there_is_depth(install):
-    install(mono=MONO)
-    estimator = make_estimator(Parameters(mode="mono"))
-    assert estimator.motion.engine is None and estimator.scale is None
-    assert (scale_name(estimator), notes(estimator)) == ("procedural metric", ())
-
-
-@pytest.mark.parametrize(
-    "model, parameters, kind, name",
-    [
-        ("mono", {}, None, "procedural metric"),
-        ("mono", {"camera_height_m": 1.5}, None, "procedural metric"),
-        (
-            "mono",
-            {"camera_height_m": 1.5, "scale_source": "camera_height"},
-            CameraHeightScale,
-            "camera height",
-        ),
-        ("relative", {}, None, "none"),
-        ("relative", {"camera_height_m": 1.5}, CameraHeightScale, "camera height"),
-        ("relative", {"odometry_topic": "wheels"}, OdometryScale, "odometry"),
-        (
-            "relative",
-            {"odometry_topic": "wheels", "scale_source": "odometry", "camera_height_m": 1.5},
-            OdometryScale,
-            "odometry",
-        ),
-    ],
-)
-def test_where_metres_come_from(install, model, parameters, kind, name):
-    install(mono=MONO, relative=RELATIVE, pose=pose(), loose=pose("none"))
-    pose_model = "pose" if model == "mono" else "loose"
-    estimator = make_estimator(
-        Parameters(mode="mono", model=model, pose_model=pose_model, **parameters)
+    engine = EngineOptions("onnxruntime", "fp32", providers="cuda", waits=True)
+    assert estimator_options(parameters) == EstimatorOptions(
+        "mono", "m.onnx", engine, 96, "p.onnx", "odometry", 1.25, has_odometry=True
     )
-    assert type(estimator.scale) is (kind or type(None))
-    assert scale_name(estimator) == name
-    assert bool(notes(estimator)) == (name == "none")
 
 
-def test_refuses(install):
-    install(relative=RELATIVE)
-    with pytest.raises(EngineError, match="expected a pose model"):
-        make_estimator(Parameters(mode="mono", model="relative", odometry_topic="wheels"))
-
-
-def test_mono_needs_a_mono_model():
-    with pytest.raises(
-        EngineError, match="expected a network's for mono, got 'sgbm', which needs two"
-    ):
-        make_estimator(Parameters(mode="mono", backend="sgbm"))
-    with pytest.raises(SpecError, match="expected a mono model, got one for 'stereo'"):
-        make_estimator(Parameters(mode="mono", model=str(factory.default_model("stereo"))))
+def test_a_relative_scale_is_noted(install):
+    install(mono=MONO, relative=RELATIVE)
+    assert notes(make_estimator(Parameters(mode="mono"))) == ()
+    (note,) = notes(make_estimator(Parameters(mode="mono", model="relative")))
+    assert "inv_depth/image_rect is relative" in note
 
 
 def test_which_ego_motion(install):
@@ -157,28 +116,13 @@ def test_the_network_alone_needs_a_pose_model(install):
             make_egomotion(parameters, make_estimator(parameters))
 
 
-def test_the_pose_network_rests_unless_it_is_used(install):
-    install(mono=MONO, pose=pose())
-    estimator = make_estimator(Parameters(mode="mono"))
-    for with_odom, method, works in (
-        (False, "hybrid", False),
-        (True, "hybrid", True),
-        (True, "network", True),
-        (True, "geometric", False),
-    ):
-        rest_unless_wanted(estimator, with_odom, method)
-        assert estimator.with_motion == works
-
-
 def test_engines_that_change_say_so_where_the_node_speaks():
     said = []
     changing, plain = SimpleNamespace(say=None), SimpleNamespace()
-    set_engine_logger(
-        SimpleNamespace(engine=plain, motion=SimpleNamespace(engine=changing)), said.append
-    )
+    set_engine_logger(SimpleNamespace(engines=(plain, changing)), said.append)
     changing.say("tensorrt answers from now on")
     assert said == ["tensorrt answers from now on"] and not hasattr(plain, "say")
-    set_engine_logger(SimpleNamespace(engine=changing), print)
+    set_engine_logger(SimpleNamespace(engines=(changing,)), print)
     assert changing.say is print
 
 
@@ -187,6 +131,6 @@ def test_a_gpu_is_given_back_by_every_engine_that_holds_one():
     depth, pose_engine = (
         SimpleNamespace(close=lambda name=name: closed.append(name)) for name in ("depth", "pose")
     )
-    close_engines(SimpleNamespace(engine=depth, motion=SimpleNamespace(engine=pose_engine)))
-    close_engines(SimpleNamespace(engine=SimpleNamespace()))
+    close_engines(SimpleNamespace(engines=(depth, pose_engine)))
+    close_engines(SimpleNamespace(engines=(SimpleNamespace(),)))
     assert closed == ["depth", "pose"]

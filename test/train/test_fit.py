@@ -63,7 +63,7 @@ def test_a_run_leaves_recipe_checkpoint_and_pictures(straight):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     assert Recipe.load(straight / "recipe.yaml") == recipe()
-    assert saved(straight)["step"] == 4 and not list(straight.glob("*.part"))
+    assert saved(straight)["step"] == 4 and not list(straight.glob("*.part*"))
     events = EventAccumulator(str(straight / "events"))
     events.Reload()
     tags = events.Tags()

@@ -17,7 +17,7 @@ def test_every_shipped_recipe_is_read_and_written_unchanged(path, tmp_path):
     recipe = Recipe.load(path)
     recipe.save(tmp_path / "recipe.yaml")
     assert Recipe.load(tmp_path / "recipe.yaml") == recipe
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob("*.part*"))
 
 
 def test_changes_come_after_the_file(tmp_path):

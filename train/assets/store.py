@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from depth_ros.core.errors import InputError
+from depth_ros.files import replacing, write_atomic
 from depth_ros.synthetic.raster.assets import Model, ModelEntry
 from train.assets import gazebo, sweethome
 from train.assets.sources import SOURCES, Source
@@ -51,7 +51,7 @@ def convert(source: Source, folder: Path, out: Path, report: Callable[[str], Non
             _update_index(out, source, entries.values())
     for world in source.worlds:
         rows = gazebo.world_models(folder / world, source.name)
-        _write_text(out / "worlds" / f"{Path(world).stem}.json", json.dumps(rows))
+        write_atomic(out / "worlds" / f"{Path(world).stem}.json", json.dumps(rows).encode())
     _update_index(out, source, entries.values())
     return len(entries)
 
@@ -90,10 +90,8 @@ def _check(name, model: Model) -> None:
 
 def _write_model(out, entry, model) -> ModelEntry:
     path = out / "models" / f"{entry.name}.npz"
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with open(part, "wb") as file:
+    with replacing(path) as part, open(part, "wb") as file:
         np.savez_compressed(file, **vars(model))
-    os.replace(part, path)
     return entry
 
 
@@ -106,8 +104,8 @@ def _update_index(out, source, entries):
         rows = []
     rows = [row for row in rows if row["source"] != source.name]
     rows += [entry.to_dict() for entry in entries]
-    _write_text(path, json.dumps(rows, indent=1))
-    _write_text(out / "CREDITS.md", credits(rows))
+    write_atomic(path, json.dumps(rows, indent=1).encode())
+    write_atomic(out / "CREDITS.md", credits(rows).encode())
 
 
 def credits(rows: list[dict]) -> str:
@@ -127,9 +125,3 @@ def credits(rows: list[dict]) -> str:
         if authors:
             lines.append(f"  Authors named by the catalogue: {', '.join(authors)}.")
     return "\n".join(lines) + "\n"
-
-
-def _write_text(path, text):
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    os.replace(part, path)

@@ -6,7 +6,6 @@ same everywhere.
 
 from __future__ import annotations
 
-import os
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from depth_ros.engine.matching import matched_prior
+from depth_ros.files import replacing
 from depth_ros.synthetic.renderer import render_stereo
 from depth_ros.synthetic.scenes import random_rig, random_scene
 
@@ -44,12 +44,9 @@ def matched_bad2(pair: dict) -> float:
 
 
 def write_pair(path: Path, height: int, width: int) -> None:
-    """Render the pair whose seed is the file's stem; written aside and renamed, so that no half
-    file is ever read.
-    """
+    """Render the pair whose seed is the file's stem."""
     pair = make_pair(int(path.stem), height, width)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with open(part, "wb") as file:
+    with replacing(path) as part, open(part, "wb") as file:
         np.savez(
             file,
             left=pair["left"],
@@ -57,7 +54,6 @@ def write_pair(path: Path, height: int, width: int) -> None:
             disparity=pair["disparity"],
             occluded=pair["occluded"],
         )
-    os.replace(part, path)
 
 
 def fill_pool(folder: Path, pairs: int, height: int = 320, width: int = 448, jobs: int = 1) -> None:

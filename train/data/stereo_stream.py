@@ -8,7 +8,6 @@ the trainer works on others. One crop a file, newest last; the producer removes 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from tqdm import tqdm
 
 from depth_ros.core.errors import InputError
 from depth_ros.engine.matching import matched_prior
+from depth_ros.files import replacing
 from train.data.stereo import crop, flip, range_px, spoil_pair
 
 _RELIST_S = 20.0
@@ -205,7 +205,5 @@ def _resize(rng, stream, left, right, truth):
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with open(part, "wb") as file:
+    with replacing(path) as part, open(part, "wb") as file:
         np.savez(file, **arrays)
-    os.replace(part, path)

@@ -5,7 +5,6 @@ compute the same.
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from depth_ros.core.errors import EngineError, InputError
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.spec import METADATA_KEY, ModelSpec
+from depth_ros.files import replacing
 from train.export.parity import example_inputs, parity
 from train.export.spec import make_spec
 from train.model.stereo_cascade import CascadeStereoNet, FastStereoNet
@@ -180,10 +180,8 @@ def export(
             stays.
     """
     path = Path(path)
-    part = path.with_suffix(".part.onnx")
-    path.parent.mkdir(parents=True, exist_ok=True)
     net = net.eval()
-    try:
+    with replacing(path, ".onnx") as part:
         _write_graph(net, spec, part)
         # The spec travels in the file's metadata, beside the names of weights left out.
         model = onnx.load(part)
@@ -197,9 +195,6 @@ def export(
             raise EngineError(
                 f"{path}: expected parity within {limit} {unit}, got {worst:.4g}; not written"
             )
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return worst, unit
 
 

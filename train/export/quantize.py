@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from depth_ros.engine.matching import matched_prior
 from depth_ros.engine.onnx import OnnxEngine
 from depth_ros.engine.quantize import to_int8
 from depth_ros.engine.spec import METADATA_KEY, ModelSpec
+from depth_ros.files import replacing
 
 _RANGE_PX = 128
 _HELD_OUT, _COMPARED = (
@@ -46,8 +46,7 @@ def quantise(model: Path, out: Path, pool: Path, count: int = 32) -> tuple[float
     )
     spec = replace(reference.spec, name=out.stem)
     onnx.helper.set_model_props(made, {METADATA_KEY: spec.to_json()})
-    part = out.with_suffix(".part.onnx")
-    try:
+    with replacing(out, ".onnx") as part:
         onnx.save(made, str(part))
         rounded = OnnxEngine(part, threads=1)
         whole, less = (
@@ -58,9 +57,6 @@ def quantise(model: Path, out: Path, pool: Path, count: int = 32) -> tuple[float
                 f"{out}: expected int8 within {_TOLERANCE_PCT} points of {whole:.2f} %, "
                 f"got {less:.2f} %"
             )
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
     return float(whole), float(less)
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from depth_ros.core.errors import EngineError
 from depth_ros.engine.tensorrt.progress import progress_monitor
-
-from .cache import write_whole
+from depth_ros.files import write_atomic
 
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 _MOST_WORDS = 20
@@ -236,8 +235,8 @@ def _store_timing(trt, config, file: Path | None) -> None:
     if file is None or trt.__name__ != "tensorrt":
         return
     with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, bytes(config.get_timing_cache().serialize()))
+        timing = bytes(config.get_timing_cache().serialize())
+        write_atomic(file, timing, durable=True)
 
 
 def network_tensors(network) -> dict[str, tuple]:

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import platformdirs
 from depth_ros.core.errors import EngineError, SpecError
 from depth_ros.engine.spec import ModelSpec
 from depth_ros.engine.tensorrt.cache_key import UNKNOWN, CacheKey, nearest, opened
+from depth_ros.files import write_atomic
 
 _FORMAT = 2
 _LEAST_FREE = 1.5  # times the size of an engine that must be free before one is written
@@ -77,8 +77,9 @@ class EngineCache:
             _check_space(self.folder, len(content))
             # Between the two writes the metadata belongs to another engine or to none, and load
             # says so.
-            write_whole(path, content)
-            write_whole(path.with_suffix(".json"), json.dumps(about, indent=1).encode())
+            write_atomic(path, content, durable=True)
+            metadata = json.dumps(about, indent=1).encode()
+            write_atomic(path.with_suffix(".json"), metadata, durable=True)
         except OSError as error:
             raise EngineError(
                 f"{path}: expected to write an engine, got {error.strerror or error}"
@@ -192,9 +193,8 @@ def read_engine(path: Path, key: CacheKey | None = None) -> CachedEngine:
 
 def note(path: Path, **about) -> None:
     """Add to the metadata beside an engine, as the outcome of its parity check."""
-    write_whole(
-        path.with_suffix(".json"), json.dumps({**_read_metadata(path), **about}, indent=1).encode()
-    )
+    metadata = json.dumps({**_read_metadata(path), **about}, indent=1).encode()
+    write_atomic(path.with_suffix(".json"), metadata, durable=True)
 
 
 def default_folder() -> Path:
@@ -232,18 +232,3 @@ def _check_space(folder: Path, size: int) -> None:
         raise EngineError(
             f"{folder}: expected {_LEAST_FREE * size / 1e6:.0f} MB free, got {free / 1e6:.0f} MB"
         )
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under another name, wait until it is on the disk, then rename it."""
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from depth_ros.nodes.factory import scale_name
 from depth_ros.nodes.health.failures import shorten
 
 from .statistics import ROUTINE, Statistics
@@ -116,10 +115,9 @@ def health_values(
     engine = estimator.engine
     names = {"backend": engine.name, "model": engine.spec.name, "model_hash": engine.model_hash}
     names["engine_note"] = getattr(engine, "note", "")
-    pose_engine = getattr(getattr(estimator, "motion", None), "engine", None)
-    if pose_engine is not None:
+    for pose_engine in estimator.engines[1:]:
         names["pose_model_hash"] = pose_engine.model_hash
-    return {**values, **names, "scale_source": scale_name(estimator)}
+    return {**values, **names, "scale_source": estimator.scale_name}
 
 
 def _text(value) -> str:

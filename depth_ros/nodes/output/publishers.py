@@ -7,7 +7,8 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from stereo_msgs.msg import DisparityImage
 
 from depth_ros.core.types import Estimate
-from depth_ros.estimator.stereo import Estimator, MonoEstimator
+from depth_ros.estimator.mono import MonoEstimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.nodes.fast_path.event_callbacks import NO_PUBLISHER_EVENTS
 from depth_ros.nodes.fast_path.image_sender import ImageSender
 from depth_ros.nodes.parameters import Parameters
@@ -29,11 +30,11 @@ _METRES = ("depth", "info", "sigma", "color", "points")
 _SGBM_STEP_PX = 1 / 16  # StereoSGBM counts in sixteenths of a pixel
 
 
-def outputs_of(estimator: Estimator | MonoEstimator) -> tuple[str, ...]:
+def outputs_of(estimator: StereoEstimator | MonoEstimator) -> tuple[str, ...]:
     """List what an estimator can answer; nothing that is not metres goes to a topic that means
     metres.
     """
-    if isinstance(estimator, Estimator):
+    if isinstance(estimator, StereoEstimator):
         return (*_METRES, "disparity")
     if not estimator.is_metric:
         return ("inv_depth", "inv_info")
@@ -61,7 +62,7 @@ class Outputs:
     parameters.
     """
 
-    def __init__(self, node, estimator: Estimator | MonoEstimator):
+    def __init__(self, node, estimator: StereoEstimator | MonoEstimator):
         self._delta_px = None
         if estimator.engine.name == "sgbm":
             self._delta_px = _SGBM_STEP_PX

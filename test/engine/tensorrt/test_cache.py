@@ -119,11 +119,11 @@ def test_an_interrupted_write_leaves_the_old_engine(cache, monkeypatch):
     def stop(*paths):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("depth_ros.engine.tensorrt.cache.os.replace", stop)
+    monkeypatch.setattr("depth_ros.files.os.replace", stop)
     with pytest.raises(KeyboardInterrupt):
         cache.store(KEY, SPEC, b"new")
     assert cache.load(KEY).content == CONTENT
-    assert not list(cache.folder.glob("*.part"))
+    assert not list(cache.folder.glob("*.part*"))
 
 
 def test_engine_and_metadata_of_two_builds(cache, monkeypatch):

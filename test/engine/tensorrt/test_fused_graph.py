@@ -14,8 +14,9 @@ from depth_ros.engine.tensorrt.api import compile_network
 from depth_ros.engine.tensorrt.convert import at_size, to_fp16
 from depth_ros.engine.tensorrt.emulated import EmulatedGraph
 from depth_ros.engine.tensorrt.fused_graph import area_matrix, with_io
+from depth_ros.estimator.mono import MonoEstimator
 from depth_ros.estimator.preprocess import tensor_size, to_tensors, working_size
-from depth_ros.estimator.stereo import Estimator, MonoEstimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.synthetic.renderer import render
 from depth_ros.synthetic.scenes import clip_pose, clip_scene
 
@@ -75,7 +76,7 @@ def test_stereo_says_what_the_estimator_says(halve, within):
     feed = {"left": left, "right": right, "camera": numbers}
     if "prior" in spec.inputs:
         feed["prior"] = to_tensors(frame, spec, 64)["prior"]
-    wanted = Estimator(OnnxEngine(path), 64).estimate(frame)
+    wanted = StereoEstimator(OnnxEngine(path), 64).estimate(frame)
     assert 1 < np.nanmedian(wanted.depth) < 20
     assert_same(run(model, feed), wanted, CAMERA, left, within)
 

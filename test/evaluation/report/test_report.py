@@ -11,7 +11,7 @@ from depth_ros.core.metrics import depth_metrics
 from depth_ros.core.types import Estimate, Frame
 from depth_ros.doctor.recording import Finding
 from depth_ros.engine.load import load_engine
-from depth_ros.estimator.stereo import Estimator
+from depth_ros.estimator.stereo import StereoEstimator
 from depth_ros.evaluation import proxies, sigma
 from depth_ros.evaluation.evaluate import Evaluation, FrameResult, evaluate
 from depth_ros.evaluation.intervals import mean_interval, ratio_interval, resampled
@@ -96,7 +96,7 @@ def test_mirrored_pair_has_the_same_disparity(make_pair):
     rig = StereoRig(Camera(96, 56, 80.0, 84.0, 44.25, 30.5), 0.21, doffs_px=3.0)
     mirror = proxies.mirrored(Frame(1, "a", left, right, rig))
     assert mirror.camera.cx == 95 - 47.25 and proxies.mirrored(mirror).rig == rig
-    engine = Estimator(load_engine(backend="sgbm", max_disparity_px=32), 32)
+    engine = StereoEstimator(load_engine(backend="sgbm", max_disparity_px=32), 32)
     assert np.nanmedian(engine.estimate(mirror).disparity) == pytest.approx(7, abs=0.1)
 
 
@@ -164,7 +164,9 @@ def test_album_keeps_the_extremes():
 
 def test_without_truth_there_are_proxies_by_name(make_bag):
     source = open_source(make_bag(truth=False))
-    run = evaluate(source, Estimator(load_engine(backend="sgbm", max_disparity_px=32), 32), "m")
+    run = evaluate(
+        source, StereoEstimator(load_engine(backend="sgbm", max_disparity_px=32), 32), "m"
+    )
     report = to_report(run)
     # every pixel has the same disparity, so the moved picture is the same picture
     assert report["proxies"]["photometric_grey"] < 8 and "temporal_pct" not in report["proxies"]
@@ -172,7 +174,9 @@ def test_without_truth_there_are_proxies_by_name(make_bag):
 
 
 def test_page_in_a_browser(make_bag, tmp_path, browser):
-    engines = [Estimator(load_engine(backend="sgbm", max_disparity_px=n), n) for n in (32, 16)]
+    engines = [
+        StereoEstimator(load_engine(backend="sgbm", max_disparity_px=n), n) for n in (32, 16)
+    ]
     run, other = (
         evaluate(open_source(make_bag(n=6, name=n)), e, n)
         for n, e in zip("ab", engines, strict=True)

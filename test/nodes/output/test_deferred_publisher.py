@@ -100,7 +100,10 @@ def is_beside(log, frame):
 class SlowEngine:
     """Answers after a while with depth 1 m; notes begin and end."""
 
-    is_metric, scale = True, None
+    is_metric = True
+    scale = None
+    scale_name = "stereo"
+    engines = ()
     engine = SimpleNamespace(
         name="slow", model_hash="0", spec=SimpleNamespace(name="slow", scale_source="stereo")
     )

@@ -7,7 +7,6 @@ is read without the others.
 
 from __future__ import annotations
 
-import os
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from depth_ros.core.camera import Camera, StereoRig
 from depth_ros.core.errors import InputError
+from depth_ros.files import replacing
 from depth_ros.synthetic.clips import Clip, is_usable, random_clip, random_mono_camera, render_clip
 from train.data.view import View
 
@@ -67,10 +67,8 @@ def write_clip(path: Path, clip: Clip) -> None:
         if frame["right"] is not None:
             arrays[f"right_{i}"] = frame["right"]
         arrays[f"depth_{i}"] = np.where(frame["sky"], np.inf, frame["depth"]).astype(np.float16)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with open(part, "wb") as file:
+    with replacing(path) as part, open(part, "wb") as file:
         np.savez(file, **arrays)
-    os.replace(part, path)
 
 
 def fill_clips(
