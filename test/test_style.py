@@ -11,21 +11,12 @@ MOST_TUPLE_ASSIGNMENTS = 10
 MOST_CONDITIONAL_EXPRESSIONS = 12
 # Rooms that are denser than that today. Only ever shorter: a room that is unpacked must go.
 DENSE = {
-    "depth_ros/benchmark",
-    "depth_ros/cli",
     "depth_ros/doctor",
-    "depth_ros/engine",
     "depth_ros/evaluation",
-    "depth_ros/nodes",
     "depth_ros/recordings",
     "depth_ros/synthetic",
-    "depth_ros/viewer",
     "train",
     "train/data",
-    "train/evaluate",
-    "train/export",
-    "train/finetune",
-    "train/model",
     "train/objective",
 }
 
