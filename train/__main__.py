@@ -7,7 +7,7 @@ import click
 from train.cli.data import assets, render, stream
 from train.cli.evaluate import evaluate, evaluate_pose
 from train.cli.finetune import check_bag, from_bag
-from train.cli.networks import export, fit, quantise
+from train.cli.networks import export, fit, pack, quantise, unpack
 
 
 class _Commands(click.Group):
@@ -43,6 +43,8 @@ for command in (
     fit,
     export,
     quantise,
+    pack,
+    unpack,
     evaluate,
     evaluate_pose,
     check_bag,

@@ -100,3 +100,24 @@ def quantise(model: Path, out: Path, pool: Path, count: int):
     click.echo(
         f"{out}: {bad_int8:.2f} % off by over 2 px on held-out pairs, float32 {bad_float:.2f} %"
     )
+
+
+@click.command()
+@click.argument("run", type=FOUND)
+@click.argument("folder", type=PATH)
+def pack(run: Path, folder: Path):
+    """Write the state of the run folder RUN to FOLDER as safetensors, to go on elsewhere."""
+    from train.checkpoint import pack as write
+
+    for path in write(run, folder):
+        click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+@click.command()
+@click.argument("folder", type=FOUND)
+@click.argument("run", type=PATH)
+def unpack(folder: Path, run: Path):
+    """Make the run folder RUN of a packed state FOLDER; `fit --out RUN` goes on from there."""
+    from train.checkpoint import unpack as read
+
+    click.echo(read(folder, run))
