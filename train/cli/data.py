@@ -64,11 +64,12 @@ def assets(source: str, folder: Path, out: Path):
     "--out", type=PATH, default=Path("runs/crops"), help="Folder of crops, the recipe's data.path."
 )
 @click.option("--pool", type=FOUND, help="Of rendered pairs, instead of the rasterised world.")
+@click.option("--assets", type=FOUND, help="Models for the world, see `assets`.")
 @click.option("--keep", default=1500, help="Crops in the folder; the oldest go.")
 @click.option("--share", default=0.3, help="Of one CPU core to take.")
 @click.option("--seed", default=0, help="Of the world.")
 @click.option("--count", default=0, help="Crops to make, then stop; 0: never.")
-def stream(out: Path, pool: Path | None, keep: int, share: float, seed: int, count: int):
+def stream(out: Path, pool: Path | None, assets: Path | None, seed: int, count: int, **how):
     """Keep a folder of stereo crops filled while a training uses them; Ctrl-C ends it.
 
     The recipe wants held-out crops beside it: --out runs/crops_held_out --seed 1000003 --count 32.
@@ -78,5 +79,5 @@ def stream(out: Path, pool: Path | None, keep: int, share: float, seed: int, cou
     if pool:
         pairs = stereo_stream.pool_pairs(pool, seed)
     else:
-        pairs = stereo_stream.raster_pairs(seed)
-    stereo_stream.produce(pairs, out, stereo_stream.Stream(keep=keep, share=share), seed, count)
+        pairs = stereo_stream.raster_pairs(seed, assets)
+    stereo_stream.produce(pairs, out, stereo_stream.Stream(**how), seed, count)
