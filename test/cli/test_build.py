@@ -54,7 +54,7 @@ def test_builds_and_then_finds(tmp_path):
     )
     assert (
         "px from ONNX Runtime on average" in lines[3]
-        and "limit 0.05 on average (2 frames, rendered)" in lines[3]
+        and "limit 0.02 on average (2 frames, rendered)" in lines[3]
     )
     about = json.loads(Path(lines[-1]).with_suffix(".json").read_text())
     assert about["key"]["shapes"]["left"] == [1, 3, 96, 128] and about["spec"]["name"] == "stereo"
