@@ -6,19 +6,22 @@ import contextlib
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from depth_ros.core.errors import EngineError
 from depth_ros.engine.background import UpgradingEngine
 from depth_ros.engine.base import Engine
 from depth_ros.engine.load import Say, default_model, load_engine
 from depth_ros.engine.options import EngineOptions
-from depth_ros.recordings.sample import Source
 
 from .fused_engine import stereo_estimator
 from .mono import MonoEstimator
 from .preprocess import rectified
 from .scale import CameraHeightScale, OdometryScale, ScaleSource
 from .stereo import StereoEstimator
+
+if TYPE_CHECKING:  # a node reads no recordings
+    from depth_ros.recordings.sample import Source
 
 NO_POSE_MODEL = "none"
 _FRAMES = 2  # a pose network wants two

@@ -142,7 +142,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(straight, tmp_path, monkeypatch
 def test_nothing_is_written_where_there_is_nothing_to_train_on(tmp_path):
     with pytest.raises(InputError, match="clips"):
         loop.fit(Recipe.from_dict({"data": {"path": str(tmp_path / "none")}}), tmp_path / "run")
-    with pytest.raises(InputError, match="pool"):
+    with pytest.raises(InputError, match="expected crops"):
         loop.fit(
             Recipe.from_dict({"task": "stereo", "data": {"path": str(tmp_path)}}), tmp_path / "run"
         )
