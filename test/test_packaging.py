@@ -210,7 +210,9 @@ def test_training_requirements_hold_no_cuda():
     pins = [
         line for path in ROOT.glob("requirements*.txt") for line in path.read_text().splitlines()
     ]
-    assert not [line for line in pins if re.match(r"nvidia|cuda(?!-bindings)|triton", line)]  # bindings: a few MB
+    assert not [
+        line for line in pins if re.match(r"nvidia|cuda(?!-bindings)|triton", line)
+    ]  # bindings: a few MB
 
 
 def test_pre_commit_uses_the_pinned_versions():

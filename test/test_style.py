@@ -15,7 +15,6 @@ DENSE = {
     "depth_ros/evaluation",
     "depth_ros/recordings",
     "depth_ros/synthetic",
-    "train",
     "train/data",
     "train/objective",
 }
